@@ -1,0 +1,200 @@
+//! `yubin apply`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Common, End, actor, confirm, is_interactive, plan, print_json};
+use crate::model::{Action, Code, Diagnostic, Error, Result};
+use crate::pipeline::{Planned, Session};
+use crate::wire;
+
+/// Make the store what the files declare, in one transaction
+#[derive(clap::Args)]
+pub struct Args {
+    /// A saved plan: apply exactly this, or nothing
+    #[arg(value_name = "PLAN")]
+    file: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Let the plan with this digest through, although it breaks a limit
+    #[arg(long, value_name = "DIGEST")]
+    ack: Option<String>,
+    /// What the log says about this apply
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Make warnings errors
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<End> {
+    // Read first: a file that is no plan is told from a store that cannot be read.
+    let saved = args.file.as_deref().map(read_saved).transpose()?;
+    let mut session = common.session(args.strict)?;
+    let Some(mut planned) = session.plan()? else {
+        return common.invalid(&session.diagnostics);
+    };
+    if let Some(saved) = &saved {
+        saved.compare(&session, &planned)?;
+    }
+    planned.plan.note.clone_from(&args.note);
+    let yes = args.yes || saved.is_some();
+    carry_out(common, &session, planned, yes, args.ack.as_deref())
+}
+
+/// Shows a plan, asks for consent, and commits it.
+pub fn carry_out(
+    common: &Common,
+    session: &Session,
+    mut planned: Planned,
+    yes: bool,
+    ack: Option<&str>,
+) -> Result<End> {
+    let consent = ack == Some(planned.digest.as_str());
+    let refused = !planned.verdict.refused.is_empty()
+        && !(consent && crate::guard::approve(&planned.plan, &planned.verdict, true).is_some());
+    let wrong_ack = ack.is_some() && !consent;
+    if !common.is_json() || refused || wrong_ack {
+        plan::show(common, session, &planned)?;
+    }
+    if refused || wrong_ack {
+        if wrong_ack {
+            common.say("`--ack` names another plan than this one");
+        }
+        return Ok(End::Code(Code::Refused));
+    }
+    if planned.plan.is_empty() {
+        if common.is_json() {
+            receipt(session, &planned, planned.plan.base.revision)?;
+        }
+        return Ok(End::Done);
+    }
+    if !yes && !consent {
+        if common.is_json() || !is_interactive() {
+            return Err(
+                Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` applies without asking")
+            );
+        }
+        if !confirm("Apply this plan?") {
+            common.say("nothing has been changed");
+            return Ok(End::Code(Code::Refused));
+        }
+    }
+    let started = std::time::Instant::now();
+    let total = [Action::Add, Action::Overwrite, Action::Delete].map(|action| planned.plan.count(action)).iter().sum();
+    let bar = progress_bar(common, total);
+    let receipt_of = session.apply(&mut planned, consent, &actor(), &|done| bar.set_position(done));
+    bar.finish_and_clear();
+    let revision = receipt_of?.revision;
+    common.time("applied", started);
+    if common.is_json() {
+        receipt(session, &planned, revision)?;
+    } else {
+        common.say(&format!("applied as revision {revision}"));
+    }
+    // What was applied is not needed any more, and freeing a million changes takes a while.
+    std::mem::forget(planned);
+    Ok(End::Done)
+}
+
+fn progress_bar(common: &Common, total: u64) -> ProgressBar {
+    const WORTH_A_BAR: u64 = 5_000;
+    if common.quiet || total < WORTH_A_BAR {
+        return ProgressBar::hidden();
+    }
+    // On terminals only; it draws nowhere else.
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} written, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn receipt(session: &Session, planned: &Planned, revision: u64) -> Result<()> {
+    let plan = &planned.plan;
+    print_json(&json!({
+        "format_version": wire::FORMAT_VERSION,
+        "revision": revision,
+        "digest": planned.digest,
+        "summary": wire::summary(|action| plan.count(action), plan.unchanged),
+        "effects": wire::effects(plan).collect::<Vec<_>>(),
+        "diagnostics": session.diagnostics.iter().map(wire::diagnostic).collect::<Vec<_>>(),
+    }))
+}
+
+/// A plan file: a witness of what was approved. The plan itself is made again from files and
+/// store, and must come out the same.
+struct Saved {
+    head: Head,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format_version: u32,
+    yubin: String,
+    base_revision: u64,
+    #[serde(default)]
+    base_outside_writes: u64,
+    config_digest: String,
+    secrets_digest: String,
+    store: String,
+}
+
+fn read_saved(path: &Path) -> Result<Saved> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error))?;
+    let head: Head = serde_json::from_str(&text).map_err(|error| {
+        // Line and column only: the message may repeat what stands there.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Error::new(Code::Refused, format!("{} is no saved plan, or was altered ({place})", path.display()))
+            .hint("`yubin plan --out FILE` saves one")
+    })?;
+    if head.format_version > wire::FORMAT_VERSION {
+        let message = format!("the plan has format {}, this yubin reads {}", head.format_version, wire::FORMAT_VERSION);
+        return Err(Error::new(Code::Conflict, message).hint("apply it with the yubin that made it, or plan again"));
+    }
+    Ok(Saved { head, text })
+}
+
+impl Saved {
+    fn compare(&self, session: &Session, planned: &Planned) -> Result<()> {
+        let head = &self.head;
+        let plan = &planned.plan;
+        let moved =
+            |message: String| Err(Error::new(Code::Conflict, message).hint("plan again, and have it approved again"));
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        let mut document = plan::document(session, planned, &diagnostics, Some(&head.secrets_digest));
+        document.store = &head.store;
+        let mut fresh = Vec::new();
+        document.write(&mut fresh).map_err(|error| Error::failure("the plan cannot be compared").because(error))?;
+        if fresh == self.text.as_bytes() && head.secrets_digest == planned.secrets_digest {
+            return Ok(());
+        }
+        if head.yubin != env!("CARGO_PKG_VERSION") {
+            return moved(format!("the plan was made by yubin {}, this is {}", head.yubin, env!("CARGO_PKG_VERSION")));
+        }
+        if head.base_revision != plan.base.revision {
+            return moved(format!(
+                "the plan was made at revision {}, the store is at {}",
+                head.base_revision, plan.base.revision
+            ));
+        }
+        if head.base_outside_writes != plan.base.outside_writes {
+            return moved("other software has changed the store since the plan was made".to_owned());
+        }
+        if head.config_digest != plan.config_digest {
+            return moved("the configuration is not the one that the plan was made from".to_owned());
+        }
+        if head.secrets_digest != planned.secrets_digest {
+            return moved("a secret is not the one that the plan was made from".to_owned());
+        }
+        Err(Error::new(Code::Refused, "the plan file was altered: it is not what configuration and store give")
+            .hint("plan again, and have it approved again"))
+    }
+}

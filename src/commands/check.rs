@@ -1,0 +1,34 @@
+//! `yubin check`
+
+use super::{Common, End, print, print_json};
+use crate::model::{Code, Result, Severity};
+use crate::render::text;
+use crate::wire;
+
+/// Read and validate the files, without the store
+#[derive(clap::Args)]
+pub struct Args {
+    /// Make warnings errors
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<End> {
+    let started = std::time::Instant::now();
+    let mut session = common.session(args.strict)?;
+    let checked = session.check();
+    common.time("checked", started);
+    let diagnostics = &session.diagnostics;
+    let end = if diagnostics.has_errors() { End::Code(Code::Invalid) } else { End::Done };
+    if common.is_json() {
+        print_json(&wire::diagnostics(diagnostics.iter()))?;
+        return Ok(end);
+    }
+    common.say_diagnostics(diagnostics);
+    let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
+    let count = if count.is_empty() { "no problems".to_owned() } else { count };
+    if !common.quiet {
+        print(|to| writeln!(to, "{count} in {} files, {} resources", checked.files, checked.resources))?;
+    }
+    Ok(end)
+}

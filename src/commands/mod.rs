@@ -1,0 +1,253 @@
+//! The command line: one file a verb. Only here (and in a server) the program prints and exits.
+
+mod apply;
+mod check;
+mod explain;
+mod export;
+mod generate;
+mod import;
+mod init;
+mod log;
+mod plan;
+mod show;
+mod undo;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstream::AutoStream;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::model::{Code, Diagnostics, Error, Result, Severity};
+use crate::pipeline::{self, Session};
+use crate::render::text;
+use crate::wire;
+
+/// Mail settings as code: declare accounts, servers and patterns in files, see what would change,
+/// and apply it in one transaction.
+#[derive(Parser)]
+#[command(name = "yubin", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Args)]
+pub struct Common {
+    /// Run as if started in this folder
+    #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true, hide_default_value = true)]
+    dir: PathBuf,
+    /// Where current state lives, instead of the project's `store:`
+    #[arg(long, value_name = "URL", env = "YUBIN_STORE", global = true)]
+    store: Option<String>,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    format: Format,
+    /// Colours in text; NO_COLOR is respected
+    #[arg(long, value_enum, default_value_t = Colour::Auto, global = true)]
+    color: Colour,
+    /// Say less: errors and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: every change, and how long each step took
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Check(check::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Show(show::Args),
+    Log(log::Args),
+    Undo(undo::Args),
+    Import(import::Args),
+    Export(export::Args),
+    Explain(explain::Args),
+    Schema(generate::SchemaArgs),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
+}
+
+/// How a run ends when nothing failed.
+pub enum End {
+    Done,
+    /// `plan --exit-code`: there are changes.
+    Changes,
+    /// The reason has been said already.
+    Code(Code),
+}
+
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors. Nothing is to be done if they cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
+        }
+    };
+    let Cli { common, verb } = cli;
+    match common.color {
+        Colour::Auto => {}
+        Colour::Always => anstream::ColorChoice::Always.write_global(),
+        Colour::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let result = match verb {
+        Verb::Init(args) => init::run(&common, &args),
+        Verb::Check(args) => check::run(&common, &args),
+        Verb::Plan(args) => plan::run(&common, &args),
+        Verb::Apply(args) => apply::run(&common, &args),
+        Verb::Show(args) => show::run(&common, &args),
+        Verb::Log(args) => log::run(&common, &args),
+        Verb::Undo(args) => undo::run(&common, &args),
+        Verb::Import(args) => import::run(&common, &args),
+        Verb::Export(args) => export::run(&common, &args),
+        Verb::Explain(args) => explain::run(&common, &args),
+        Verb::Schema(args) => generate::schema(&common, &args),
+        Verb::Completions(args) => generate::completions(&args),
+        Verb::Man(args) => generate::man(&args),
+    };
+    match result {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Changes) => ExitCode::from(2),
+        Ok(End::Code(code)) => ExitCode::from(code as u8),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say_error(&error);
+            ExitCode::from(error.code as u8)
+        }
+    }
+}
+
+fn say_error(error: &Error) {
+    let mut to = anstream::stderr().lock();
+    let style = anstyle::AnsiColor::Red.on_default().bold();
+    // Nobody can be told that stderr is gone.
+    let _ = writeln!(to, "{style}error{style:#}: {}", text::harmless(&error.to_string()));
+    if let Some(hint) = &error.hint {
+        let style = anstyle::AnsiColor::Cyan.on_default().bold();
+        let _ = writeln!(to, "  {style}help:{style:#} {}", text::harmless(hint));
+    }
+}
+
+/// A reader that has seen enough is no failure.
+fn is_broken_pipe(error: &Error) -> bool {
+    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints to stdout in one go; colours only where they are wanted.
+pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut to = BufWriter::with_capacity(64 * 1024, AutoStream::auto(io::stdout()).lock());
+    write(&mut to)
+        .and_then(|()| to.flush())
+        .map_err(|error| Error::failure("the output cannot be written").because(error))
+}
+
+pub fn print_json(json: &serde_json::Value) -> Result<()> {
+    print(|to| {
+        serde_json::to_writer_pretty(&mut *to, json)?;
+        writeln!(to)
+    })
+}
+
+impl Common {
+    pub fn session(&self, strict: bool) -> Result<Session> {
+        let dir = std::path::absolute(&self.dir)
+            .map_err(|error| Error::failure(format!("{} cannot be found", self.dir.display())).because(error))?;
+        if !dir.is_dir() {
+            return Err(Error::new(Code::Usage, format!("{} is no folder", self.dir.display())));
+        }
+        pipeline::open(&dir, self.store.as_deref(), strict)
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A message beside the data.
+    pub fn say(&self, message: &str) {
+        if !self.quiet {
+            // Nobody can be told that stderr is gone.
+            let _ = writeln!(anstream::stderr(), "{message}");
+        }
+    }
+
+    /// With `-v`: how long a step took.
+    pub fn time(&self, step: &str, since: std::time::Instant) {
+        if self.verbose {
+            self.say(&format!("{step}: {:.3} s", since.elapsed().as_secs_f64()));
+        }
+    }
+
+    /// Diagnostics as messages, in text.
+    pub fn say_diagnostics(&self, diagnostics: &Diagnostics) {
+        let mut to = BufWriter::new(anstream::stderr().lock());
+        for diagnostic in diagnostics.iter() {
+            if !self.quiet || diagnostic.severity == Severity::Error {
+                // Nobody can be told that stderr is gone.
+                let _ = text::diagnostic(diagnostic, &mut to);
+            }
+        }
+        let _ = to.flush();
+    }
+
+    /// What is printed where the input is invalid.
+    pub fn invalid(&self, diagnostics: &Diagnostics) -> Result<End> {
+        if self.is_json() {
+            print_json(&wire::diagnostics(diagnostics.iter()))?;
+        } else {
+            self.say_diagnostics(diagnostics);
+            let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
+            self.say(&format!("{count}; nothing has been changed"));
+        }
+        Ok(End::Code(Code::Invalid))
+    }
+}
+
+/// Who applies, for the log.
+pub fn actor() -> String {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    given("YUBIN_ACTOR").unwrap_or_else(|| {
+        let user = given("USER")
+            .or_else(|| given("LOGNAME"))
+            .or_else(|| given("USERNAME"))
+            .unwrap_or_else(|| "unknown".to_owned());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|host| host.trim().to_owned());
+        match host.or_else(|| given("HOSTNAME")).or_else(|| given("COMPUTERNAME")) {
+            Some(host) => format!("{user}@{host}"),
+            None => user,
+        }
+    })
+}
+
+/// Asks on the terminal; anything but yes is no.
+pub fn confirm(question: &str) -> bool {
+    // Nobody can be told that stderr is gone.
+    let _ = write!(anstream::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "はい")
+}
+
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

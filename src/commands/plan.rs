@@ -1,0 +1,107 @@
+//! `yubin plan`
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Common, End, print};
+use crate::model::{Code, Diagnostic, Error, Result};
+use crate::pipeline::{Planned, Session};
+use crate::render::text;
+use crate::vault;
+use crate::wire::PlanDocument;
+
+/// Show what would change
+#[derive(clap::Args)]
+pub struct Args {
+    /// Save the plan, for `yubin apply FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 if there are changes
+    #[arg(long)]
+    exit_code: bool,
+    /// Make warnings errors
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<End> {
+    let started = std::time::Instant::now();
+    let mut session = common.session(args.strict)?;
+    let Some(mut planned) = session.plan()? else {
+        return common.invalid(&session.diagnostics);
+    };
+    common.time("planned", started);
+    show(common, &session, &planned)?;
+    if let Some(path) = &args.out {
+        session.keep_key(&mut planned)?;
+        save(path, &session, &planned)?;
+        common.say(&format!("saved to {}; `yubin apply {}` applies exactly this plan", path.display(), path.display()));
+    }
+    Ok(if !planned.verdict.refused.is_empty() {
+        End::Code(Code::Refused)
+    } else if args.exit_code && !planned.plan.is_empty() {
+        End::Changes
+    } else {
+        End::Done
+    })
+}
+
+/// Prints the plan, refused or not.
+pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()> {
+    if common.is_json() {
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        return print(|to| document(session, planned, &diagnostics, None).write(to));
+    }
+    common.say_diagnostics(&session.diagnostics);
+    if common.quiet {
+        return Ok(());
+    }
+    let report = text::Report {
+        plan: &planned.plan,
+        digest: &planned.digest,
+        store: &session.store_name,
+        refused: &planned.verdict.refused,
+        all: common.verbose,
+    };
+    print(|to| text::plan(&report, to))
+}
+
+pub fn document<'a>(
+    session: &'a Session,
+    planned: &'a Planned,
+    diagnostics: &'a [Diagnostic],
+    secrets_digest: Option<&'a str>,
+) -> PlanDocument<'a> {
+    PlanDocument {
+        plan: &planned.plan,
+        digest: &planned.digest,
+        store: &session.store_name,
+        refused: &planned.verdict.refused,
+        diagnostics,
+        secrets_digest,
+    }
+}
+
+/// Writes the plan beside its place first: a plan file is whole or is not there.
+fn save(path: &Path, session: &Session, planned: &Planned) -> Result<()> {
+    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+    replace(path, |to| document(session, planned, &diagnostics, Some(&planned.secrets_digest)).write(to))
+}
+
+/// Replaces a file as a whole, mode 0600.
+pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("out");
+    let scratch = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let written = vault::private_file(&scratch).and_then(|file| {
+        let mut to = BufWriter::new(file);
+        write(&mut to)?;
+        to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&scratch, path)
+    });
+    written.map_err(|error| {
+        // What is left of it is of no use; the failure that counts is the first.
+        let _ = fs::remove_file(&scratch);
+        Error::failure(format!("{} cannot be written", path.display())).because(error)
+    })
+}

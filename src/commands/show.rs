@@ -1,0 +1,66 @@
+//! `yubin show`
+
+use serde_json::json;
+
+use super::{Common, End, print, print_json};
+use crate::model::{Address, Code, Error, Kind, Result, Row};
+use crate::render::text;
+use crate::wire;
+
+/// Show the current state of the store
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these resources, such as `pattern/taro/work`
+    #[arg(value_name = "ADDRESS")]
+    addresses: Vec<String>,
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<End> {
+    let addresses = parse(&args.addresses)?;
+    let session = common.session(false)?;
+    let snapshot = session.snapshot()?;
+    let mut rows: Vec<(Kind, Row)> = Vec::new();
+    let revision = snapshot.as_ref().map_or(0, |snapshot| snapshot.base().revision);
+    if let Some(snapshot) = &snapshot {
+        if addresses.is_empty() {
+            for kind in Kind::ALL {
+                snapshot.scan(kind, &mut |row| {
+                    rows.push((kind, row));
+                    Ok(())
+                })?;
+            }
+        }
+        for address in &addresses {
+            rows.extend(
+                snapshot
+                    .fetch(address.kind, std::slice::from_ref(&address.key))?
+                    .into_iter()
+                    .map(|row| (address.kind, row)),
+            );
+        }
+    }
+    let missing: Vec<&Address> = addresses
+        .iter()
+        .filter(|address| !rows.iter().any(|(kind, row)| *kind == address.kind && row.key == address.key))
+        .collect();
+    rows.sort_by_cached_key(|(kind, row)| Address::new(*kind, row.key.clone()).to_string());
+    rows.dedup_by(|a, b| (a.0, &a.1.key) == (b.0, &b.1.key));
+    if common.is_json() {
+        let resources: Vec<_> = rows.iter().map(|(kind, row)| wire::row(*kind, row)).collect();
+        print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }))?;
+    } else {
+        print(|to| rows.iter().try_for_each(|(kind, row)| text::row(*kind, row, to)))?;
+        if rows.is_empty() && addresses.is_empty() {
+            common.say("the store holds nothing");
+        }
+    }
+    if missing.is_empty() {
+        return Ok(End::Done);
+    }
+    let names: Vec<String> = missing.iter().map(|address| format!("`{address}`")).collect();
+    Err(Error::failure(format!("the store does not hold {}", names.join(", "))))
+}
+
+pub fn parse(addresses: &[String]) -> Result<Vec<Address>> {
+    addresses.iter().map(|text| Address::parse(text).map_err(|message| Error::new(Code::Usage, message))).collect()
+}

@@ -1,0 +1,236 @@
+//! Desired state and what the store holds, to a plan. What is not managed never gets here.
+
+use std::collections::HashMap;
+
+use crate::model::desired::Aim;
+use crate::model::inventory::{Inventory, Owner};
+use crate::model::plan::Base;
+use crate::model::{
+    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Source, Undeclared, Value,
+    Wanted,
+};
+use crate::system::{Clears, System};
+
+/// Resources of the project that are declared no more and are to be deleted, by kind and key.
+pub fn undeclared(
+    mentioned: [bool; 3],
+    declared: &Declared,
+    inventory: &Inventory,
+    policy: &Policy,
+) -> Vec<(Kind, Key)> {
+    if policy.undeclared == Undeclared::Keep {
+        return Vec::new();
+    }
+    let mut gone = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| mentioned[*kind as usize]) {
+        let shelf = inventory.of(kind);
+        for at in 0..shelf.len() as u32 {
+            if matches!(shelf.owner(at), Owner::Us) && !declared.stored[kind as usize][at as usize] {
+                gone.push((kind, shelf.key(at)));
+            }
+        }
+    }
+    gone
+}
+
+/// Which entries of the inventory the files declare.
+pub struct Declared {
+    stored: [Vec<bool>; 3],
+}
+
+impl Declared {
+    pub fn new(inventory: &Inventory) -> Declared {
+        Declared { stored: Kind::ALL.map(|kind| vec![false; inventory.of(kind).len()]) }
+    }
+
+    pub fn insert(&mut self, kind: Kind, entry: u32) {
+        self.stored[kind as usize][entry as usize] = true;
+    }
+}
+
+pub struct Current<'a> {
+    pub base: Base,
+    pub inventory: &'a Inventory,
+    /// Rows of the declared resources that exist, and of those that are declared no more.
+    pub rows: &'a HashMap<(Kind, Key), Row>,
+}
+
+pub fn diff(
+    project: &str,
+    system: &'static System,
+    desired: Desired,
+    gone: Vec<(Kind, Key)>,
+    current: &Current<'_>,
+    policy: &Policy,
+) -> Plan {
+    let mut plan = Plan {
+        project: project.to_owned(),
+        system: system.name,
+        base: current.base,
+        config_digest: desired.config_digest,
+        files: desired.files,
+        unchanged: desired.recognised.len() as u64,
+        owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),
+        declared: Kind::ALL.map(|kind| desired.mentioned[kind as usize].then_some(0)),
+        vanished: desired.vanished,
+        ..Plan::default()
+    };
+    let mut count = |kind: Kind| {
+        if let Some(declared) = &mut plan.declared[kind as usize] {
+            *declared += 1;
+        }
+    };
+    for one in &desired.recognised {
+        count(one.kind);
+    }
+    for wanted in desired.resources.iter().filter(|wanted| !wanted.absent) {
+        count(wanted.kind);
+    }
+    for wanted in desired.resources {
+        let entry = current.inventory.of(wanted.kind).find(wanted.key.as_bytes());
+        let row = entry.and_then(|_| current.rows.get(&(wanted.kind, wanted.key.clone())));
+        let change = match (entry, row) {
+            (Some(entry), Some(row)) => {
+                let owner = current.inventory.of(wanted.kind).owner(entry);
+                existing(system, wanted, row, owner, current.inventory, policy)
+            }
+            _ if wanted.absent => continue,
+            _ => Some(add(wanted)),
+        };
+        match change {
+            Some(change) => plan.changes.push(change),
+            None => plan.unchanged += 1,
+        }
+    }
+    for (kind, key) in gone {
+        if let Some(row) = current.rows.get(&(kind, key)) {
+            plan.changes.push(delete(kind, row, None));
+        }
+    }
+    in_apply_order(&mut plan.changes);
+    plan
+}
+
+/// What is referred to comes before what refers to it, and goes after it.
+pub fn in_apply_order(changes: &mut [Change]) {
+    let rank = |change: &Change| match change.action {
+        Action::Delete => (1, 2 - change.kind as u8),
+        _ => (0, change.kind as u8),
+    };
+    changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
+}
+
+fn change(action: Action, kind: Kind, key: Key, source: Option<Source>, fields: Vec<FieldChange>) -> Change {
+    Change {
+        action,
+        kind,
+        key,
+        source,
+        fields,
+        adopted: false,
+        reason: None,
+        foreign_owner: None,
+        digest: None,
+        owner: None,
+    }
+}
+
+fn add(wanted: Wanted) -> Change {
+    let fields = wanted
+        .wishes
+        .into_iter()
+        .filter_map(|wish| {
+            let after = value(wish.aim)?;
+            Some(FieldChange {
+                field: wish.field,
+                before: None,
+                after: Some(after),
+                origin: wish.origin,
+                source: Some(wish.source),
+            })
+        })
+        .collect();
+    Change { digest: wanted.digest, ..change(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
+}
+
+/// The change that deletes a resource; its fields say what is lost.
+pub fn delete(kind: Kind, row: &Row, source: Option<Source>) -> Change {
+    let fields = row
+        .cells
+        .iter()
+        .map(|cell| FieldChange {
+            field: cell.field,
+            before: Some(cell.value.clone()),
+            after: None,
+            origin: Origin::Written,
+            source: None,
+        })
+        .collect();
+    change(Action::Delete, kind, row.key.clone(), source, fields)
+}
+
+fn existing(
+    system: &System,
+    wanted: Wanted,
+    row: &Row,
+    owner: Owner,
+    inventory: &Inventory,
+    policy: &Policy,
+) -> Option<Change> {
+    let foreign_owner = match owner {
+        Owner::Us => None,
+        Owner::Nobody if wanted.absent => Some("no project".to_owned()),
+        Owner::Nobody => None,
+        Owner::Other(at) => Some(format!("project `{}`", inventory.owners[at as usize])),
+    };
+    if wanted.absent {
+        return Some(Change { foreign_owner, ..delete(wanted.kind, row, Some(wanted.source)) });
+    }
+    let mut fields = Vec::new();
+    let mut reason = None;
+    for wish in wanted.wishes {
+        let before = row.get(wish.field);
+        let after = value(wish.aim);
+        if before == after.as_ref() {
+            continue;
+        }
+        if after.is_none()
+            && let Clears::No(why) = system.clears
+            && reason.is_none()
+        {
+            let name = wanted.kind.field(wish.field).name;
+            reason = Some(format!("{} cannot clear `{name}`: {why}", system.product));
+        }
+        fields.push(FieldChange {
+            field: wish.field,
+            before: before.cloned(),
+            after,
+            origin: wish.origin,
+            source: Some(wish.source),
+        });
+    }
+    let adopted = matches!(owner, Owner::Nobody);
+    if fields.is_empty() && !adopted && foreign_owner.is_none() {
+        return None;
+    }
+    let action = match policy.existing {
+        _ if reason.is_some() => Action::Blocked,
+        Existing::Skip => Action::Skip,
+        Existing::Overwrite | Existing::Fail => Action::Overwrite,
+    };
+    Some(Change {
+        adopted: adopted && action == Action::Overwrite,
+        reason,
+        foreign_owner,
+        digest: wanted.digest,
+        ..change(action, wanted.kind, wanted.key, Some(wanted.source), fields)
+    })
+}
+
+fn value(aim: Aim) -> Option<Value> {
+    match aim {
+        Aim::Value(value) => Some(value),
+        // The vault has sealed every secret before anything is compared.
+        Aim::Clear | Aim::Secret(_) => None,
+    }
+}

@@ -1,0 +1,128 @@
+//! File formats, reading and writing side by side.
+
+pub mod catchme_mail;
+pub mod csv;
+pub mod encoding;
+pub mod json;
+pub mod node;
+pub mod records;
+pub mod yaml;
+
+use crate::model::{Diagnostic, DraftResource, Key, Kind, Place, Raw, SecretSource};
+use records::{CellText, Flaw, Malformed, Record};
+
+/// A file whose bytes are text by now.
+#[derive(Clone, Copy)]
+pub struct File<'a> {
+    /// Index into `Draft::files`.
+    pub id: u32,
+    /// Relative to the project, with `/`.
+    pub name: &'a str,
+    pub text: &'a str,
+}
+
+/// What reading brings forth.
+#[derive(Default)]
+pub struct Found {
+    pub resources: Vec<DraftResource>,
+    pub problems: Vec<Diagnostic>,
+    pub mentioned: [bool; 3],
+}
+
+/// A format of delimited records, one resource each.
+pub trait RecordFormat: Sync {
+    /// Kind and key of the record, cheaply; `None` if only `draft` can tell what is wrong.
+    fn locate<'c>(&self, cells: &mut dyn Iterator<Item = &'c str>) -> Option<(Kind, Key)>;
+
+    /// Reads a record whose quotes are sound.
+    fn draft(&self, file: File<'_>, record: &Record, cells: &[CellText<'_>], found: &mut Found);
+
+    /// The first record that holds a resource: 1 behind a header.
+    fn first_record(&self) -> usize;
+
+    /// What gives the cells their meaning beside the system: the header.
+    fn context(&self) -> &str;
+}
+
+/// Problems of quotes, which make a record unreadable.
+pub fn broken_quotes(file: File<'_>, record: &Record, flaws: &[Malformed]) -> Vec<Diagnostic> {
+    flaws
+        .iter()
+        .map(|flaw| {
+            let place = record.place(file.text, flaw.cell);
+            let (message, hint) = match flaw.what {
+                Flaw::Unterminated => (
+                    "the quote that opens this cell is never closed, and everything after it is lost in it",
+                    "write the closing `\"`",
+                ),
+                Flaw::AfterQuote => (
+                    "there is text behind the quote that closes this cell",
+                    "double a quote inside a quoted cell: `\"\"`",
+                ),
+                Flaw::StrayQuote => (
+                    "a quote stands inside an unquoted cell",
+                    "quote the whole cell and double the quote inside it: `\"…\"\"…\"` (000:125)",
+                ),
+            };
+            Diagnostic::error("csv/quote", message).hint(hint).at(file.name, place.line, place.column)
+        })
+        .collect()
+}
+
+/// What is wrong with a part of a key, if anything.
+pub fn key_flaw(part: &str) -> Option<&'static str> {
+    if part.is_empty() {
+        Some("is empty")
+    } else if part.chars().any(char::is_control) {
+        Some("holds a control character")
+    } else if part.trim() != part {
+        Some("starts or ends with a blank")
+    } else {
+        None
+    }
+}
+
+/// A secret in a CSV cell: `${env:NAME}`, `${file:PATH}`, or the secret itself.
+pub fn cell_secret(text: &str) -> Result<Raw, (&'static str, String)> {
+    let Some(inside) = text.strip_prefix("${") else {
+        return Ok(Raw::Secret(SecretSource::Clear(crate::model::Clear::new(text.to_owned()))));
+    };
+    // The text may be a password that happens to start like a reference: it is not repeated.
+    let form = || ("secret/form", "expected `${env:NAME}` or `${file:PATH}`".to_owned());
+    let (form_name, argument) = inside.strip_suffix('}').and_then(|body| body.split_once(':')).ok_or_else(form)?;
+    secret_form(form_name, argument).unwrap_or_else(|| Err(form()))
+}
+
+/// The forms of secret references by name; `None` for a name that is none.
+pub fn secret_form(form: &str, argument: &str) -> Option<Result<Raw, (&'static str, String)>> {
+    Some(match form {
+        "env" if is_env_name(argument) => Ok(Raw::Secret(SecretSource::Env(argument.to_owned()))),
+        "env" => Err(("secret/form", "the name of an environment variable is letters, digits and `_`".to_owned())),
+        "file" if argument.is_empty() => Err(("secret/form", "the path of the file is missing".to_owned())),
+        "file" if leaves_project(argument) => Err((
+            "secret/outside",
+            "a secret's file stands inside the project: no absolute path and no `..`".to_owned(),
+        )),
+        "file" => Ok(Raw::Secret(SecretSource::File(argument.to_owned()))),
+        "command" | "age" | "hash" => {
+            Err(("secret/unsupported", format!("`{form}` is not read by this version of yubin; use `env` or `file`")))
+        }
+        _ => return None,
+    })
+}
+
+fn is_env_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn leaves_project(path: &str) -> bool {
+    use std::path::{Component, Path};
+    Path::new(path).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The column of the cell behind one at `place`, on the same line.
+pub fn step(place: Place, text: &str) -> Place {
+    Place { column: place.column + text.chars().count() as u32 + 1, ..place }
+}

@@ -1,0 +1,420 @@
+//! YAML resource files: `defaults`, `servers`, `accounts`, `patterns`. A kind is mentioned by its
+//! key alone, `{}` included.
+
+use compact_str::CompactString;
+
+use super::node::{Broken, Content, Entry, Node, Reader};
+use super::{File, Found, key_flaw, secret_form};
+use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::{
+    Address, Clear, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Place, Raw, SecretSource, Source, Type,
+};
+
+const TOP: [&str; 4] = ["defaults", "servers", "accounts", "patterns"];
+
+pub fn read(file: File<'_>, found: &mut Found) {
+    let mut reader = Reader::new(file.name, file.text);
+    let mut defaults: [Vec<DraftCell>; 3] = Default::default();
+    let first = found.resources.len();
+    let walked = reader.top("a resource file", &mut |reader, key, place| {
+        if key == "defaults" {
+            return read_defaults(reader, file, &mut defaults);
+        }
+        let Some(kind) = Kind::from_plural(key) else {
+            unknown_key(reader, key, place, "at the top of a resource file", &TOP);
+            reader.node()?;
+            return Ok(());
+        };
+        found.mentioned[kind as usize] = true;
+        read_kind(reader, file, kind, found)
+    });
+    // What is broken stands among the problems.
+    let _: Result<(), Broken> = walked;
+    found.problems.append(&mut reader.problems);
+    for resource in &mut found.resources[first..] {
+        apply_defaults(resource, &defaults[resource.kind as usize]);
+    }
+}
+
+fn read_defaults(reader: &mut Reader<'_>, file: File<'_>, defaults: &mut [Vec<DraftCell>; 3]) -> Result<(), Broken> {
+    reader.map("`defaults`", &mut |reader, key, place| {
+        let Some(kind) = Kind::from_plural(key) else {
+            unknown_key(reader, key, place, "under `defaults`", &TOP[1..]);
+            reader.node()?;
+            return Ok(());
+        };
+        let node = reader.node()?;
+        let mut body = Body { kind, file, address: None, cells: Vec::new(), absent: None, problems: Vec::new() };
+        body.read(node);
+        if let Some((place, _)) = body.absent {
+            body.problems.push(body.error("key/unknown", "`absent` is no default", place));
+        }
+        defaults[kind as usize] = body.cells;
+        reader.problems.append(&mut body.problems);
+        Ok(())
+    })
+}
+
+fn apply_defaults(resource: &mut DraftResource, defaults: &[DraftCell]) {
+    if resource.absent || defaults.is_empty() {
+        return;
+    }
+    for default in defaults {
+        if let Err(at) = resource.cells.binary_search_by_key(&default.field, |cell| cell.field) {
+            resource.cells.insert(at, default.clone());
+        }
+    }
+}
+
+fn read_kind(reader: &mut Reader<'_>, file: File<'_>, kind: Kind, found: &mut Found) -> Result<(), Broken> {
+    let what = format!("`{}`", kind.plural());
+    reader.map(&what, &mut |reader, name, place| {
+        if !check_key(reader, kind.key_parts()[0], name, place) {
+            reader.node()?;
+            return Ok(());
+        }
+        if kind != Kind::Pattern {
+            return read_resource(reader, file, kind, Key::single(name), place, found);
+        }
+        let user = name.clone();
+        reader.map(&format!("user `{}`", shown(&user)), &mut |reader, name, place| {
+            if !check_key(reader, "name", name, place) {
+                reader.node()?;
+                return Ok(());
+            }
+            read_resource(reader, file, kind, Key::pair(&user, name), place, found)
+        })
+    })
+}
+
+fn check_key(reader: &mut Reader<'_>, part: &str, text: &str, place: Place) -> bool {
+    let flaw = key_flaw(text);
+    if let Some(flaw) = flaw {
+        reader.problem("resource/key", format!("the {part} {flaw}"), place);
+    }
+    flaw.is_none()
+}
+
+fn read_resource(
+    reader: &mut Reader<'_>,
+    file: File<'_>,
+    kind: Kind,
+    key: Key,
+    place: Place,
+    found: &mut Found,
+) -> Result<(), Broken> {
+    let node = reader.node()?;
+    read_fields(file, kind, key, place, node, found);
+    Ok(())
+}
+
+/// Reads the fields of one resource.
+pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Node, found: &mut Found) {
+    let address = Some(Address::new(kind, key.clone()));
+    let mut body = Body { kind, file, address, cells: Vec::new(), absent: None, problems: Vec::new() };
+    if !node.is_null() {
+        body.read(node);
+    }
+    let absent = matches!(body.absent, Some((_, true)));
+    if absent && let Some(cell) = body.cells.first() {
+        body.problems.push(
+            body.error("resource/absent", "`absent: true` deletes; the fields beside it would be lost", cell.place)
+                .hint("remove the fields, or `absent`"),
+        );
+    }
+    found.problems.append(&mut body.problems);
+    body.cells.sort_by_key(|cell| cell.field);
+    found.resources.push(DraftResource {
+        kind,
+        key,
+        source: Source { file: file.id, place },
+        absent,
+        whole_record: false,
+        cells: body.cells,
+        digest: None,
+    });
+}
+
+fn unknown_key(reader: &mut Reader<'_>, key: &str, place: Place, place_name: &str, known: &[&str]) {
+    let hint = match did_you_mean(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are `{}`", known.join("`, `")),
+    };
+    reader.problem("key/unknown", format!("`{}` is not known {place_name}", shown(key)), place).hint = Some(hint);
+}
+
+/// The fields of one resource as they are read.
+struct Body<'a> {
+    kind: Kind,
+    file: File<'a>,
+    address: Option<Address>,
+    cells: Vec<DraftCell>,
+    absent: Option<(Place, bool)>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Body<'_> {
+    fn error(&self, code: &'static str, message: impl Into<String>, place: Place) -> Diagnostic {
+        let problem = Diagnostic::error(code, message).at(self.file.name, place.line, place.column);
+        match &self.address {
+            Some(address) => problem.of(address),
+            None => problem,
+        }
+    }
+
+    fn read(&mut self, node: Node) {
+        let what = node.what();
+        match node.content {
+            Content::Map(entries) => self.group("", entries),
+            _ => {
+                let message = format!("expected the fields of {} {}, not {what}", article(self.kind), self.kind);
+                self.problems.push(self.error("value/type", message, node.place));
+            }
+        }
+    }
+
+    fn group(&mut self, prefix: &str, entries: Vec<Entry>) {
+        for Entry { key, key_place, value } in entries {
+            let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+            if name == "absent" {
+                self.absent(key_place, &value);
+            } else if let Some(field) = self.kind.find(&name) {
+                self.field(field, key_place, value);
+            } else if self.kind.has_group(&name) {
+                let what = value.what();
+                match value.content {
+                    Content::Map(entries) => self.group(&name, entries),
+                    _ => {
+                        let message = format!("`{name}` is a group of fields, not {what}");
+                        self.problems.push(self.error("value/type", message, value.place));
+                    }
+                }
+            } else {
+                self.unknown(prefix, &key, &name, key_place);
+            }
+        }
+    }
+
+    fn unknown(&mut self, prefix: &str, key: &str, name: &str, place: Place) {
+        let names = self.kind.fields().iter().map(|field| field.name);
+        let near = did_you_mean(name, names.chain(["absent"])).map(str::to_owned).or_else(|| {
+            // `port` at the top is probably `incoming.port`, or one of several.
+            let tail = format!(".{key}");
+            let same: Vec<&str> =
+                self.kind.fields().iter().map(|f| f.name).filter(|name| name.ends_with(&tail)).collect();
+            (!same.is_empty()).then(|| same.join("` or `"))
+        });
+        let within = if prefix.is_empty() { String::new() } else { format!(" in `{prefix}`") };
+        let problem =
+            self.error("key/unknown", format!("`{}` is no field of {}s{within}", shown(key), self.kind), place);
+        self.problems.push(match near {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint("`yubin explain SYSTEM` lists the fields"),
+        });
+    }
+
+    fn absent(&mut self, key_place: Place, value: &Node) {
+        match &value.content {
+            Content::Plain(text) if text == "true" => self.absent = Some((key_place, true)),
+            Content::Plain(text) if text == "false" => self.absent = Some((key_place, false)),
+            _ => self.problems.push(self.error("value/type", "`absent` is true or false", value.place)),
+        }
+    }
+
+    fn field(&mut self, field: FieldId, key_place: Place, value: Node) {
+        let spec = self.kind.field(field);
+        if self.cells.iter().any(|cell| cell.field == field) {
+            let message = format!("`{}` is written twice", spec.name);
+            self.problems
+                .push(self.error("key/duplicate", message, key_place).field(spec.name).hint("keep one of the two"));
+            return;
+        }
+        let place = value.place;
+        let is_null = value.is_null();
+        let what = value.what();
+        let raw = match (spec.ty, value.content) {
+            _ if is_null => Ok(Raw::Null),
+            (Type::Secret, content) => secret(content),
+            (Type::List, Content::List(items)) => list(items, spec.name),
+            (_, Content::Plain(text)) if !matches!(spec.ty, Type::List) => Ok(Raw::Plain(text)),
+            (_, Content::Quoted(text)) if !matches!(spec.ty, Type::List) => Ok(Raw::Quoted(text)),
+            (Type::List, _) => Err((place, "value/type", format!("`{}` is a list, not {what}", spec.name))),
+            _ => Err((place, "value/type", format!("`{}` is a single value, not {what}", spec.name))),
+        };
+        match raw {
+            Ok(raw) => self.cells.push(DraftCell { field, raw, place }),
+            Err((at, code, message)) => {
+                // A problem without a place of its own is that of the value.
+                let at = if at == Place::default() { place } else { at };
+                let problem = self.error(code, message, at).field(spec.name);
+                self.problems.push(if code == "value/type" && matches!(spec.ty, Type::List) {
+                    problem.hint("write it as `[one, two]`")
+                } else {
+                    problem
+                });
+            }
+        }
+    }
+}
+
+type Misread = (Place, &'static str, String);
+
+fn list(items: Vec<Node>, name: &str) -> Result<Raw, Misread> {
+    let items = items
+        .into_iter()
+        .map(|item| match item {
+            Node { content: Content::Plain(text) | Content::Quoted(text), place } if !text.is_empty() => {
+                Ok((text, place))
+            }
+            item => Err((item.place, "value/type", format!("an item of `{name}` is text, not {}", item.what()))),
+        })
+        .collect::<Result<Vec<(CompactString, Place)>, Misread>>()?;
+    Ok(Raw::List(items))
+}
+
+fn secret(content: Content) -> Result<Raw, Misread> {
+    let form = |message: String| (Place::default(), "secret/form", message);
+    match content {
+        // Whatever stands there is the password: 098765 keeps its zero.
+        Content::Plain(text) | Content::Quoted(text) if !text.is_empty() => {
+            Ok(Raw::Secret(SecretSource::Clear(Clear::new(text.into_string()))))
+        }
+        Content::Plain(_) | Content::Quoted(_) => {
+            Err((Place::default(), "value/empty", "a password cannot be empty; `null` clears it".to_owned()))
+        }
+        Content::List(_) => Err(form("a secret is `{env: NAME}` or `{file: PATH}`, not a list".to_owned())),
+        Content::Map(entries) => {
+            let [Entry { key, key_place, value }] = entries.as_slice() else {
+                return Err(form(format!("a secret reference has one key, this one has {}", entries.len())));
+            };
+            let argument = match &value.content {
+                Content::Plain(text) | Content::Quoted(text) => text.as_str(),
+                Content::List(_) if key == "command" => "",
+                _ => return Err((value.place, "secret/form", format!("`{}` takes a single value", shown(key)))),
+            };
+            match secret_form(key, argument) {
+                Some(read) => read.map_err(|(code, message)| (value.place, code, message)),
+                None => {
+                    let forms = ["env", "file", "command", "age", "hash"];
+                    let near = did_you_mean(key, forms);
+                    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                    Err((*key_place, "secret/form", format!("`{}` is no form of a secret{near}", shown(key))))
+                }
+            }
+        }
+    }
+}
+
+fn article(kind: Kind) -> &'static str {
+    if kind == Kind::Account { "an" } else { "a" }
+}
+
+/// A value that is written: one of the store, or a reference to a secret.
+pub enum Written<'a> {
+    Value(&'a crate::model::Value),
+    Env(&'a str),
+    File(&'a str),
+}
+
+/// A resource that is written.
+pub struct Entity<'a> {
+    pub kind: Kind,
+    pub key: &'a Key,
+    pub absent: bool,
+    /// In table order.
+    pub fields: Vec<(FieldId, Written<'a>)>,
+}
+
+/// Writes a resource file. Entities come by kind and key.
+pub fn write<'a>(to: &mut dyn std::io::Write, entities: impl Iterator<Item = Entity<'a>>) -> std::io::Result<()> {
+    let mut last: Option<(Kind, String)> = None;
+    for entity in entities {
+        let mut parts = entity.key.parts();
+        let user = if entity.kind == Kind::Pattern { parts.next() } else { None };
+        if last.as_ref().is_none_or(|(kind, _)| *kind != entity.kind) {
+            writeln!(to, "{}:", entity.kind.plural())?;
+            last = Some((entity.kind, String::new()));
+        }
+        let mut indent = "  ";
+        if let Some(user) = user {
+            if last.as_ref().is_none_or(|(_, open)| open != user) {
+                writeln!(to, "  {}:", scalar(user)?)?;
+                last = Some((entity.kind, user.to_owned()));
+            }
+            indent = "    ";
+        }
+        let body = body(&entity);
+        let name = scalar(parts.next().unwrap_or_default())?;
+        if body.is_empty() {
+            writeln!(to, "{indent}{name}: {{}}")?;
+            continue;
+        }
+        writeln!(to, "{indent}{name}:")?;
+        let text = serde_yaml::to_string(&body).map_err(std::io::Error::other)?;
+        for line in text.lines() {
+            if line.is_empty() {
+                writeln!(to)?;
+            } else {
+                writeln!(to, "{indent}  {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn body(entity: &Entity<'_>) -> serde_yaml::Mapping {
+    let mut root = serde_yaml::Mapping::new();
+    if entity.absent {
+        root.insert("absent".into(), true.into());
+    }
+    for (field, written) in &entity.fields {
+        let mut path: Vec<&str> = entity.kind.field(*field).name.split('.').collect();
+        let Some(leaf) = path.pop() else { continue };
+        let mut group = &mut root;
+        for part in path {
+            let below = group.entry(part.into()).or_insert_with(|| serde_yaml::Mapping::new().into());
+            let serde_yaml::Value::Mapping(below) = below else { unreachable_group(part) };
+            group = below;
+        }
+        group.insert(leaf.into(), plain(written));
+    }
+    root
+}
+
+/// A test of the field tables holds that no field is also a group.
+fn unreachable_group(part: &str) -> ! {
+    panic!("`{part}` is a field and a group of fields")
+}
+
+fn plain(written: &Written<'_>) -> serde_yaml::Value {
+    use crate::model::Value;
+    let reference = |form: &str, argument: &str| {
+        let mut map = serde_yaml::Mapping::new();
+        map.insert(form.into(), argument.into());
+        map.into()
+    };
+    match written {
+        Written::Env(name) => reference("env", name),
+        Written::File(path) => reference("file", path),
+        Written::Value(Value::Bool(value)) => (*value).into(),
+        Written::Value(Value::Int(value)) => (*value).into(),
+        Written::Value(Value::List(items)) => items.iter().map(|item| serde_yaml::Value::from(item.as_str())).collect(),
+        Written::Value(value) => value.to_string().into(),
+    }
+}
+
+/// A name as a key on one line.
+fn scalar(text: &str) -> std::io::Result<String> {
+    // A plain `<<` would merge.
+    if text == "<<" {
+        return Ok("'<<'".to_owned());
+    }
+    let written = serde_yaml::to_string(text).map_err(std::io::Error::other)?;
+    let written = written.trim_end_matches('\n');
+    // Keys stand on one line; JSON strings are YAML.
+    Ok(if written.contains('\n') || written.len() > 100 {
+        serde_json::Value::from(text).to_string()
+    } else {
+        written.to_owned()
+    })
+}

@@ -1,0 +1,155 @@
+//! Taking a revision back, as an ordinary plan.
+
+use crate::diff;
+use crate::model::plan::Base;
+use crate::model::{
+    Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Kind, Logged, Origin, Plan, Result,
+    Row, Value, Version,
+};
+
+/// The log of a store, as far as an undo asks it.
+pub trait Log {
+    fn changes(&self, revision: u64) -> Result<Vec<Logged>>;
+    fn versions(&self, address: &Address) -> Result<Vec<Version>>;
+    fn current(&self, address: &Address) -> Result<Option<Row>>;
+}
+
+/// The plan that takes back one revision. Refused, with every reason, where later revisions
+/// touched the same fields.
+pub fn undo(
+    log: &dyn Log,
+    revision: u64,
+    project: &str,
+    system: &'static str,
+    base: Base,
+    inventory: &Inventory,
+) -> Result<Plan> {
+    if revision == 0 || revision > base.revision {
+        return Err(Error::new(
+            Code::Usage,
+            format!("there is no revision {revision}; the store is at {}", base.revision),
+        ));
+    }
+    let mut plan = Plan {
+        project: project.to_owned(),
+        system,
+        base,
+        owned: Kind::ALL.map(|kind| inventory.of(kind).owned() as u64),
+        note: Some(format!("undo of revision {revision}")),
+        ..Plan::default()
+    };
+    let mut overlaps = Vec::new();
+    for logged in log.changes(revision)? {
+        let address = logged.address();
+        match later_touch(log, &logged, revision)? {
+            Some(why) => overlaps.push(format!("`{address}` {why}")),
+            None => plan.changes.extend(inverse(log, &logged, &address, project)?),
+        }
+    }
+    if !overlaps.is_empty() {
+        let message = format!("revision {revision} cannot be taken back alone: {}", overlaps.join("; "));
+        return Err(
+            Error::new(Code::Refused, message).hint("take back the later revision first, or declare what should be")
+        );
+    }
+    diff::in_apply_order(&mut plan.changes);
+    Ok(plan)
+}
+
+/// Fields in which two states differ.
+fn differing(kind: Kind, before: Option<&Row>, after: Option<&Row>) -> Vec<FieldId> {
+    let get = |row: Option<&Row>, field| row.and_then(|row| row.get(field).cloned());
+    (0..kind.fields().len() as FieldId).filter(|field| get(before, *field) != get(after, *field)).collect()
+}
+
+fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<String>> {
+    let address = logged.address();
+    let exists = log.current(&address)?.is_some();
+    let versions = log.versions(&address)?;
+    let later = |from: &Version, to: &Version, touched: &[FieldId]| {
+        let fields: Vec<&str> = differing(logged.kind, Some(&from.row), Some(&to.row))
+            .into_iter()
+            .filter(|field| touched.contains(field))
+            .map(|field| logged.kind.field(field).name)
+            .collect();
+        let by = if to.outside { "other software".to_owned() } else { format!("revision {}", to.row.revision) };
+        (!fields.is_empty()).then(|| format!("had `{}` changed by {by} since", fields.join("`, `")))
+    };
+    if logged.action == Action::Delete {
+        return Ok(exists.then(|| "exists again".to_owned()));
+    }
+    if !exists {
+        return Ok(Some("was deleted since".to_owned()));
+    }
+    let touched = match logged.action {
+        // An add touched everything, and its undo would take everything.
+        Action::Add => (0..logged.kind.fields().len() as FieldId).collect(),
+        _ => differing(logged.kind, logged.before.as_ref(), logged.after.as_ref()),
+    };
+    let Some(own) = versions.iter().position(|version| version.row.revision == revision && !version.outside) else {
+        return Ok(Some("has no record of that revision".to_owned()));
+    };
+    Ok(versions[own..].windows(2).find_map(|pair| later(&pair[0], &pair[1], &touched)))
+}
+
+fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> Result<Option<Change>> {
+    let gone = || Error::failure(format!("the log has no image of `{address}`"));
+    let foreign = |owner: Option<&str>| match owner {
+        Some(owner) if owner != project => Some(format!("project `{owner}`")),
+        _ => None,
+    };
+    let current = log.current(address)?;
+    let change = match logged.action {
+        Action::Add => {
+            let current = current.ok_or_else(gone)?;
+            Change { foreign_owner: foreign(current.owner.as_deref()), ..diff::delete(logged.kind, &current, None) }
+        }
+        Action::Delete => {
+            let before = logged.before.as_ref().ok_or_else(gone)?;
+            let fields =
+                before.cells.iter().map(|Cell { field, value }| restored(*field, None, Some(value.clone()))).collect();
+            blank(Action::Add, logged, fields, foreign(before.owner.as_deref()), before.owner.clone())
+        }
+        Action::Overwrite => {
+            let (before, after) = (logged.before.as_ref().ok_or_else(gone)?, logged.after.as_ref().ok_or_else(gone)?);
+            let current = current.ok_or_else(gone)?;
+            let fields: Vec<FieldChange> = differing(logged.kind, Some(before), Some(after))
+                .into_iter()
+                .map(|field| restored(field, current.get(field).cloned(), before.get(field).cloned()))
+                .filter(|change| change.before != change.after)
+                .collect();
+            let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
+            if fields.is_empty() && owner == current.owner {
+                return Ok(None);
+            }
+            blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner)
+        }
+        Action::Skip | Action::Blocked => return Ok(None),
+    };
+    Ok(Some(change))
+}
+
+fn restored(field: FieldId, before: Option<Value>, after: Option<Value>) -> FieldChange {
+    FieldChange { field, before, after, origin: Origin::Written, source: None }
+}
+
+fn blank(
+    action: Action,
+    logged: &Logged,
+    fields: Vec<FieldChange>,
+    foreign_owner: Option<String>,
+    owner: Option<String>,
+) -> Change {
+    Change {
+        action,
+        kind: logged.kind,
+        key: logged.key.clone(),
+        source: None,
+        fields,
+        adopted: false,
+        reason: None,
+        foreign_owner,
+        digest: None,
+        owner: Some(owner),
+    }
+}

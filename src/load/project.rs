@@ -1,0 +1,454 @@
+//! `yubin.yaml`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use encoding_rs::{Encoding, UTF_8};
+use globset::GlobBuilder;
+
+use crate::format::node::{Content, Entry, Node, Reader};
+use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::{
+    Address, Code, Diagnostic, Diagnostics, Error, Existing, Kind, Limit, Place, PlaintextSecrets, Policy, Result,
+    Undeclared,
+};
+use crate::system::{self, System};
+
+pub const FILE_NAME: &str = "yubin.yaml";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatName {
+    Yaml,
+    Csv,
+    CatchmeMail,
+}
+
+impl FormatName {
+    pub const ALL: [(&'static str, FormatName); 3] =
+        [("yaml", FormatName::Yaml), ("csv", FormatName::Csv), ("catchme-mail", FormatName::CatchmeMail)];
+}
+
+/// An entry of `sources:`.
+#[derive(Clone, Debug)]
+pub struct SourceSpec {
+    /// A path or a glob, relative to the project.
+    pub path: String,
+    pub place: Place,
+    /// By the name and content of the file if not given.
+    pub format: Option<FormatName>,
+    pub encoding: &'static Encoding,
+    /// Of records without a `kind` column.
+    pub kind: Option<Kind>,
+}
+
+impl Default for SourceSpec {
+    fn default() -> SourceSpec {
+        SourceSpec { path: String::new(), place: Place::default(), format: None, encoding: UTF_8, kind: None }
+    }
+}
+
+#[derive(Debug)]
+pub struct Project {
+    pub root: PathBuf,
+    pub name: String,
+    pub system: &'static System,
+    pub store: String,
+    /// `None`: every YAML and CSV file of the folder.
+    pub sources: Option<Vec<SourceSpec>>,
+    pub policy: Policy,
+    pub users: Option<HashSet<String>>,
+    /// The file of `users:` as it was read.
+    pub users_file: Option<(String, Vec<u8>)>,
+    /// The project file as it was read.
+    pub bytes: Vec<u8>,
+}
+
+/// The folder of the project: `start` or the nearest above it that has a `yubin.yaml`.
+pub fn find_root(start: &Path) -> Result<PathBuf> {
+    start.ancestors().find(|folder| folder.join(FILE_NAME).is_file()).map(Path::to_path_buf).ok_or_else(|| {
+        Error::new(Code::Invalid, format!("no `{FILE_NAME}` in {} or above it", start.display()))
+            .hint("`yubin init` makes a project; `-C DIR` names the folder of one")
+    })
+}
+
+/// Reads the project file. What is wrong with single values stands among the diagnostics; the
+/// project is then good for reporting problems of the other files too, and for nothing else.
+pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Project> {
+    let path = root.join(FILE_NAME);
+    let bytes =
+        fs::read(&path).map_err(|error| Error::failure(format!("{} cannot be read", path.display())).because(error))?;
+    let mut project = Project {
+        root: root.to_path_buf(),
+        name: String::new(),
+        system: system::ALL[0],
+        store: "sqlite:yubin.db".to_owned(),
+        sources: None,
+        policy: Policy::default(),
+        users: None,
+        users_file: None,
+        bytes: bytes.clone(),
+    };
+    let text = match crate::format::encoding::decode(FILE_NAME, bytes, UTF_8) {
+        Ok(text) => text,
+        Err(problem) => {
+            diagnostics.push(problem);
+            return Ok(project);
+        }
+    };
+    let mut reader = Reader::new(FILE_NAME, &text);
+    let node = reader.document();
+    diagnostics.extend(reader.problems);
+    if let Ok(node) = node {
+        let mut look = Look { diagnostics, project: &mut project };
+        look.top(node);
+    }
+    Ok(project)
+}
+
+/// A key and how it is read. What it is for stands in `schema`; a test holds the two together.
+pub struct Key {
+    pub name: &'static str,
+    read: fn(&mut Look<'_>, Node),
+}
+
+pub static TOP_KEYS: &[Key] = &[
+    Key { name: "version", read: |look, node| look.version(node) },
+    Key { name: "name", read: |look, node| look.name(node) },
+    Key { name: "system", read: |look, node| look.system(node) },
+    Key { name: "store", read: |look, node| look.store(node) },
+    Key { name: "sources", read: |look, node| look.sources(node) },
+    Key { name: "policy", read: |look, node| look.policy(node) },
+    Key { name: "users", read: |look, node| look.users(node) },
+];
+
+pub static POLICY_KEYS: &[Key] = &[
+    Key {
+        name: "existing",
+        read: |look, node| {
+            look.choice(
+                node,
+                "existing",
+                &[("overwrite", Existing::Overwrite), ("skip", Existing::Skip), ("fail", Existing::Fail)],
+                |p| &mut p.existing,
+            );
+        },
+    },
+    Key {
+        name: "undeclared",
+        read: |look, node| {
+            look.choice(node, "undeclared", &[("keep", Undeclared::Keep), ("delete", Undeclared::Delete)], |p| {
+                &mut p.undeclared
+            });
+        },
+    },
+    Key {
+        name: "max_deletes",
+        read: |look, node| {
+            if let Some(limit) = look.limit(&node) {
+                look.project.policy.max_deletes = limit;
+            }
+        },
+    },
+    Key {
+        name: "max_overwrites",
+        read: |look, node| {
+            if let Some(limit) = look.limit(&node) {
+                look.project.policy.max_overwrites = Some(limit);
+            }
+        },
+    },
+    Key { name: "protect", read: |look, node| look.protect(node) },
+    Key {
+        name: "plaintext_secrets",
+        read: |look, node| {
+            let words = [
+                ("deny", PlaintextSecrets::Deny),
+                ("warn", PlaintextSecrets::Warn),
+                ("allow", PlaintextSecrets::Allow),
+            ];
+            look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
+        },
+    },
+];
+
+pub const SOURCE_KEYS: [&str; 4] = ["path", "format", "encoding", "kind"];
+
+pub struct Look<'a> {
+    diagnostics: &'a mut Diagnostics,
+    project: &'a mut Project,
+}
+
+impl Look<'_> {
+    fn problem(&mut self, code: &'static str, message: impl Into<String>, place: Place, hint: &str) {
+        let problem = Diagnostic::error(code, message).at(FILE_NAME, place.line, place.column);
+        self.diagnostics.push(if hint.is_empty() { problem } else { problem.hint(hint) });
+    }
+
+    fn top(&mut self, node: Option<Node>) {
+        let Some(node) = node else {
+            self.problem(
+                "project/value",
+                "the file is empty",
+                Place { line: 1, column: 1 },
+                "`yubin init` writes one that works",
+            );
+            return;
+        };
+        let place = node.place;
+        let mut missing = vec!["version", "name"];
+        self.keys(node, "a project file", TOP_KEYS, |name| missing.retain(|other| *other != name));
+        for key in missing {
+            let hint = if key == "version" {
+                "write `version: 1`"
+            } else {
+                "write `name:` and a name of your choice: it marks what the project owns"
+            };
+            self.problem("project/value", format!("`{key}` is missing"), place, hint);
+        }
+    }
+
+    fn keys(&mut self, node: Node, what: &str, keys: &[Key], mut seen: impl FnMut(&str)) {
+        let found = node.what();
+        let Content::Map(entries) = node.content else {
+            self.problem("value/type", format!("{what} is a mapping, not {found}"), node.place, "");
+            return;
+        };
+        for Entry { key, key_place, value } in entries {
+            match keys.iter().find(|known| known.name == key) {
+                Some(known) => {
+                    seen(known.name);
+                    (known.read)(self, value);
+                }
+                None => self.unknown(&key, key_place, what, keys.iter().map(|key| key.name).collect()),
+            }
+        }
+    }
+
+    fn unknown(&mut self, key: &str, place: Place, what: &str, known: Vec<&str>) {
+        let hint = match did_you_mean(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known are `{}`", known.join("`, `")),
+        };
+        self.problem("key/unknown", format!("`{}` is no key of {what}", shown(key)), place, &hint);
+    }
+
+    /// The text of a single value.
+    fn word(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.content {
+            Content::Plain(text) | Content::Quoted(text) if !node.is_null() => Some(text.to_string()),
+            _ => {
+                self.problem("value/type", format!("`{what}` is a single value, not {}", node.what()), node.place, "");
+                None
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, node: Node, what: &str, words: &[(&str, T)], to: fn(&mut Policy) -> &mut T) {
+        let Some(word) = self.word(&node, what) else { return };
+        match words.iter().find(|(name, _)| *name == word) {
+            Some((_, value)) => *to(&mut self.project.policy) = *value,
+            None => {
+                let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+                self.wrong_word(&word, what, &names, node.place);
+            }
+        }
+    }
+
+    fn wrong_word(&mut self, word: &str, what: &str, names: &[&str], place: Place) {
+        let hint = match did_you_mean(word, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => String::new(),
+        };
+        let message = format!("`{what}` is one of `{}`, not `{}`", names.join("`, `"), shown(word));
+        self.problem("project/value", message, place, &hint);
+    }
+
+    fn version(&mut self, node: Node) {
+        let Some(word) = self.word(&node, "version") else { return };
+        if word != "1" {
+            let message = format!("this yubin reads version 1, not `{}`", shown(&word));
+            self.problem("project/value", message, node.place, "a newer version needs a newer yubin");
+        }
+    }
+
+    fn name(&mut self, node: Node) {
+        let Some(word) = self.word(&node, "name") else { return };
+        let fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if word.is_empty() || word.chars().count() > 64 || !word.chars().all(fine) {
+            let message = "a project's name has 1 to 64 letters, digits, `-`, `_` and `.`";
+            self.problem("project/value", message, node.place, "");
+        } else {
+            self.project.name = word;
+        }
+    }
+
+    fn system(&mut self, node: Node) {
+        let Some(word) = self.word(&node, "system") else { return };
+        match System::find(&word) {
+            Some(system) => self.project.system = system,
+            None => {
+                let names: Vec<&str> = system::ALL.iter().map(|system| system.name).collect();
+                self.wrong_word(&word, "system", &names, node.place);
+            }
+        }
+    }
+
+    fn store(&mut self, node: Node) {
+        let Some(word) = self.word(&node, "store") else { return };
+        match word.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => self.project.store = word,
+            _ => {
+                self.problem("project/value", "a store is `sqlite:PATH`", node.place, "as in `store: sqlite:yubin.db`")
+            }
+        }
+    }
+
+    fn users(&mut self, node: Node) {
+        let Some(name) = self.word(&node, "users") else { return };
+        if outside(&name) {
+            self.problem("project/value", "the file of `users:` stands inside the project", node.place, "");
+            return;
+        }
+        match fs::read(self.project.root.join(&name)) {
+            Ok(bytes) => match crate::format::encoding::decode(&name, bytes.clone(), UTF_8) {
+                Ok(text) => {
+                    let users = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+                    self.project.users = Some(users.map(str::to_owned).collect());
+                    self.project.users_file = Some((name, bytes));
+                }
+                Err(problem) => self.diagnostics.push(problem),
+            },
+            Err(error) => {
+                let message = format!("the file of users `{}` cannot be read: {error}", shown(&name));
+                self.problem("file/missing", message, node.place, "");
+            }
+        }
+    }
+
+    fn policy(&mut self, node: Node) {
+        if !node.is_null() {
+            self.keys(node, "`policy`", POLICY_KEYS, |_| {});
+        }
+    }
+
+    fn limit(&mut self, node: &Node) -> Option<Limit> {
+        let word = self.word(node, "limit")?;
+        let limit = Limit::parse(&word);
+        if limit.is_none() {
+            let message =
+                format!("a limit is a count such as 10, or a percentage such as \"30%\", not `{}`", shown(&word));
+            self.problem("project/value", message, node.place, "");
+        }
+        limit
+    }
+
+    fn protect(&mut self, node: Node) {
+        let found = node.what();
+        let Content::List(items) = node.content else {
+            self.problem(
+                "value/type",
+                format!("`protect` is a list of addresses, not {found}"),
+                node.place,
+                "as in `[account/postmaster]`",
+            );
+            return;
+        };
+        for item in items {
+            let Some(word) = self.word(&item, "protect") else { continue };
+            match Address::parse(&word) {
+                Ok(address) => self.project.policy.protect.push(address),
+                Err(message) => self.problem("project/value", message, item.place, ""),
+            }
+        }
+    }
+
+    fn sources(&mut self, node: Node) {
+        let found = node.what();
+        let Content::List(items) = node.content else {
+            self.problem(
+                "value/type",
+                format!("`sources` is a list of paths, not {found}"),
+                node.place,
+                "as in `[servers.yaml, people/*.csv]`",
+            );
+            return;
+        };
+        let mut sources = Vec::with_capacity(items.len());
+        for item in items {
+            let mut spec = SourceSpec { place: item.place, ..SourceSpec::default() };
+            match item.content {
+                Content::Map(entries) => {
+                    for Entry { key, key_place, value } in entries {
+                        self.source_key(&key, key_place, &value, &mut spec);
+                    }
+                    if spec.path.is_empty() {
+                        self.problem("project/value", "this source has no `path`", item.place, "");
+                        continue;
+                    }
+                }
+                _ => match self.word(&item, "source") {
+                    Some(path) => spec.path = path,
+                    None => continue,
+                },
+            }
+            if outside(&spec.path) {
+                self.problem(
+                    "project/value",
+                    "a source stands inside the project: no absolute path and no `..`",
+                    item.place,
+                    "",
+                );
+            } else if let Err(error) = GlobBuilder::new(&spec.path).literal_separator(true).build() {
+                self.problem("project/value", format!("not a pattern of paths: {}", error.kind()), item.place, "");
+            } else {
+                sources.push(spec);
+            }
+        }
+        self.project.sources = Some(sources);
+    }
+
+    fn source_key(&mut self, key: &str, key_place: Place, value: &Node, spec: &mut SourceSpec) {
+        match key {
+            "path" => {
+                if let Some(word) = self.word(value, "path") {
+                    spec.path = word;
+                    spec.place = value.place;
+                }
+            }
+            "format" => {
+                let Some(word) = self.word(value, "format") else { return };
+                match FormatName::ALL.iter().find(|(name, _)| *name == word) {
+                    Some((_, format)) => spec.format = Some(*format),
+                    None => self.wrong_word(&word, "format", &FormatName::ALL.map(|(name, _)| name), value.place),
+                }
+            }
+            "encoding" => {
+                let Some(word) = self.word(value, "encoding") else { return };
+                match Encoding::for_label(word.as_bytes()) {
+                    Some(encoding) => spec.encoding = encoding,
+                    None => self.problem(
+                        "project/value",
+                        format!("`{}` is no encoding", shown(&word)),
+                        value.place,
+                        "as in utf-8, shift_jis, euc-jp, iso-2022-jp, utf-16le",
+                    ),
+                }
+            }
+            "kind" => {
+                let Some(word) = self.word(value, "kind") else { return };
+                match Kind::from_name(&word) {
+                    Some(kind) => spec.kind = Some(kind),
+                    None => self.wrong_word(&word, "kind", &Kind::ALL.map(Kind::name), value.place),
+                }
+            }
+            _ => self.unknown(key, key_place, "a source", SOURCE_KEYS.to_vec()),
+        }
+    }
+}
+
+/// Whether a path leaves the project's folder by its words.
+fn outside(path: &str) -> bool {
+    use std::path::Component;
+    Path::new(path).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+}

@@ -1,0 +1,188 @@
+//! Finding the files of a project and turning them into text.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::project::{FILE_NAME, FormatName, Project, SourceSpec};
+use crate::format::encoding::decode;
+use crate::model::{Diagnostic, Diagnostics};
+
+pub struct SourceFile {
+    /// Relative to the project, with `/`.
+    pub name: String,
+    pub spec: SourceSpec,
+    /// `None` if it could not be read.
+    pub text: Option<String>,
+}
+
+impl SourceFile {
+    pub fn is_yaml(&self) -> bool {
+        match self.spec.format {
+            Some(format) => format == FormatName::Yaml,
+            None => is_yaml_name(&self.name),
+        }
+    }
+}
+
+pub struct Loaded {
+    /// By name.
+    pub files: Vec<SourceFile>,
+    pub config_digest: String,
+    /// Entries of `sources:` that match no file.
+    pub vanished: Vec<String>,
+}
+
+/// Finds, reads and decodes all sources.
+pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Loaded {
+    let mut all = Vec::new();
+    if let Err(error) = walk(&project.root, "", &mut all) {
+        diagnostics.push(Diagnostic::error("file/unreadable", format!("the project's folder cannot be read: {error}")));
+    }
+    all.sort();
+    let (picked, vanished) = pick(project, &all, diagnostics);
+    let mut hasher = blake3::Hasher::new();
+    feed(&mut hasher, FILE_NAME, &project.bytes);
+    if let Some((name, bytes)) = &project.users_file {
+        feed(&mut hasher, name, bytes);
+    }
+    let files = picked
+        .into_iter()
+        .map(|(name, spec)| {
+            let text = match fs::read(project.root.join(&name)) {
+                Ok(bytes) => {
+                    feed(&mut hasher, &name, &bytes);
+                    decode(&name, bytes, spec.encoding).map_err(|problem| diagnostics.push(problem)).ok()
+                }
+                Err(error) => {
+                    let message = format!("the file cannot be read: {error}");
+                    diagnostics.push(Diagnostic::error("file/unreadable", message).at(&name, 0, 0));
+                    None
+                }
+            };
+            SourceFile { name, spec, text }
+        })
+        .collect();
+    Loaded { files, config_digest: hasher.finalize().to_hex().to_string(), vanished }
+}
+
+fn feed(hasher: &mut blake3::Hasher, name: &str, bytes: &[u8]) {
+    hasher.update(&(name.len() as u64).to_le_bytes());
+    hasher.update(name.as_bytes());
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+/// By name; the first entry that names a file says how it is read.
+type Picked = BTreeMap<String, SourceSpec>;
+
+fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Picked, Vec<String>) {
+    let mut vanished = Vec::new();
+    let mut picked = Picked::new();
+    let Some(sources) = &project.sources else {
+        for name in all.iter().filter(|name| is_source_name(name)) {
+            picked.insert(name.clone(), SourceSpec::default());
+        }
+        return (picked, vanished);
+    };
+    for spec in sources {
+        let mut take = |name: &str| {
+            picked.entry(name.to_owned()).or_insert_with(|| spec.clone());
+        };
+        let mut matched = false;
+        match glob(&spec.path) {
+            Some(glob) => {
+                for name in all.iter().filter(|name| glob.is_match(name)) {
+                    matched = true;
+                    take(name);
+                }
+                if !matched {
+                    no_match(spec, &mut vanished, diagnostics);
+                }
+            }
+            None => {
+                let path = spec.path.trim_start_matches("./").trim_end_matches('/');
+                let below = format!("{path}/");
+                if project.root.join(path).is_dir() {
+                    let mut matched = false;
+                    for name in all.iter().filter(|name| name.starts_with(&below) && is_source_name(name)) {
+                        matched = true;
+                        take(name);
+                    }
+                    if !matched {
+                        no_match(spec, &mut vanished, diagnostics);
+                    }
+                } else if project.root.join(path).is_file() {
+                    take(path);
+                } else {
+                    diagnostics.push(
+                        Diagnostic::error("file/missing", format!("the source `{}` does not exist", spec.path))
+                            .hint("restore the file, or remove the entry; what it declared is not deleted by that")
+                            .at(FILE_NAME, spec.place.line, spec.place.column),
+                    );
+                }
+            }
+        }
+    }
+    (picked, vanished)
+}
+
+fn no_match(spec: &SourceSpec, vanished: &mut Vec<String>, diagnostics: &mut Diagnostics) {
+    vanished.push(spec.path.clone());
+    diagnostics.push(
+        Diagnostic::warning("file/no-match", format!("`{}` matches no file", spec.path))
+            .hint("correct the pattern, or remove the entry; a plan is refused until then")
+            .at(FILE_NAME, spec.place.line, spec.place.column),
+    );
+}
+
+/// `None` for a path without glob characters.
+fn glob(path: &str) -> Option<GlobMatcher> {
+    if !path.contains(['*', '?', '[', '{']) {
+        return None;
+    }
+    let glob = GlobBuilder::new(path.trim_start_matches("./")).literal_separator(true).build();
+    // `project` has checked the pattern.
+    glob.ok().map(|glob| glob.compile_matcher())
+}
+
+/// All files below the folder, but for hidden ones, bundles that were exported, and projects
+/// inside the project.
+fn walk(root: &Path, below: &str, found: &mut Vec<String>) -> std::io::Result<()> {
+    let folder = root.join(below);
+    if !below.is_empty() && (folder.join(FILE_NAME).is_file() || is_bundle(&folder)) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if entry.file_type()?.is_dir() {
+            walk(root, &path, found)?;
+        } else if path != FILE_NAME && root.join(&path).is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_bundle(folder: &Path) -> bool {
+    folder.join("manifest.json").is_file() && folder.join("MANIFEST.md").is_file()
+}
+
+fn is_source_name(name: &str) -> bool {
+    is_yaml_name(name) || has_extension(name, "csv")
+}
+
+fn is_yaml_name(name: &str) -> bool {
+    has_extension(name, "yaml") || has_extension(name, "yml")
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}

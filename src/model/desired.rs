@@ -1,0 +1,68 @@
+//! What should be: every declared resource with typed values, its secrets sealed.
+
+use super::draft::{Digest, Recognised, Source};
+use super::field::FieldId;
+use super::kind::{Address, Key, Kind};
+use super::secret::SecretSource;
+use super::value::Value;
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Written,
+    /// The product's default, on an add.
+    Default,
+    /// Brought by `server:`.
+    Server,
+}
+
+#[derive(Clone, Debug)]
+pub enum Aim {
+    Value(Value),
+    /// Until the vault has sealed it.
+    Secret(SecretSource),
+    /// `null` where the product has no default: no value.
+    Clear,
+}
+
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub field: FieldId,
+    pub origin: Origin,
+    pub aim: Aim,
+    /// Where it is written; that of the resource for defaults.
+    pub source: Source,
+}
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub kind: Kind,
+    pub key: Key,
+    pub source: Source,
+    pub absent: bool,
+    /// In table order.
+    pub wishes: Vec<Wish>,
+    /// Kept with the resource, so that the same record is recognised the next time.
+    pub digest: Option<Digest>,
+}
+
+impl Wanted {
+    pub fn address(&self) -> Address {
+        Address::new(self.kind, self.key.clone())
+    }
+
+    pub fn wish(&self, field: FieldId) -> Option<&Wish> {
+        self.wishes.iter().find(|wish| wish.field == field)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Desired {
+    pub files: Vec<String>,
+    /// By kind and key.
+    pub resources: Vec<Wanted>,
+    pub recognised: Vec<Recognised>,
+    pub mentioned: [bool; 3],
+    pub config_digest: String,
+    pub vanished: Vec<String>,
+}

@@ -1,0 +1,49 @@
+//! What the log of a store says.
+
+use super::kind::{Address, Key, Kind};
+use super::plan::Action;
+use super::resource::Row;
+
+/// An applied plan.
+#[derive(Clone, Debug, Default)]
+pub struct Revision {
+    pub revision: u64,
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub actor: String,
+    pub project: String,
+    pub digest: String,
+    pub config_digest: String,
+    /// In the order of `Action::ALL`.
+    pub counts: [u64; 5],
+    pub unchanged: u64,
+    pub note: Option<String>,
+}
+
+/// A change of a revision, with the images of the resource on both sides.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub kind: Kind,
+    pub key: Key,
+    pub action: Action,
+    pub before: Option<Row>,
+    pub after: Option<Row>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+}
+
+impl Logged {
+    pub fn address(&self) -> Address {
+        Address::new(self.kind, self.key.clone())
+    }
+}
+
+/// A state that a resource was in.
+#[derive(Clone, Debug)]
+pub struct Version {
+    pub row: Row,
+    /// Whether the revision that wrote it is the one that the row names, or other software did.
+    pub outside: bool,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+}

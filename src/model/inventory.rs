@@ -1,0 +1,131 @@
+//! What the store holds, by key: enough to tell adds from overwrites and to recognise records
+//! that have not changed, at some tens of bytes a resource.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use super::draft::Digest;
+use super::kind::{Key, Kind};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Owner {
+    /// The project of this run.
+    Us,
+    Nobody,
+    /// Index into `Inventory::owners`.
+    Other(u32),
+}
+
+#[derive(Debug)]
+struct Entry {
+    end: u32,
+    owner: Owner,
+    declared: Option<Digest>,
+}
+
+/// The resources of one kind, in ascending order of keys.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    keys: String,
+    entries: Vec<Entry>,
+    table: HashTable<u32>,
+    owned: usize,
+}
+
+impl Shelf {
+    /// # Panics
+    /// If keys do not ascend bytewise: a store with another collation would turn into
+    /// deletes and adds.
+    pub fn push(&mut self, key: &[&str], owner: Owner, declared: Option<Digest>) {
+        let start = self.keys.len();
+        for (at, part) in key.iter().enumerate() {
+            if at > 0 {
+                self.keys.push('\0');
+            }
+            self.keys.push_str(part);
+        }
+        if let Some(last) = self.entries.len().checked_sub(1) {
+            assert!(self.joined(last as u32) < &self.keys[start..], "keys of the store do not ascend");
+        }
+        let at = self.entries.len() as u32;
+        let end = u32::try_from(self.keys.len()).expect("keys of one kind exceed 4 GiB");
+        self.entries.push(Entry { end, owner, declared });
+        self.owned += usize::from(matches!(owner, Owner::Us));
+        let hash = hash(self.joined(at).as_bytes());
+        let (keys, entries) = (&self.keys, &self.entries);
+        self.table.insert_unique(hash, at, |&other| hash_of(keys, entries, other));
+    }
+
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        self.table.find(hash(key), |&at| self.joined(at).as_bytes() == key).copied()
+    }
+
+    /// The parts of the key, joined by NUL.
+    pub fn joined(&self, at: u32) -> &str {
+        joined(&self.keys, &self.entries, at)
+    }
+
+    pub fn key(&self, at: u32) -> Key {
+        Key::from_parts(self.joined(at).split('\0'))
+    }
+
+    pub fn owner(&self, at: u32) -> Owner {
+        self.entries[at as usize].owner
+    }
+
+    /// Whether a record of this digest was the last one applied to the resource.
+    pub fn recognises(&self, at: u32, digest: &Digest) -> bool {
+        self.entries[at as usize].declared.as_ref() == Some(digest)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many belong to the project of this run.
+    pub fn owned(&self) -> usize {
+        self.owned
+    }
+}
+
+fn joined<'a>(keys: &'a str, entries: &[Entry], at: u32) -> &'a str {
+    let start = if at == 0 { 0 } else { entries[at as usize - 1].end as usize };
+    &keys[start..entries[at as usize].end as usize]
+}
+
+fn hash(key: &[u8]) -> u64 {
+    FixedState::default().hash_one(key)
+}
+
+fn hash_of(keys: &str, entries: &[Entry], at: u32) -> u64 {
+    hash(joined(keys, entries, at).as_bytes())
+}
+
+#[derive(Debug, Default)]
+pub struct Inventory {
+    shelves: [Shelf; 3],
+    pub owners: Vec<String>,
+}
+
+impl Inventory {
+    pub fn of(&self, kind: Kind) -> &Shelf {
+        &self.shelves[kind as usize]
+    }
+
+    pub fn of_mut(&mut self, kind: Kind) -> &mut Shelf {
+        &mut self.shelves[kind as usize]
+    }
+
+    pub fn owner_id(&mut self, name: &str) -> u32 {
+        let at = self.owners.iter().position(|owner| owner == name).unwrap_or_else(|| {
+            self.owners.push(name.to_owned());
+            self.owners.len() - 1
+        });
+        at as u32
+    }
+}

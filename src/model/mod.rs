@@ -1,0 +1,30 @@
+//! The nouns. No I/O, nothing serializable: JSON shapes live in `wire`.
+
+pub mod desired;
+pub mod diagnostic;
+pub mod draft;
+pub mod error;
+pub mod field;
+pub mod history;
+pub mod inventory;
+pub mod kind;
+pub mod parallel;
+pub mod plan;
+pub mod policy;
+pub mod resource;
+pub mod secret;
+pub mod value;
+
+pub use desired::{Desired, Origin, Wanted, Wish};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use draft::{Draft, DraftCell, DraftResource, Place, Raw, Source};
+pub use error::{Code, Error, Result};
+pub use field::{Field, FieldId, Type};
+pub use history::{Logged, Revision, Version};
+pub use inventory::Inventory;
+pub use kind::{Address, Key, Kind};
+pub use plan::{Action, Change, FieldChange, Plan, SecretChange};
+pub use policy::{Existing, Limit, PlaintextSecrets, Policy, Undeclared};
+pub use resource::{Cell, Row};
+pub use secret::{Clear, Sealed, SecretSource};
+pub use value::Value;

@@ -1,0 +1,161 @@
+//! A plan is a value: what would change, from which state, and nothing left to decide.
+
+use super::desired::Origin;
+use super::draft::{Digest, Source};
+use super::field::FieldId;
+use super::kind::{Address, Key, Kind};
+use super::resource::Row;
+use super::value::Value;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    Add,
+    Overwrite,
+    Delete,
+    Skip,
+    Blocked,
+}
+
+impl Action {
+    pub const ALL: [Action; 5] = [Action::Add, Action::Overwrite, Action::Delete, Action::Skip, Action::Blocked];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Add => "add",
+            Action::Overwrite => "overwrite",
+            Action::Delete => "delete",
+            Action::Skip => "skip",
+            Action::Blocked => "blocked",
+        }
+    }
+
+    /// Whether an apply writes the resource.
+    pub fn writes(self) -> bool {
+        matches!(self, Action::Add | Action::Overwrite | Action::Delete)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretChange {
+    Set,
+    Changed,
+    Cleared,
+}
+
+impl SecretChange {
+    pub fn name(self) -> &'static str {
+        match self {
+            SecretChange::Set => "set",
+            SecretChange::Changed => "changed",
+            SecretChange::Cleared => "cleared",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldChange {
+    pub field: FieldId,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub origin: Origin,
+    pub source: Option<Source>,
+}
+
+impl FieldChange {
+    /// How a secret changes; the values of a secret are not for showing.
+    pub fn secret(&self) -> SecretChange {
+        match (&self.before, &self.after) {
+            (_, None) => SecretChange::Cleared,
+            (None, Some(_)) => SecretChange::Set,
+            (Some(_), Some(_)) => SecretChange::Changed,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub action: Action,
+    pub kind: Kind,
+    pub key: Key,
+    /// Where it is declared; `None` for what is no longer declared, and for an undo.
+    pub source: Option<Source>,
+    /// In table order. Of a delete: what is lost.
+    pub fields: Vec<FieldChange>,
+    /// Exists without an owner and is taken over.
+    pub adopted: bool,
+    /// Why it is blocked.
+    pub reason: Option<String>,
+    /// The project that owns it, if it is another one.
+    pub foreign_owner: Option<String>,
+    /// Written with the resource, see `Wanted::digest`.
+    pub digest: Option<Digest>,
+    /// The owner after an add or overwrite, if it is not the project of the plan: an undo
+    /// restores it.
+    pub owner: Option<Option<String>>,
+}
+
+impl Change {
+    pub fn address(&self) -> Address {
+        Address::new(self.kind, self.key.clone())
+    }
+
+    /// The user whose sessions end when this is applied (000:6).
+    pub fn logs_out(&self) -> Option<&str> {
+        (self.kind == Kind::Pattern && self.action.writes()).then(|| self.key.first())
+    }
+
+    /// The row after an add.
+    pub fn row_after(&self, before: Option<&Row>) -> Vec<(FieldId, Value)> {
+        let mut cells: Vec<(FieldId, Value)> =
+            before.map_or_else(Vec::new, |row| row.cells.iter().map(|c| (c.field, c.value.clone())).collect());
+        for change in &self.fields {
+            cells.retain(|(field, _)| *field != change.field);
+            if let Some(value) = &change.after {
+                cells.push((change.field, value.clone()));
+            }
+        }
+        cells.sort_by_key(|(field, _)| *field);
+        cells
+    }
+}
+
+/// The state that a plan was made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    pub revision: u64,
+    /// Writes by other software than yubin, ever: they leave the revision alone.
+    pub outside_writes: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub project: String,
+    pub system: &'static str,
+    pub base: Base,
+    pub config_digest: String,
+    pub files: Vec<String>,
+    /// In apply order.
+    pub changes: Vec<Change>,
+    pub unchanged: u64,
+    /// Resources that the project owns, by `Kind as usize`.
+    pub owned: [u64; 3],
+    /// Kinds that the files mention, and how many resources of each they declare.
+    pub declared: [Option<u64>; 3],
+    pub vanished: Vec<String>,
+    /// What the log says about the plan, such as which revision it takes back.
+    pub note: Option<String>,
+}
+
+impl Plan {
+    pub fn count(&self, action: Action) -> u64 {
+        self.changes.iter().filter(|change| change.action == action).count() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.changes.iter().any(|change| change.action.writes())
+    }
+
+    pub fn file(&self, source: Source) -> &str {
+        &self.files[source.file as usize]
+    }
+}

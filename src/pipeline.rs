@@ -1,0 +1,366 @@
+//! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
+//! to the program, call these functions and nothing behind them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::diff::{self, Current, Declared};
+use crate::guard::{self, InUse, Verdict};
+use crate::history;
+use crate::load::{self, Loaded, Project, Recogniser};
+use crate::model::desired::Aim;
+use crate::model::plan::Base;
+use crate::model::{
+    Action, Address, Clear, Code, Desired, Diagnostic, Diagnostics, Draft, Error, Inventory, Key, Kind, Logged, Plan,
+    Result, Row, SecretSource, Value, Version, Wanted, parallel,
+};
+use crate::resolve::{self, Stored};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Entry, Receipt, Snapshot, Store};
+use crate::vault::{self, KeySource, Vault};
+use crate::wire;
+
+/// A project, and the store it is planned against.
+pub struct Session {
+    pub project: Project,
+    /// As it is named in output.
+    pub store_name: String,
+    store: Box<dyn Store>,
+    keys: KeySource,
+    pub diagnostics: Diagnostics,
+    pub strict: bool,
+}
+
+/// A plan and everything that is decided about it.
+pub struct Planned {
+    pub plan: Plan,
+    pub verdict: Verdict,
+    pub digest: String,
+    /// Keyed digest of the declared secrets that do not stand in the configuration itself.
+    pub secrets_digest: String,
+    vault: Option<Vault>,
+}
+
+/// What `check` has found.
+pub struct Checked {
+    pub files: usize,
+    pub resources: usize,
+}
+
+/// Reads the project file. `--store` or `YUBIN_STORE` stand above what it says.
+pub fn open(start: &Path, store: Option<&str>, strict: bool) -> Result<Session> {
+    let root = load::find_root(start)?;
+    let mut diagnostics = Diagnostics::default();
+    let project = load::read_project(&root, &mut diagnostics)?;
+    let name = store.unwrap_or(&project.store).to_owned();
+    let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
+        return Err(Error::new(Code::Usage, format!("`{name}` is no store")).hint("a store is `sqlite:PATH`"));
+    };
+    // A path in the project file is relative to it, one from outside to where the user is.
+    let base = if store.is_some() { start } else { root.as_path() };
+    let path = base.join(path);
+    let keys = key_source(&path);
+    Ok(Session { store_name: name, store: Box::new(Sqlite::new(path)), keys, project, diagnostics, strict })
+}
+
+fn key_source(database: &Path) -> KeySource {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(key) = given("YUBIN_KEY") {
+        return KeySource::Given(Clear::new(key));
+    }
+    if let Some(path) = given("YUBIN_KEY_FILE") {
+        return KeySource::File(PathBuf::from(path));
+    }
+    let mut beside = database.as_os_str().to_owned();
+    beside.push(".key");
+    KeySource::Beside(PathBuf::from(beside))
+}
+
+impl Session {
+    /// One consistent read of the store; `None` if there is none yet.
+    pub fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        self.store.snapshot()
+    }
+
+    /// Reads and validates the files, without the store.
+    pub fn check(&mut self) -> Checked {
+        let loaded = load::read_sources(&self.project, &mut self.diagnostics);
+        let draft = load::draft(&self.project, &loaded, None, &mut self.diagnostics);
+        let files = draft.files.len();
+        let desired = resolve::resolve(self.project.system, draft, None, &mut self.diagnostics);
+        self.settle();
+        Checked { files, resources: desired.resources.len() }
+    }
+
+    fn settle(&mut self) {
+        if self.strict {
+            self.diagnostics.make_strict();
+        }
+        self.diagnostics.sort();
+    }
+
+    /// The plan from files and store; `None` if the input has errors, which then stand among the
+    /// diagnostics.
+    pub fn plan(&mut self) -> Result<Option<Planned>> {
+        let snapshot = self.store.snapshot()?;
+        let (loaded, inventory) = self.read_both(snapshot.as_deref())?;
+        let mut vault = self.vault(snapshot.as_deref())?;
+        let draft = {
+            let known = match (&snapshot, &vault) {
+                (Some(_), Some(vault)) => Some(Recogniser { inventory: &inventory, key: vault.record_key() }),
+                // Without a store every record is new, but its digest is worth keeping.
+                (None, Some(vault)) => Some(Recogniser { inventory: &inventory, key: vault.record_key() }),
+                _ => None,
+            };
+            load::draft(&self.project, &loaded, known.as_ref(), &mut self.diagnostics)
+        };
+        drop(loaded);
+        let gone = self.undeclared(&draft, &inventory);
+        let rows = fetch(snapshot.as_deref(), &draft, &gone)?;
+        let stored = Stored { inventory: &inventory, rows: &rows };
+        let mut desired = resolve::resolve(self.project.system, draft, Some(&stored), &mut self.diagnostics);
+        self.hint_at_deletes(&desired);
+        let secrets_digest = self.seal(&mut desired, vault.as_ref())?;
+        self.settle();
+        if self.diagnostics.has_errors() {
+            return Ok(None);
+        }
+        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
+        let current = Current { base, inventory: &inventory, rows: &rows };
+        let plan = diff::diff(&self.project.name, self.project.system, desired, gone, &current, &self.project.policy);
+        drop(rows);
+        if plan.is_empty() && snapshot.is_none() {
+            vault = None;
+        }
+        self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
+    }
+
+    /// The plan that takes back a revision.
+    pub fn undo(&mut self, revision: u64) -> Result<Planned> {
+        let snapshot = self.store.snapshot()?;
+        let vault = self.vault(snapshot.as_deref())?;
+        let Some(snapshot) = snapshot else {
+            return Err(Error::new(
+                Code::Usage,
+                format!("there is no revision {revision}: the store does not exist yet"),
+            ));
+        };
+        let inventory = snapshot.inventory(&self.project.name)?;
+        let log = SnapshotLog(&*snapshot);
+        let plan =
+            history::undo(&log, revision, &self.project.name, self.project.system.name, snapshot.base(), &inventory)?;
+        self.judged(plan, String::new(), vault, Some(&*snapshot))
+    }
+
+    fn judged(
+        &self,
+        plan: Plan,
+        secrets_digest: String,
+        vault: Option<Vault>,
+        snapshot: Option<&dyn Snapshot>,
+    ) -> Result<Planned> {
+        let in_use = in_use(&plan, snapshot)?;
+        let verdict = guard::judge(&plan, &self.project.policy, &in_use);
+        let digest = wire::digest(&plan);
+        Ok(Planned { plan, verdict, digest, secrets_digest, vault })
+    }
+
+    /// Commits what the guard approves; `consent` is for exactly this plan.
+    pub fn apply(&self, planned: &mut Planned, consent: bool, actor: &str, progress: &dyn Fn(u64)) -> Result<Receipt> {
+        self.keep_key(planned)?;
+        let refused = || Error::new(Code::Refused, "the plan is refused");
+        let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
+        let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
+        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref() };
+        self.store.commit(&approved, &entry, progress)
+    }
+
+    /// Writes a key that was made for a new store, before anything that depends on it.
+    pub fn keep_key(&self, planned: &mut Planned) -> Result<()> {
+        match (&mut planned.vault, &self.keys) {
+            (Some(vault), KeySource::Beside(path)) => vault.keep(path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the store's secrets, for a product file that must carry them.
+    pub fn unsealing(&self, snapshot: &dyn Snapshot) -> Result<Vault> {
+        self.vault(Some(snapshot))?.ok_or_else(|| self.lost_key())
+    }
+
+    /// Files and inventory, at the same time.
+    fn read_both(&mut self, snapshot: Option<&dyn Snapshot>) -> Result<(Loaded, Inventory)> {
+        let (project, diagnostics) = (&self.project, &mut self.diagnostics);
+        let Some(snapshot) = snapshot else {
+            return Ok((load::read_sources(project, diagnostics), Inventory::default()));
+        };
+        let name = project.name.clone();
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut problems = Diagnostics::default();
+                let loaded = load::read_sources(project, &mut problems);
+                (loaded, problems)
+            });
+            let inventory = snapshot.inventory(&name);
+            let (loaded, problems) = parallel::join(reading);
+            diagnostics.extend(problems);
+            Ok((loaded, inventory?))
+        })
+    }
+
+    /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
+    fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
+        let opened = Vault::open(&self.keys)?;
+        let stored = snapshot.and_then(Snapshot::key_id);
+        match (opened, stored) {
+            (Some(vault), Some(id)) if vault.id() != id => Err(Error::failure(format!(
+                "the key is not the one of this store: it is key {}, the store was written with key {id}",
+                vault.id()
+            ))
+            .hint("set YUBIN_KEY_FILE to the store's own key file")),
+            (Some(vault), _) => Ok(Some(vault)),
+            // No key is ever made for a store that has one.
+            (None, Some(_)) => Ok(None),
+            (None, None) => Vault::generate().map(Some),
+        }
+    }
+
+    fn lost_key(&self) -> Error {
+        let name = match &self.keys {
+            KeySource::Beside(path) | KeySource::File(path) => path.display().to_string(),
+            KeySource::Given(_) => "YUBIN_KEY".to_owned(),
+        };
+        Error::failure(format!("the store's key {name} is missing, and its secrets cannot be read without it"))
+            .hint("restore the key file, or set YUBIN_KEY_FILE; a new key would not open them")
+    }
+
+    fn undeclared(&self, draft: &Draft, inventory: &Inventory) -> Vec<(Kind, Key)> {
+        let mut declared = Declared::new(inventory);
+        for one in &draft.recognised {
+            declared.insert(one.kind, one.entry);
+        }
+        for resource in &draft.resources {
+            if let Some(entry) = inventory.of(resource.kind).find(resource.key.as_bytes()) {
+                declared.insert(resource.kind, entry);
+            }
+        }
+        let mentioned = Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind));
+        diff::undeclared(mentioned, &declared, inventory, &self.project.policy)
+    }
+
+    /// The product's check box does not say whether it also holds for deletes (AMB-A9).
+    fn hint_at_deletes(&mut self, desired: &Desired) {
+        use crate::model::Existing;
+        if self.project.policy.existing == Existing::Overwrite || self.project.system.name != "catchme-mail" {
+            return;
+        }
+        if let Some(first) = desired.resources.iter().find(|wanted| wanted.absent) {
+            let message = "deletes do not depend on `existing`: it is assumed that the product's check box concerns overwriting alone (000:4-5)";
+            let (file, place) = (&desired.files[first.source.file as usize], first.source.place);
+            self.diagnostics.push(
+                Diagnostic::info("catchme-mail/delete-ignores-existing", message)
+                    .at(file, place.line, place.column)
+                    .of(&first.address()),
+            );
+        }
+    }
+
+    /// Fetches and seals every declared secret; returns the keyed digest of those that stand
+    /// outside the configuration.
+    fn seal(&mut self, desired: &mut Desired, vault: Option<&Vault>) -> Result<String> {
+        let has_secrets = |wanted: &Wanted| wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_)));
+        let Some(vault) = vault else {
+            return if desired.resources.iter().any(has_secrets) { Err(self.lost_key()) } else { Ok(String::new()) };
+        };
+        let (root, files) = (&self.project.root, &desired.files);
+        let sealed = parallel::runs(std::mem::take(&mut desired.resources), |mut run| {
+            let mut outside = Vec::new();
+            let mut problems = Vec::new();
+            for wanted in run.iter_mut().filter(|wanted| has_secrets(wanted)) {
+                let address = wanted.address();
+                let kind = wanted.kind;
+                for wish in &mut wanted.wishes {
+                    let Aim::Secret(source) = &wish.aim else { continue };
+                    let field = kind.field(wish.field);
+                    let at = |problem: Diagnostic| {
+                        let place = wish.source.place;
+                        problem
+                            .at(&files[wish.source.file as usize], place.line, place.column)
+                            .of(&address)
+                            .field(field.name)
+                    };
+                    if let SecretSource::File(name) = source
+                        && vault::is_exposed(&root.join(name))
+                    {
+                        let message = format!("others than its owner may read the file `{name}`");
+                        problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
+                    }
+                    match vault::fetch(source, root) {
+                        Ok(clear) => {
+                            let sealed = vault.seal(&address, field, &clear);
+                            if !matches!(source, SecretSource::Clear(_)) {
+                                outside.push(sealed.as_bytes().to_vec());
+                            }
+                            wish.aim = Aim::Value(Value::Sealed(sealed));
+                        }
+                        Err((code, message, hint)) => problems.push(at(Diagnostic::error(code, message).hint(hint))),
+                    }
+                }
+            }
+            (run, outside, problems)
+        });
+        let mut outside = Vec::new();
+        for (run, more, problems) in sealed {
+            desired.resources.extend(run);
+            outside.extend(more);
+            self.diagnostics.extend(problems);
+        }
+        Ok(vault.fingerprint(outside.into_iter()))
+    }
+}
+
+/// The stored rows of what is declared in full, and of what is declared no more.
+fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)]) -> Result<HashMap<(Kind, Key), Row>> {
+    let mut rows = HashMap::new();
+    let Some(snapshot) = snapshot else { return Ok(rows) };
+    for kind in Kind::ALL {
+        let declared = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
+        let gone = gone.iter().filter(|(other, _)| *other == kind).map(|(_, key)| key);
+        let mut keys: Vec<Key> = declared.chain(gone).cloned().collect();
+        // In the order in which they lie on the disk.
+        keys.sort_unstable();
+        for row in snapshot.fetch(kind, &keys)? {
+            rows.insert((kind, row.key.clone()), row);
+        }
+    }
+    Ok(rows)
+}
+
+fn in_use(plan: &Plan, snapshot: Option<&dyn Snapshot>) -> Result<Vec<InUse>> {
+    let mut all = Vec::new();
+    let Some(snapshot) = snapshot else { return Ok(all) };
+    for change in plan.changes.iter().filter(|change| change.kind == Kind::Server && change.action == Action::Delete) {
+        let (users, count) = snapshot.users_of_server(&change.key)?;
+        if count > 0 {
+            all.push(InUse { server: change.address(), users, count });
+        }
+    }
+    Ok(all)
+}
+
+struct SnapshotLog<'a>(&'a dyn Snapshot);
+
+impl history::Log for SnapshotLog<'_> {
+    fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
+        self.0.changes(revision)
+    }
+
+    fn versions(&self, address: &Address) -> Result<Vec<Version>> {
+        self.0.versions(address)
+    }
+
+    fn current(&self, address: &Address) -> Result<Option<Row>> {
+        Ok(self.0.fetch(address.kind, std::slice::from_ref(&address.key))?.pop())
+    }
+}

@@ -1,0 +1,277 @@
+//! A plan and its diagnostics as text for a terminal. Everything that stands in a value is made
+//! harmless first: a name may not move the cursor.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use similar::{ChangeTag, TextDiff};
+
+use crate::guard::Refusal;
+use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Row, Severity, Type, Value};
+
+const ADD: Style = AnsiColor::Green.on_default();
+const OVERWRITE: Style = AnsiColor::Yellow.on_default();
+const DELETE: Style = AnsiColor::Red.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const INFO: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Changes that are written out; what is more is counted.
+const SHOWN: usize = 1_000;
+/// Users that are named one by one.
+const NAMED: usize = 20;
+/// Lines around a change in a text of several lines.
+const CONTEXT: usize = 2;
+
+pub struct Report<'a> {
+    pub plan: &'a Plan,
+    pub digest: &'a str,
+    pub store: &'a str,
+    pub refused: &'a [Refusal],
+    /// Write every change out.
+    pub all: bool,
+}
+
+fn style(text: impl Display, style: Style) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Control characters as they are written in code.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(odd) {
+        Cow::Owned(text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) if text.is_empty() => "\"\"".to_owned(),
+        value => harmless(&value.to_string()).into_owned(),
+    }
+}
+
+/// What loses something comes first.
+fn order(action: Action) -> u8 {
+    match action {
+        Action::Blocked => 0,
+        Action::Delete => 1,
+        Action::Overwrite => 2,
+        Action::Add => 3,
+        Action::Skip => 4,
+    }
+}
+
+pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
+    let plan = report.plan;
+    let mut changes: Vec<&Change> = plan.changes.iter().collect();
+    changes.sort_by_key(|change| order(change.action));
+    let limit = if report.all { usize::MAX } else { SHOWN };
+    for change in changes.iter().take(limit) {
+        block(plan, change, to)?;
+    }
+    if changes.len() > limit {
+        let rest = &changes[limit..];
+        let counts: Vec<String> = Action::ALL
+            .into_iter()
+            .map(|action| (action, rest.iter().filter(|change| change.action == action).count()))
+            .filter(|(_, count)| *count > 0)
+            .map(|(action, count)| format!("{count} {}", action.name()))
+            .collect();
+        writeln!(
+            to,
+            "{}\n",
+            style(format!("… and {} more, not written out (-v writes all)", counts.join(", ")), FAINT)
+        )?;
+    }
+    let place = format!("{} ({}) on {} at revision {}", plan.project, plan.system, report.store, plan.base.revision);
+    if changes.is_empty() {
+        writeln!(to, "{}", style("Nothing to change.", STRONG))?;
+    }
+    writeln!(to, "{} {}", style("Plan:", STRONG), tally(plan))?;
+    logouts(plan, to)?;
+    for refusal in report.refused {
+        writeln!(to, "{} {}: {}", style("Refused:", ERROR), refusal.rule, harmless(&refusal.message))?;
+    }
+    writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
+}
+
+/// `3 to add, 1 to delete; 120 unchanged`
+pub fn tally(plan: &Plan) -> String {
+    let words = [
+        (Action::Add, "to add", ADD),
+        (Action::Overwrite, "to overwrite", OVERWRITE),
+        (Action::Delete, "to delete", DELETE),
+        (Action::Skip, "skipped", FAINT),
+        (Action::Blocked, "blocked", ERROR),
+    ];
+    let always = |action| matches!(action, Action::Add | Action::Overwrite | Action::Delete);
+    let counts: Vec<String> = words
+        .into_iter()
+        .map(|(action, word, colour)| (action, plan.count(action), word, colour))
+        .filter(|(action, count, ..)| *count > 0 || always(*action))
+        .map(|(_, count, word, colour)| {
+            let text = format!("{count} {word}");
+            if count > 0 { style(text, colour) } else { text }
+        })
+        .collect();
+    format!("{}; {} unchanged", counts.join(", "), plan.unchanged)
+}
+
+fn logouts(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
+    let mut users: Vec<&str> = plan.changes.iter().filter_map(Change::logs_out).collect();
+    users.sort_unstable();
+    users.dedup();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<Cow<'_, str>> = users.iter().take(NAMED).map(|user| harmless(user)).collect();
+    let more = users.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if users.len() == 1 { "user" } else { "users" };
+    writeln!(to, "{} {} {noun}: {}{more}", style("Logs out", WARNING), users.len(), named.join(", "))
+}
+
+fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
+    let (mark, colour) = match change.action {
+        Action::Add => ("+", ADD),
+        Action::Overwrite => ("~", OVERWRITE),
+        Action::Delete => ("-", DELETE),
+        Action::Skip => (".", FAINT),
+        Action::Blocked => ("!", ERROR),
+    };
+    let source = change.source.map_or_else(
+        || if plan.note.is_some() { String::new() } else { "no longer declared".to_owned() },
+        |source| format!("{}:{}", harmless(plan.file(source)), source.place.line),
+    );
+    writeln!(
+        to,
+        "{} {}  {}",
+        style(format!("{mark} {:<9}", change.action.name()), colour),
+        style(harmless(&change.address().to_string()), STRONG),
+        style(source, FAINT)
+    )?;
+    if change.adopted {
+        writeln!(to, "    {}", style("has no owner so far and is taken over", WARNING))?;
+    }
+    if let Some(owner) = &change.foreign_owner {
+        writeln!(to, "    {}", style(format!("belongs to {}", harmless(owner)), ERROR))?;
+    }
+    if let Some(reason) = &change.reason {
+        writeln!(to, "    {}", style(harmless(reason), ERROR))?;
+    }
+    if change.action == Action::Skip {
+        writeln!(to, "    {}", style("exists and differs; `existing: skip` leaves it", FAINT))?;
+    }
+    let width = change.fields.iter().map(|field| change.kind.field(field.field).name.len()).max().unwrap_or(0);
+    for field in &change.fields {
+        field_line(change, field, width, to)?;
+    }
+    if let Some(user) = change.logs_out() {
+        writeln!(to, "    {}", style(format!("logs out {}", harmless(user)), FAINT))?;
+    }
+    writeln!(to)
+}
+
+fn field_line(change: &Change, field: &FieldChange, width: usize, to: &mut dyn Write) -> io::Result<()> {
+    let spec = change.kind.field(field.field);
+    let name = format!("    {:<width$}  ", spec.name);
+    if spec.is_secret() {
+        let word = if change.action == Action::Delete { "lost" } else { field.secret().name() };
+        return writeln!(to, "{name}{}", style(format!("(secret) {word}"), FAINT));
+    }
+    if matches!(spec.ty, Type::Multiline) && change.action != Action::Delete {
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::text).unwrap_or_default().to_owned();
+        let (before, after) = (text(&field.before), text(&field.after));
+        if before.contains('\n') || after.contains('\n') {
+            writeln!(to, "    {}", spec.name)?;
+            return lines(&before, &after, to);
+        }
+    }
+    let side = |value: &Option<Value>| value.as_ref().map(shown);
+    let origin = match field.origin {
+        Origin::Default => style("  (default)", FAINT),
+        Origin::Server => style("  (from the server)", FAINT),
+        Origin::Written => String::new(),
+    };
+    match (change.action, side(&field.before), side(&field.after)) {
+        (Action::Add, _, Some(after)) => writeln!(to, "{name}{}{origin}", style(after, ADD)),
+        (Action::Delete, Some(before), _) => writeln!(to, "{name}{}", style(before, FAINT)),
+        (_, before, after) => {
+            let side = |side: Option<String>| side.unwrap_or_else(|| "(none)".to_owned());
+            writeln!(to, "{name}{} → {}{origin}", style(side(before), DELETE), style(side(after), ADD))
+        }
+    }
+}
+
+/// A text of several lines as the lines that change, with some around them.
+fn lines(before: &str, after: &str, to: &mut dyn Write) -> io::Result<()> {
+    let diff = TextDiff::configure().timeout(std::time::Duration::from_millis(200)).diff_lines(before, after);
+    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if at > 0 {
+            writeln!(to, "      {}", style("⋮", FAINT))?;
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let (mark, colour) = match change.tag() {
+                ChangeTag::Delete => ("-", DELETE),
+                ChangeTag::Insert => ("+", ADD),
+                ChangeTag::Equal => (" ", FAINT),
+            };
+            let line = change.value().trim_end_matches(['\n', '\r']);
+            writeln!(to, "      {}", style(format!("{mark} {}", harmless(line)), colour))?;
+        }
+    }
+    Ok(())
+}
+
+pub fn diagnostic(diagnostic: &Diagnostic, to: &mut dyn Write) -> io::Result<()> {
+    let Diagnostic { severity, code, message, hint, file, line, column, address, field: _ } = diagnostic;
+    let colour = match severity {
+        Severity::Error => ERROR,
+        Severity::Warning => WARNING,
+        Severity::Info => INFO,
+    };
+    writeln!(to, "{}: {}", style(format!("{}[{code}]", severity.name()), colour), harmless(message))?;
+    if let Some(file) = file {
+        let place = if *line > 0 { format!("{}:{line}:{column}", harmless(file)) } else { harmless(file).into_owned() };
+        let address = address.as_ref().map_or(String::new(), |address| format!("  {}", harmless(&address.to_string())));
+        writeln!(to, "  {} {place}{}", style("-->", FAINT), style(address, FAINT))?;
+    }
+    if let Some(hint) = hint {
+        writeln!(to, "  {} {}", style("help:", INFO), harmless(hint))?;
+    }
+    Ok(())
+}
+
+/// `2 errors, 1 warning`; empty if there is nothing.
+pub fn count(errors: usize, warnings: usize) -> String {
+    let one = |count: usize, noun: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        count => Some(format!("{count} {noun}s")),
+    };
+    [one(errors, "error"), one(warnings, "warning")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A resource as the store holds it.
+pub fn row(kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
+    let address = crate::model::Address::new(kind, row.key.clone()).to_string();
+    let owner = row.owner.as_deref().map_or("no owner".to_owned(), |owner| format!("owner {}", harmless(owner)));
+    writeln!(
+        to,
+        "{}  {}",
+        style(harmless(&address), STRONG),
+        style(format!("{owner}, revision {}", row.revision), FAINT)
+    )?;
+    let width = row.cells.iter().map(|cell| kind.field(cell.field).name.len()).max().unwrap_or(0);
+    for cell in &row.cells {
+        writeln!(to, "    {:<width$}  {}", kind.field(cell.field).name, shown(&cell.value))?;
+    }
+    writeln!(to)
+}

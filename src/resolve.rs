@@ -1,0 +1,536 @@
+//! From a draft to desired state: types, references, the system's rules, and for what will be
+//! added the product's defaults. What a rule's row cannot say is a named function in `check`.
+
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+
+use crate::check;
+use crate::model::desired::Aim;
+use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::{
+    Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, Field, FieldId, Inventory, Key, Kind,
+    Origin, Raw, Row, Source, Type, Value, Wanted, Wish, parallel,
+};
+use crate::system::{self, Clears, Need, System};
+
+/// What the store says about the resources of a draft.
+pub struct Stored<'a> {
+    pub inventory: &'a Inventory,
+    /// Of every declared resource that exists and was not recognised.
+    pub rows: &'a HashMap<(Kind, Key), Row>,
+}
+
+/// Whether a declared resource exists. Without a store it is not known.
+#[derive(Clone, Copy)]
+pub enum Existence<'a> {
+    Unknown,
+    Absent,
+    Present(&'a Row),
+}
+
+impl<'a> Existence<'a> {
+    pub fn row(self) -> Option<&'a Row> {
+        match self {
+            Existence::Present(row) => Some(row),
+            _ => None,
+        }
+    }
+}
+
+pub fn resolve(
+    system: &'static System,
+    draft: Draft,
+    stored: Option<&Stored<'_>>,
+    diagnostics: &mut Diagnostics,
+) -> Desired {
+    let Draft { files, resources, recognised, mentioned, config_digest, vanished } = draft;
+    let mut step = Step { system, files: &files, stored, servers: HashMap::new() };
+    let mut desired = Vec::with_capacity(resources.len());
+    // Servers first: the others take values from them.
+    let (servers, others): (Vec<_>, Vec<_>) = resources.into_iter().partition(|resource| resource.kind == Kind::Server);
+    let mut problems = Problems::default();
+    let mut references = HashMap::new();
+    for server in servers {
+        let wishes = step.typed(&server, &mut problems);
+        if !server.absent {
+            references.insert(server.key.clone(), wishes.clone());
+        }
+        if system.manages(Kind::Server) {
+            desired.extend(step.wanted(server, wishes, &mut problems));
+        }
+    }
+    step.servers = references;
+    diagnostics.extend(problems.0);
+    for (wanted, problems) in parallel::runs(others, |run| {
+        let mut problems = Problems::default();
+        let wanted: Vec<Wanted> = run
+            .into_iter()
+            .filter_map(|resource| {
+                let wishes = step.typed(&resource, &mut problems);
+                step.wanted(resource, wishes, &mut problems)
+            })
+            .collect();
+        (wanted, problems)
+    }) {
+        desired.extend(wanted);
+        diagnostics.extend(problems.0);
+    }
+    desired.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+    let mentioned = Kind::ALL.map(|kind| mentioned[kind as usize] && system.manages(kind));
+    Desired { files, resources: desired, recognised, mentioned, config_digest, vanished }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Diagnostic>);
+
+struct Step<'a> {
+    system: &'static System,
+    files: &'a [String],
+    stored: Option<&'a Stored<'a>>,
+    servers: HashMap<Key, Vec<Wish>>,
+}
+
+impl<'a> Step<'a> {
+    fn existence(&self, kind: Kind, key: &Key) -> Existence<'a> {
+        let Some(stored) = self.stored else { return Existence::Unknown };
+        match stored.rows.get(&(kind, key.clone())) {
+            Some(row) => Existence::Present(row),
+            None => Existence::Absent,
+        }
+    }
+
+    fn at(&self, problem: Diagnostic, source: Source) -> Diagnostic {
+        problem.at(&self.files[source.file as usize], source.place.line, source.place.column)
+    }
+
+    /// The values that are written, by their types.
+    fn typed(&self, resource: &DraftResource, problems: &mut Problems) -> Vec<Wish> {
+        let mut wishes = Vec::with_capacity(resource.cells.len() + 8);
+        for DraftCell { field, raw, place } in &resource.cells {
+            let spec = resource.kind.field(*field);
+            let source = Source { file: resource.source.file, place: *place };
+            match aim(spec, raw) {
+                _ if spec.read_only => {
+                    let message = format!("`{}` is given by the product and cannot be declared", spec.name);
+                    let problem = Diagnostic::error("field/read-only", message).hint("remove it");
+                    problems.0.push(self.at(problem, source).of(&resource.address()).field(spec.name));
+                }
+                Ok(aim) => wishes.push(Wish { field: *field, origin: Origin::Written, aim, source }),
+                Err(Misfit { code, message, hint }) => {
+                    let mut problem =
+                        self.at(Diagnostic::error(code, message), source).of(&resource.address()).field(spec.name);
+                    problem.hint = hint;
+                    problems.0.push(problem);
+                }
+            }
+        }
+        wishes
+    }
+
+    /// Applies references and the system's rules. `None` for a kind that the system has not.
+    fn wanted(&self, resource: DraftResource, wishes: Vec<Wish>, problems: &mut Problems) -> Option<Wanted> {
+        let kind = resource.kind;
+        let address = resource.address();
+        if !self.system.manages(kind) {
+            let able: Vec<&str> = system::ALL.iter().filter(|s| s.manages(kind)).map(|s| s.name).collect();
+            let message = format!("{} has no {kind}s", self.system.product);
+            let hint = format!("systems that have: {}", able.join(", "));
+            let problem = Diagnostic::error("system/not-expressible", message).hint(hint);
+            problems.0.push(self.at(problem, resource.source).of(&address));
+            return None;
+        }
+        let before = problems.0.len();
+        let existence = self.existence(kind, &resource.key);
+        let mut wanted = Wanted {
+            kind,
+            key: resource.key,
+            source: resource.source,
+            absent: resource.absent,
+            wishes,
+            digest: resource.digest,
+        };
+        if !wanted.absent {
+            self.follow_server(&mut wanted, &address, problems);
+            self.express(&mut wanted, &address, problems);
+            self.default(&mut wanted, existence);
+            self.drop_idle(&mut wanted, existence, &address, problems);
+            self.require(&wanted, existence, resource.whole_record, &address, problems);
+            let subject = check::Subject { system: self.system, wanted: &wanted, stored: existence.row() };
+            let mut findings = Vec::new();
+            check::run(&subject, &mut findings);
+            problems.0.extend(findings.into_iter().map(|(problem, source)| self.at(problem, source).of(&address)));
+        }
+        if problems.0.len() > before {
+            wanted.digest = None;
+        }
+        wanted.wishes.sort_by_key(|wish| wish.field);
+        Some(wanted)
+    }
+
+    /// Takes from the server what the resource does not write itself.
+    fn follow_server(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) {
+        let Some(reference) = wanted.kind.find("server") else { return };
+        let Some(at) = wanted.wishes.iter().position(|wish| wish.field == reference) else { return };
+        let source = wanted.wishes[at].source;
+        if let Aim::Value(Value::Text(name)) = &wanted.wishes[at].aim {
+            match self.servers.get(&Key::single(name)) {
+                Some(server) => {
+                    let brought = brought(wanted, server, source);
+                    wanted.wishes.extend(brought);
+                }
+                None => {
+                    let known = self.servers.keys().map(Key::as_joined);
+                    let problem =
+                        Diagnostic::error("reference/unknown", format!("no file declares the server `{name}`"));
+                    let problem = problem.hint(match did_you_mean(name, known) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => "declare it under `servers:`".to_owned(),
+                    });
+                    problems.0.push(self.at(problem, source).of(address).field("server"));
+                }
+            }
+        }
+        // Systems without servers keep the values, not the name.
+        if !self.system.manages(Kind::Server) {
+            wanted.wishes.remove(at);
+        }
+    }
+
+    /// Refuses what the system cannot say, and drops what it can only do in one way.
+    fn express(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) {
+        let kind = wanted.kind;
+        wanted.wishes.retain_mut(|wish| {
+            let spec = kind.field(wish.field);
+            let rule = self.system.rule(kind, wish.field);
+            let clears = matches!(self.system.clears, Clears::Yes);
+            if !clears && matches!(&wish.aim, Aim::Value(Value::Text(text)) if text.is_empty()) {
+                // An empty text and no text are the same to a product whose empty cell keeps.
+                wish.aim = Aim::Clear;
+            }
+            let reason = match rule {
+                None if self.system.open => return true,
+                None => format!("{} has no setting for `{}`", self.system.product, spec.name),
+                Some(rule) => match rule.need {
+                    Need::Fixed(word) => {
+                        let fixed = Value::from_word(spec.ty, word);
+                        let same = match &wish.aim {
+                            Aim::Value(value) => Some(value) == fixed.as_ref(),
+                            Aim::Clear => true,
+                            Aim::Secret(_) => false,
+                        };
+                        if same {
+                            return false;
+                        }
+                        format!("{} knows `{}` only as `{word}` ({})", self.system.product, spec.name, rule.source)
+                    }
+                    Need::Required | Need::Optional => return true,
+                },
+            };
+            let able = system::able(kind, wish.field);
+            let hint = if able.is_empty() {
+                "remove it".to_owned()
+            } else {
+                format!("remove it; systems that can: {}", able.join(", "))
+            };
+            let problem = Diagnostic::error("system/not-expressible", reason).hint(hint);
+            problems.0.push(self.at(problem, wish.source).of(address).field(spec.name));
+            false
+        });
+    }
+
+    /// `null` is the default; what is added takes the default of every field that is not written.
+    fn default(&self, wanted: &mut Wanted, existence: Existence<'_>) {
+        let kind = wanted.kind;
+        for rule in self.system.rules.iter().filter(|rule| rule.kind == kind) {
+            let field = kind.id(rule.field);
+            let at = wanted.wishes.iter().position(|wish| wish.field == field);
+            let cleared = at.is_some_and(|at| matches!(wanted.wishes[at].aim, Aim::Clear));
+            let adds = at.is_none() && matches!(existence, Existence::Absent);
+            if !cleared && !adds {
+                continue;
+            }
+            let Some(value) = rule.default_value(|other| effective(wanted, existence, other)) else { continue };
+            match at {
+                Some(at) => wanted.wishes[at].aim = Aim::Value(value),
+                None if applies(rule.only_when, wanted, existence) != Some(false) => {
+                    wanted.wishes.push(Wish {
+                        field,
+                        origin: Origin::Default,
+                        aim: Aim::Value(value),
+                        source: wanted.source,
+                    });
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Drops values that have no effect beside the others (△ and ▲ of 000:116, AMB-A6).
+    fn drop_idle(&self, wanted: &mut Wanted, existence: Existence<'_>, address: &Address, problems: &mut Problems) {
+        let kind = wanted.kind;
+        let mut idle = Vec::new();
+        for rule in self.system.rules.iter().filter(|rule| rule.kind == kind && rule.only_when.is_some()) {
+            let field = kind.id(rule.field);
+            let Some(wish) = wanted.wish(field) else { continue };
+            if applies(rule.only_when, wanted, existence) != Some(false) {
+                continue;
+            }
+            idle.push(field);
+            // A flag that is off says what is the case anyway.
+            let off = matches!(wish.aim, Aim::Value(Value::Bool(false)) | Aim::Clear);
+            if wish.origin == Origin::Written && !off {
+                let (other, word) = rule.only_when.unwrap_or_default();
+                let message = format!(
+                    "`{}` has no effect unless `{other}` is `{word}` ({}); it is left out",
+                    rule.field, rule.source
+                );
+                problems.0.push(
+                    self.at(Diagnostic::warning("system/no-effect", message), wish.source)
+                        .of(address)
+                        .field(rule.field),
+                );
+            }
+        }
+        wanted.wishes.retain(|wish| !idle.contains(&wish.field));
+    }
+
+    fn require(
+        &self,
+        wanted: &Wanted,
+        existence: Existence<'_>,
+        whole_record: bool,
+        address: &Address,
+        problems: &mut Problems,
+    ) {
+        let kind = wanted.kind;
+        let missing: Vec<&system::Rule> = self
+            .system
+            .rules
+            .iter()
+            .filter(|rule| rule.kind == kind && rule.need == Need::Required)
+            .filter(|rule| {
+                let wish = wanted.wish(kind.id(rule.field));
+                wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
+            })
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        if matches!(existence, Existence::Absent) {
+            for rule in missing {
+                let message = format!("`{}` is required when a {kind} is added ({})", rule.field, rule.source);
+                problems.0.push(
+                    self.at(Diagnostic::error("system/required", message), wanted.source).of(address).field(rule.field),
+                );
+            }
+        } else if whole_record {
+            let names: Vec<&str> = missing.iter().map(|rule| rule.field).collect();
+            let message = format!("the record leaves out `{}`", names.join("`, `"));
+            let hint = "what is left out is kept when the pattern exists (000:124); to add it, all of them are required (000:116)";
+            problems
+                .0
+                .push(self.at(Diagnostic::warning("system/incomplete", message).hint(hint), wanted.source).of(address));
+        }
+    }
+}
+
+/// The value that a field will have: the wish, or what is stored and kept.
+fn effective<'v>(wanted: &'v Wanted, existence: Existence<'v>, field: FieldId) -> Option<&'v Value> {
+    match wanted.wish(field) {
+        Some(Wish { aim: Aim::Value(value), .. }) => Some(value),
+        Some(_) => None,
+        None => existence.row().and_then(|row| row.get(field)),
+    }
+}
+
+/// Whether a condition holds; `None` if that is not known.
+fn applies(condition: Option<(&'static str, &'static str)>, wanted: &Wanted, existence: Existence<'_>) -> Option<bool> {
+    let Some((other, word)) = condition else { return Some(true) };
+    let value = effective(wanted, existence, wanted.kind.id(other))?;
+    Some(value.text() == Some(word))
+}
+
+/// What the server brings into fields that the resource does not write: host, port, protocol,
+/// security and authentication.
+fn brought(wanted: &Wanted, server: &[Wish], source: Source) -> Vec<Wish> {
+    let kind = wanted.kind;
+    let own = server.iter().any(|wish| {
+        wish.field == const { Kind::Server.id("outgoing.auth.credentials") }
+            && matches!(&wish.aim, Aim::Value(value) if value.text() == Some("own"))
+    });
+    let mut brought = Vec::new();
+    for wish in server {
+        let name = Kind::Server.field(wish.field).name;
+        let aim = match (name, &wish.aim) {
+            (_, Aim::Clear) => continue,
+            ("position" | "supports_uidl", _) => continue,
+            // An account's own credentials for sending stand in the account.
+            ("outgoing.auth.username" | "outgoing.auth.password", _) if !own || kind != Kind::Pattern => continue,
+            ("outgoing.auth.credentials", Aim::Value(value)) => {
+                let word = if value.text() == Some("account") { "incoming" } else { "own" };
+                Aim::Value(Value::Text(CompactString::const_new(word)))
+            }
+            (_, aim) => aim.clone(),
+        };
+        if let Some(field) = kind.find(name)
+            && !wanted.wishes.iter().any(|own| own.field == field)
+        {
+            brought.push(Wish { field, origin: Origin::Server, aim, source });
+        }
+    }
+    brought
+}
+
+struct Misfit {
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+fn misfit<T>(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Result<T, Misfit> {
+    Err(Misfit { code, message: message.into(), hint: hint.map(str::to_owned) })
+}
+
+/// What a written value means in its field. A CSV cell is not repeated in a message: if the row is
+/// shifted, it may be anything.
+fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Misfit> {
+    let name = spec.name;
+    let (text, quoted, cell) = match raw {
+        Raw::Null => return Ok(Aim::Clear),
+        Raw::Secret(source) => return Ok(Aim::Secret(source.clone())),
+        Raw::List(items) => return Ok(Aim::Value(Value::List(items.iter().map(|(text, _)| text.clone()).collect()))),
+        Raw::Plain(text) => (text, false, false),
+        Raw::Quoted(text) => (text, true, false),
+        Raw::Cell(text) => (text, false, true),
+    };
+    let shown = if cell { String::new() } else { format!(", not `{}`", shown(text)) };
+    let textual = matches!(spec.ty, Type::Text | Type::Multiline);
+    if text.is_empty() && !textual {
+        return misfit(
+            "value/empty",
+            format!("`{name}` cannot be empty"),
+            Some("write `null` for the default, or leave it out"),
+        );
+    }
+    let number_like = matches!(spec.ty, Type::Bool | Type::Int { .. });
+    if quoted && number_like {
+        return misfit(
+            "value/type",
+            format!("`{name}` is {}{shown}", type_words(spec.ty)),
+            Some("write it without quotes"),
+        );
+    }
+    match spec.ty {
+        Type::Int { min, max } => {
+            if let Some(value) = Value::from_word(spec.ty, text) {
+                return Ok(Aim::Value(value));
+            }
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            if whole && (digits == "0" || !digits.starts_with('0')) {
+                return misfit("value/range", format!("`{name}` is a number from {min} to {max}{shown}"), None);
+            }
+            let hint = whole.then_some("write the number without leading zeros");
+            misfit("value/type", format!("`{name}` is {}{shown}", type_words(spec.ty)), hint)
+        }
+        Type::Bool => match Value::from_word(spec.ty, text) {
+            Some(value) => Ok(Aim::Value(value)),
+            None => {
+                let near = match text.to_lowercase().as_str() {
+                    "yes" | "on" | "y" | "1" | "true" => Some("write `true`"),
+                    "no" | "off" | "n" | "0" | "false" => Some("write `false`"),
+                    _ => None,
+                };
+                misfit("value/type", format!("`{name}` is true or false{shown}"), near)
+            }
+        },
+        Type::Choice(words) => match Value::from_word(spec.ty, text) {
+            Some(value) => Ok(Aim::Value(value)),
+            None => {
+                let near = did_you_mean(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                misfit("value/choice", format!("`{name}` is one of `{}`{shown}", words.join("`, `")), near.as_deref())
+            }
+        },
+        Type::Size => match Value::from_word(spec.ty, text) {
+            Some(value) => Ok(Aim::Value(value)),
+            None => {
+                misfit("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`{shown}"), None)
+            }
+        },
+        Type::Mail => match mail_flaw(text) {
+            Some(flaw) => {
+                misfit("value/address", format!("`{name}` is no mail address: {flaw}"), Some("as in `taro@example.jp`"))
+            }
+            None => Ok(Aim::Value(Value::Text(text.clone()))),
+        },
+        Type::Mails => match text.split(',').find_map(|one| mail_flaw(one.trim())) {
+            Some(flaw) => misfit(
+                "value/address",
+                format!("`{name}` holds something that is no mail address: {flaw}"),
+                Some("part several addresses by commas"),
+            ),
+            None => Ok(Aim::Value(Value::Text(text.clone()))),
+        },
+        Type::Host => match host_flaw(text) {
+            Some((flaw, hint)) => misfit("value/host", format!("`{name}` is no host name: {flaw}"), Some(hint)),
+            None => Ok(Aim::Value(Value::Text(text.clone()))),
+        },
+        Type::List => {
+            Ok(Aim::Value(Value::from_word(spec.ty, text).unwrap_or_else(|| Value::List(Box::new([text.clone()])))))
+        }
+        Type::Text | Type::Multiline | Type::Reference => Ok(Aim::Value(Value::Text(text.clone()))),
+        // The formats read secrets themselves.
+        Type::Secret => misfit("secret/form", format!("`{name}` is a secret"), None),
+    }
+}
+
+fn type_words(ty: Type) -> String {
+    match ty {
+        Type::Bool => "true or false".to_owned(),
+        Type::Int { min, max } => format!("a whole number from {min} to {max}"),
+        _ => "text".to_owned(),
+    }
+}
+
+/// Addresses outside the RFC are in use in Japan (001:54), so little is refused.
+fn mail_flaw(text: &str) -> Option<&'static str> {
+    let Some((local, domain)) = text.rsplit_once('@') else { return Some("it has no `@`") };
+    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    if local.is_empty() {
+        return Some("nothing stands before the `@`");
+    }
+    if !quoted && local.contains(|c: char| c.is_whitespace() || c.is_control() || "<>,;:@\"()[]\\".contains(c)) {
+        return Some("what stands before the `@` holds a character that is not allowed there");
+    }
+    let literal = domain.starts_with('[') && domain.ends_with(']');
+    (!literal && host_flaw(domain).is_some()).then_some("what stands behind the `@` is no host name")
+}
+
+fn host_flaw(text: &str) -> Option<(&'static str, &'static str)> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return None;
+    }
+    if text.contains("://") {
+        return Some(("it is an address with a scheme", "write the host alone, as in `mail.example.jp`"));
+    }
+    if let Some((_, port)) = text.rsplit_once(':')
+        && port.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Some(("it holds a port", "write the port in the field `port` beside it"));
+    }
+    let fine = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(fine)
+    };
+    // One dot may end a full name.
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.len() > 253 || !name.split('.').all(label) {
+        return Some(("letters, digits, `-` and `.` make a host name", "as in `mail.example.jp`"));
+    }
+    None
+}

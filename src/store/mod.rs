@@ -1,0 +1,58 @@
+//! Where current state lives. A store gives one consistent read, and takes an approved plan in
+//! one transaction or not at all.
+
+mod holder;
+pub mod sqlite;
+
+use crate::guard::Approved;
+use crate::model::plan::Base;
+use crate::model::{Address, Inventory, Key, Kind, Logged, Result, Revision, Row, Version};
+
+/// What the log says about an apply, beside the plan.
+pub struct Entry<'a> {
+    pub actor: &'a str,
+    pub digest: &'a str,
+    /// Identity of the key that sealed the plan's secrets.
+    pub key_id: Option<&'a str>,
+}
+
+pub struct Receipt {
+    pub revision: u64,
+}
+
+pub trait Store {
+    /// One consistent read of everything; `None` if there is no store yet.
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>>;
+
+    /// Writes the plan, its log and its effects in one transaction, if the store still is where
+    /// the plan was made. `progress` is told how many changes are written.
+    fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt>;
+}
+
+pub trait Snapshot: Send {
+    fn base(&self) -> Base;
+
+    /// Identity of the key that sealed what is stored.
+    fn key_id(&self) -> Option<&str>;
+
+    /// Keys in ascending order, with owner and digest of what was declared.
+    fn inventory(&self, project: &str) -> Result<Inventory>;
+
+    /// The rows of those keys that exist, in the order of the keys.
+    fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>>;
+
+    /// Every row of a kind, in ascending order of keys.
+    fn scan(&self, kind: Kind, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
+
+    /// Some of the resources that refer to the server, and how many there are.
+    fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)>;
+
+    /// Newest first.
+    fn revisions(&self) -> Result<Vec<Revision>>;
+
+    /// The changes of a revision with both images, in the order in which they were applied.
+    fn changes(&self, revision: u64) -> Result<Vec<Logged>>;
+
+    /// Every state that a resource was in, oldest first; the last is the current one, if it exists.
+    fn versions(&self, address: &Address) -> Result<Vec<Version>>;
+}

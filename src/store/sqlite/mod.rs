@@ -1,0 +1,78 @@
+//! A store in one SQLite file: WAL, foreign keys, strict tables.
+
+mod read;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::holder::holder;
+use super::{Entry, Receipt, Snapshot, Store};
+use crate::guard::Approved;
+use crate::model::{Code, Error, Result};
+
+/// How long an apply waits for another writer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    pub fn new(path: PathBuf) -> Sqlite {
+        Sqlite { path }
+    }
+
+    fn open(&self, flags: OpenFlags) -> Result<Connection> {
+        let connection = Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|error| failed(&self.path, "cannot be opened", error))?;
+        connection.busy_timeout(PATIENCE).map_err(|error| failed(&self.path, "cannot be opened", error))?;
+        Ok(connection)
+    }
+}
+
+impl Store for Sqlite {
+    fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
+        let connection =
+            self.open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+        if schema::look(&connection)? == schema::Found::Empty {
+            return Ok(None);
+        }
+        let snapshot = read::Reading::begin(connection).map_err(|error| failed(&self.path, "cannot be read", error))?;
+        Ok(Some(Box::new(snapshot)))
+    }
+
+    fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let found = schema::look(&connection)?;
+        write::commit(&mut connection, &found, approved.plan(), entry, progress).map_err(|failure| match failure {
+            write::Failure::Moved(error) => error,
+            write::Failure::Sqlite(error) => failed(&self.path, "did not take the changes; it is as it was", error),
+        })
+    }
+}
+
+fn failed(path: &Path, what: &str, error: rusqlite::Error) -> Error {
+    let code = error.sqlite_error_code();
+    let name = path.display();
+    if matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
+        let message = format!("the store {name} is held by {} for more than {} s", holder(path), PATIENCE.as_secs());
+        return Error::new(Code::Conflict, message).hint("try again when it is done; nothing has been changed");
+    }
+    let hint = match code {
+        Some(ErrorCode::DiskFull) => "make room on the disk and run the same command again",
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "restore it from a backup, or name another file as the store"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "check that folder and file exist and may be written",
+        _ => return Error::failure(format!("the store {name} {what}")).because(error),
+    };
+    Error::failure(format!("the store {name} {what}")).because(error).hint(hint)
+}

@@ -1,0 +1,285 @@
+//! Reading: one transaction, so that everything is of the same revision.
+
+use compact_str::CompactString;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Params, Statement};
+
+use super::schema::all_columns;
+use crate::model::inventory::Owner;
+use crate::model::plan::Base;
+use crate::model::{
+    Action, Address, Cell, Error, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type, Value, Version,
+};
+use crate::store::Snapshot;
+
+pub struct Reading {
+    connection: Connection,
+    base: Base,
+    key_id: Option<String>,
+}
+
+impl Reading {
+    pub fn begin(connection: Connection) -> rusqlite::Result<Reading> {
+        connection.execute_batch("PRAGMA mmap_size = 1073741824; PRAGMA query_only = 1; BEGIN")?;
+        let (revision, outside_writes, key_id) =
+            connection.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        Ok(Reading { connection, base: Base { revision, outside_writes }, key_id })
+    }
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    Error::failure("the store cannot be read").because(error)
+}
+
+fn odd(kind: Kind, column: &str) -> Error {
+    Error::failure(format!("the column `{column}` of table `{kind}` holds what its type cannot"))
+        .hint("other software has written it; correct the value")
+}
+
+/// Reads the columns of `all_columns`.
+fn row(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Row> {
+    let keys = kind.key_parts().len();
+    let mut parts = Vec::with_capacity(keys);
+    for at in 0..keys {
+        parts.push(row.get_ref(at).map_err(failed)?.as_str().map_err(|_| odd(kind, kind.key_parts()[at]))?);
+    }
+    let key = Key::from_parts(parts);
+    let owner: Option<String> = row.get(keys + 1).map_err(failed)?;
+    let revision: u64 = row.get(keys + 2).map_err(failed)?;
+    let mut cells = Vec::with_capacity(24);
+    for (field, spec) in (0..).zip(kind.fields()) {
+        let found = row.get_ref(keys + 3 + usize::from(field)).map_err(failed)?;
+        let value = match (spec.ty, found) {
+            (_, ValueRef::Null) => continue,
+            (Type::Bool, ValueRef::Integer(number @ (0 | 1))) => Value::Bool(number == 1),
+            (Type::Int { .. }, ValueRef::Integer(number)) => Value::Int(number),
+            (Type::Secret, ValueRef::Blob(bytes)) => Value::Sealed(Sealed::from_bytes(bytes)),
+            (Type::List, ValueRef::Text(text)) => {
+                let items: Vec<CompactString> = serde_json::from_slice::<Vec<String>>(text)
+                    .map_err(|_| odd(kind, &spec.column()))?
+                    .into_iter()
+                    .map(CompactString::from)
+                    .collect();
+                Value::List(items.into())
+            }
+            (Type::Size, ValueRef::Text(text)) => {
+                let word = std::str::from_utf8(text).map_err(|_| odd(kind, &spec.column()))?;
+                Value::from_word(spec.ty, word).ok_or_else(|| odd(kind, &spec.column()))?
+            }
+            (Type::Bool | Type::Int { .. } | Type::Secret, _) => return Err(odd(kind, &spec.column())),
+            (_, ValueRef::Text(text)) => {
+                Value::Text(CompactString::from_utf8(text).map_err(|_| odd(kind, &spec.column()))?)
+            }
+            _ => return Err(odd(kind, &spec.column())),
+        };
+        cells.push(Cell { field, value });
+    }
+    Ok(Row { key, owner, revision, cells })
+}
+
+fn each(
+    kind: Kind,
+    statement: &mut Statement<'_>,
+    params: impl Params,
+    f: &mut dyn FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let mut rows = statement.query(params).map_err(failed)?;
+    while let Some(found) = rows.next().map_err(failed)? {
+        f(row(kind, found)?)?;
+    }
+    Ok(())
+}
+
+fn by_key(kind: Kind) -> String {
+    let parts: Vec<String> = (1..).zip(kind.key_parts()).map(|(at, part)| format!("{part} = ?{at}")).collect();
+    parts.join(" AND ")
+}
+
+impl Snapshot for Reading {
+    fn base(&self) -> Base {
+        self.base
+    }
+
+    fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    fn inventory(&self, project: &str) -> Result<Inventory> {
+        let mut inventory = Inventory::default();
+        for kind in Kind::ALL {
+            let keys = kind.key_parts();
+            let list = keys.join(", ");
+            let sql = format!("SELECT {list}, yubin_declared, yubin_owner FROM {kind} ORDER BY {list}");
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            let mut other = String::new();
+            while let Some(row) = rows.next().map_err(failed)? {
+                let owner = match row.get_ref(keys.len() + 1).map_err(failed)? {
+                    ValueRef::Text(name) if name == project.as_bytes() => Owner::Us,
+                    ValueRef::Text(name) => {
+                        other.clear();
+                        other.push_str(&String::from_utf8_lossy(name));
+                        Owner::Other(inventory.owner_id(&other))
+                    }
+                    _ => Owner::Nobody,
+                };
+                let declared = match row.get_ref(keys.len()).map_err(failed)? {
+                    ValueRef::Blob(bytes) => bytes.try_into().ok(),
+                    _ => None,
+                };
+                let mut parts = [""; 2];
+                for (at, part) in keys.iter().enumerate() {
+                    parts[at] = row.get_ref(at).map_err(failed)?.as_str().map_err(|_| odd(kind, part))?;
+                }
+                inventory.of_mut(kind).push(&parts[..keys.len()], owner, declared);
+            }
+        }
+        Ok(inventory)
+    }
+
+    fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>> {
+        let sql = format!("SELECT {} FROM {kind} WHERE {}", all_columns(kind).join(", "), by_key(kind));
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            each(kind, &mut statement, rusqlite::params_from_iter(key.parts()), &mut |row| {
+                found.push(row);
+                Ok(())
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn scan(&self, kind: Kind, f: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        let order = kind.key_parts().join(", ");
+        let sql = format!("SELECT {} FROM {kind} ORDER BY {order}", all_columns(kind).join(", "));
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+        each(kind, &mut statement, [], f)
+    }
+
+    fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)> {
+        const SOME: usize = 3;
+        let (mut some, mut count) = (Vec::new(), 0);
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.find("server").is_some()) {
+            let sql = format!("SELECT {} FROM {kind} WHERE server = ?1", kind.key_parts().join(", "));
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut rows = statement.query([server.as_joined()]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                count += 1;
+                if some.len() < SOME {
+                    let parts: Vec<String> = (0..kind.key_parts().len())
+                        .map(|at| row.get(at))
+                        .collect::<rusqlite::Result<_>>()
+                        .map_err(failed)?;
+                    some.push(Address::new(kind, Key::from_parts(parts.iter().map(String::as_str))));
+                }
+            }
+        }
+        Ok((some, count))
+    }
+
+    fn revisions(&self) -> Result<Vec<Revision>> {
+        let sql = "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note
+                   FROM revision ORDER BY revision DESC";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let rows = statement.query_map([], |row| {
+            Ok(Revision {
+                revision: row.get(0)?,
+                at: row.get(1)?,
+                actor: row.get(2)?,
+                project: row.get(3)?,
+                digest: row.get(4)?,
+                config_digest: row.get(5)?,
+                counts: [row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?, 0],
+                unchanged: row.get(10)?,
+                note: row.get(11)?,
+            })
+        });
+        rows.and_then(Iterator::collect).map_err(failed)
+    }
+
+    fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
+        let sql = "SELECT kind, user, name, action, file, line FROM change WHERE revision = ?1 ORDER BY seq";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let mut rows = statement.query([revision]).map_err(failed)?;
+        let mut changes = Vec::new();
+        let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at).map_err(failed);
+        while let Some(found) = rows.next().map_err(failed)? {
+            let unknown =
+                || Error::failure(format!("the log of revision {revision} names what this yubin does not know"));
+            let kind = text(found, 0)?.and_then(|name| Kind::from_name(&name)).ok_or_else(unknown)?;
+            let action = text(found, 3)?.ok_or_else(unknown)?;
+            let action = Action::ALL.into_iter().find(|known| known.name() == action).ok_or_else(unknown)?;
+            let (user, name) = (text(found, 1)?, text(found, 2)?.ok_or_else(unknown)?);
+            let key = match &user {
+                Some(user) => Key::pair(user, &name),
+                None => Key::single(&name),
+            };
+            let (before, after) = self.images(kind, &key, revision)?;
+            let line: Option<u32> = found.get(5).map_err(failed)?;
+            changes.push(Logged { kind, key, action, before, after, file: text(found, 4)?, line });
+        }
+        Ok(changes)
+    }
+
+    fn versions(&self, address: &Address) -> Result<Vec<Version>> {
+        let kind = address.kind;
+        let columns = all_columns(kind).join(", ");
+        let mut rows = Vec::new();
+        for sql in [
+            format!("SELECT {columns} FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
+            format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind)),
+        ] {
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            each(kind, &mut statement, rusqlite::params_from_iter(address.key.parts()), &mut |row| {
+                rows.push(row);
+                Ok(())
+            })?;
+        }
+        let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
+        let name = address.key.parts().last().unwrap_or_default().to_owned();
+        let sql = "SELECT file, line FROM change WHERE revision = ?1 AND kind = ?2 AND user IS ?3 AND name = ?4";
+        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let mut versions: Vec<Version> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let place = statement
+                .query_row((row.revision, kind.name(), &user, &name), |found| Ok((found.get(0)?, found.get(1)?)))
+                .optional()
+                .map_err(failed)?;
+            // Of several states of one revision, the first is its own.
+            let outside = row.revision == 0 || versions.last().is_some_and(|last| last.row.revision == row.revision);
+            let (file, line) = place.unwrap_or_default();
+            versions.push(Version { row, outside, file, line });
+        }
+        Ok(versions)
+    }
+}
+
+impl Reading {
+    fn images(&self, kind: Kind, key: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
+        let columns = all_columns(kind).join(", ");
+        let at = kind.key_parts().len() + 1;
+        let one = |sql: String| -> Result<Option<Row>> {
+            let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+            for (number, part) in (1..).zip(key.parts()) {
+                statement.raw_bind_parameter(number, part).map_err(failed)?;
+            }
+            statement.raw_bind_parameter(at, revision).map_err(failed)?;
+            let mut rows = statement.raw_query();
+            rows.next().map_err(failed)?.map(|found| row(kind, found)).transpose()
+        };
+        let by_key = by_key(kind);
+        let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"))?;
+        // What other software wrote since stands under the same revision, later.
+        let after = one(format!(
+            "SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_revision = ?{at} ORDER BY rowid LIMIT 1"
+        ))?;
+        let after = match after {
+            Some(row) => Some(row),
+            None => one(format!("SELECT {columns} FROM {kind} WHERE {by_key} AND yubin_revision = ?{at}"))?,
+        };
+        Ok((before, after))
+    }
+}

@@ -1,0 +1,15 @@
+//! No product: every field, and no rule but the types.
+
+use super::{Clears, System};
+use crate::model::Kind;
+
+pub static SYSTEM: System = System {
+    name: "generic",
+    product: "generic",
+    document: "",
+    about: "no product's rules: every field of every kind may be set",
+    kinds: &[Kind::Server, Kind::Account, Kind::Pattern],
+    open: true,
+    rules: &[],
+    clears: Clears::Yes,
+};

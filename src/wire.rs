@@ -1,0 +1,270 @@
+//! The versioned JSON shapes: output of every command, the plan file. Fields are only ever added.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::guard::Refusal;
+use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Revision, Row, Value, parallel};
+
+pub const FORMAT_VERSION: u32 = 1;
+
+pub fn value(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => Json::from(*value),
+        Value::Int(value) => Json::from(*value),
+        Value::Text(value) => Json::from(value.as_str()),
+        Value::List(items) => Json::from(items.iter().map(|item| item.as_str()).collect::<Vec<_>>()),
+        Value::Size(_) => Json::from(value.to_string()),
+        Value::Sealed(_) => json!({ "secret": true }),
+    }
+}
+
+pub fn diagnostic(diagnostic: &Diagnostic) -> Json {
+    let Diagnostic { severity, code, message, hint, file, line, column, address, field } = diagnostic;
+    json!({
+        "severity": severity.name(),
+        "code": code,
+        "message": message,
+        "hint": hint,
+        "file": file,
+        "line": (*line > 0).then_some(line),
+        "column": (*column > 0).then_some(column),
+        "address": address.as_ref().map(ToString::to_string),
+        "field": field,
+    })
+}
+
+pub fn diagnostics<'a>(all: impl Iterator<Item = &'a Diagnostic>) -> Json {
+    json!({ "format_version": FORMAT_VERSION, "diagnostics": all.map(diagnostic).collect::<Vec<_>>() })
+}
+
+pub fn row(kind: Kind, row: &Row) -> Json {
+    let fields: Map<String, Json> =
+        row.cells.iter().map(|cell| (kind.field(cell.field).name.to_owned(), value(&cell.value))).collect();
+    json!({
+        "address": crate::model::Address::new(kind, row.key.clone()).to_string(),
+        "kind": kind.name(),
+        "key": row.key.parts().collect::<Vec<_>>(),
+        "owner": row.owner,
+        "revision": row.revision,
+        "fields": fields,
+    })
+}
+
+pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
+    let mut summary: Map<String, Json> =
+        Action::ALL.into_iter().map(|action| (action.name().to_owned(), Json::from(count(action)))).collect();
+    summary.insert("unchanged".to_owned(), Json::from(unchanged));
+    Json::Object(summary)
+}
+
+pub fn revision(revision: &Revision) -> Json {
+    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note } = revision;
+    json!({
+        "revision": revision,
+        "at": at,
+        "actor": actor,
+        "project": project,
+        "digest": digest,
+        "config_digest": config_digest,
+        "summary": summary(|action| counts[action as usize], *unchanged),
+        "note": note,
+    })
+}
+
+fn field(kind: Kind, change: &FieldChange) -> Json {
+    let spec = kind.field(change.field);
+    let mut shown = Map::new();
+    shown.insert("field".to_owned(), Json::from(spec.name));
+    if spec.is_secret() {
+        shown.insert("secret".to_owned(), Json::from(true));
+        shown.insert("change".to_owned(), Json::from(change.secret().name()));
+    } else {
+        shown.insert("before".to_owned(), change.before.as_ref().map_or(Json::Null, value));
+        shown.insert("after".to_owned(), change.after.as_ref().map_or(Json::Null, value));
+    }
+    if change.origin == Origin::Default {
+        shown.insert("default".to_owned(), Json::from(true));
+    }
+    Json::Object(shown)
+}
+
+pub fn change(plan: &Plan, change: &Change) -> Json {
+    let mut shown = Map::new();
+    shown.insert("action".to_owned(), Json::from(change.action.name()));
+    shown.insert("address".to_owned(), Json::from(change.address().to_string()));
+    shown.insert("kind".to_owned(), Json::from(change.kind.name()));
+    shown.insert("key".to_owned(), Json::from(change.key.parts().collect::<Vec<_>>()));
+    let source = change
+        .source
+        .map(|source| json!({ "file": plan.file(source), "line": source.place.line, "column": source.place.column }));
+    shown.insert("source".to_owned(), source.unwrap_or(Json::Null));
+    if change.adopted {
+        shown.insert("adopted".to_owned(), Json::from(true));
+    }
+    if let Some(reason) = &change.reason {
+        shown.insert("reason".to_owned(), Json::from(reason.as_str()));
+    }
+    shown.insert("fields".to_owned(), change.fields.iter().map(|one| field(change.kind, one)).collect());
+    Json::Object(shown)
+}
+
+pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
+    plan.changes.iter().filter_map(|change| {
+        let user = change.logs_out()?;
+        Some(json!({ "effect": "logout", "user": user, "address": change.address().to_string() }))
+    })
+}
+
+/// What the plan document says beside the plan.
+pub struct PlanDocument<'a> {
+    pub plan: &'a Plan,
+    pub digest: &'a str,
+    pub store: &'a str,
+    pub refused: &'a [Refusal],
+    pub diagnostics: &'a [Diagnostic],
+    /// Only in a saved plan: a keyed digest of the declared secrets.
+    pub secrets_digest: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    format_version: u32,
+    yubin: &'a str,
+    project: &'a str,
+    system: &'a str,
+    store: &'a str,
+    base_revision: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    base_outside_writes: u64,
+    config_digest: &'a str,
+    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets_digest: Option<&'a str>,
+    summary: Json,
+    refused: Vec<Json>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl PlanDocument<'_> {
+    /// One change a line, so that a million of them never stand in memory as one tree.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        let plan = self.plan;
+        let head = Head {
+            format_version: FORMAT_VERSION,
+            yubin: env!("CARGO_PKG_VERSION"),
+            project: &plan.project,
+            system: plan.system,
+            store: self.store,
+            base_revision: plan.base.revision,
+            base_outside_writes: plan.base.outside_writes,
+            config_digest: &plan.config_digest,
+            digest: self.digest,
+            secrets_digest: self.secrets_digest,
+            summary: summary(|action| plan.count(action), plan.unchanged),
+            refused: self.refused.iter().map(|one| json!({ "rule": one.rule, "message": one.message })).collect(),
+        };
+        let head = serde_json::to_string(&head)?;
+        let head = head.strip_suffix('}').unwrap_or(&head);
+        write!(to, "{head}")?;
+        list(to, "changes", plan.changes.iter().map(|one| change(plan, one)))?;
+        list(to, "effects", effects(plan))?;
+        list(to, "diagnostics", self.diagnostics.iter().map(diagnostic))?;
+        writeln!(to, "}}")
+    }
+}
+
+/// `,"name":[` and an item a line.
+fn list(to: &mut dyn Write, name: &str, items: impl Iterator<Item = Json>) -> io::Result<()> {
+    write!(to, ",\n\"{name}\":[")?;
+    for (at, item) in items.enumerate() {
+        write!(to, "{}\n{item}", if at > 0 { "," } else { "" })?;
+    }
+    write!(to, "]")
+}
+
+/// The digest of a plan: over the base revision, the configuration's digest and the changes, and
+/// nothing else. Hexadecimal.
+pub fn digest(plan: &Plan) -> String {
+    const RUN: usize = 4_096;
+    let chunks: Vec<&[Change]> = plan.changes.chunks(RUN).collect();
+    // Runs of runs: threads take whole chunks, so the digest does not depend on their number.
+    let hashes: Vec<blake3::Hash> = parallel::each(&chunks, |chunk| {
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::with_capacity(4_096);
+        for change in *chunk {
+            bytes.clear();
+            encode(plan, change, &mut bytes);
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(&bytes);
+        }
+        hasher.finalize()
+    });
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"yubin plan 1\n");
+    hasher.update(&plan.base.revision.to_le_bytes());
+    hasher.update(plan.config_digest.as_bytes());
+    for hash in hashes {
+        hasher.update(hash.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The change as its JSON shows it, in fewer bytes: of secrets only how they change.
+fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
+    fn text(to: &mut Vec<u8>, text: &str) {
+        to.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        to.extend_from_slice(text.as_bytes());
+    }
+    fn side(to: &mut Vec<u8>, value: Option<&Value>) {
+        match value {
+            None => to.push(0),
+            Some(Value::Bool(value)) => to.extend([1, u8::from(*value)]),
+            Some(Value::Int(value)) => {
+                to.push(2);
+                to.extend(value.to_le_bytes());
+            }
+            Some(Value::Text(value)) => {
+                to.push(3);
+                text(to, value);
+            }
+            Some(Value::List(items)) => {
+                to.push(4);
+                to.extend((items.len() as u32).to_le_bytes());
+                items.iter().for_each(|item| text(to, item));
+            }
+            Some(Value::Size(size)) => {
+                to.push(5);
+                to.extend(size.unwrap_or(u64::MAX).to_le_bytes());
+            }
+            Some(Value::Sealed(_)) => to.push(6),
+        }
+    }
+    text(to, change.action.name());
+    text(to, change.kind.name());
+    text(to, change.key.as_joined());
+    if let Some(source) = change.source {
+        text(to, plan.file(source));
+        to.extend(source.place.line.to_le_bytes());
+        to.extend(source.place.column.to_le_bytes());
+    }
+    to.push(u8::from(change.adopted));
+    text(to, change.reason.as_deref().unwrap_or_default());
+    for one in &change.fields {
+        let spec = change.kind.field(one.field);
+        text(to, spec.name);
+        if spec.is_secret() {
+            text(to, one.secret().name());
+        } else {
+            side(to, one.before.as_ref());
+            side(to, one.after.as_ref());
+        }
+        to.push(u8::from(one.origin == Origin::Default));
+    }
+}
