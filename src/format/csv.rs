@@ -183,8 +183,16 @@ impl RecordFormat for Canonical {
         }
         let key = Key::from_parts(parts);
         let address = Address::new(kind, key.clone());
-        let mut draft =
-            DraftResource { kind, key, source, absent: false, whole_record: false, cells: Vec::new(), digest: None };
+        let mut draft = DraftResource {
+            kind,
+            key,
+            source,
+            absent: false,
+            whole_record: false,
+            cells: Vec::new(),
+            broken: Vec::new(),
+            digest: None,
+        };
         for (index, ((name, column), cell)) in self.columns.iter().zip(cells).enumerate() {
             let text = cell.text.as_ref();
             if text.is_empty() {
@@ -217,6 +225,7 @@ impl RecordFormat for Canonical {
                     Ok(raw) => raw,
                     Err((code, message)) => {
                         found.problems.push(at(index, Diagnostic::error(code, message)).of(&address).field(spec.name));
+                        draft.broken.push(field);
                         continue;
                     }
                 },

@@ -14,10 +14,22 @@ pub fn decode(file: &str, bytes: Vec<u8>, declared: &'static Encoding) -> Result
     {
         return Err(undecodable(file, Place { line: 1, column: 1 }, declared, Some(found)));
     }
+    // UTF-8 passes for other encodings, as mojibake; other text hardly ever passes for UTF-8.
+    if ![UTF_8, UTF_16LE, UTF_16BE].contains(&declared)
+        && let Ok(text) = std::str::from_utf8(&bytes)
+        && let Some(first) = text.find(|c: char| !c.is_ascii())
+    {
+        return Err(undecodable(file, end_of(&text[..first]), declared, Some(UTF_8)));
+    }
     let skip = marked.filter(|(found, _)| *found == declared).map_or(0, |(_, len)| len);
     if declared == UTF_8 {
         let mut bytes = bytes;
         bytes.drain(..skip);
+        // UTF-16 without its mark is full of NUL, which no text holds.
+        if let Some(nul) = memchr::memchr(0, &bytes) {
+            let text = String::from_utf8_lossy(&bytes[..nul]);
+            return Err(undecodable(file, end_of(&text), declared, guess(&bytes, declared)));
+        }
         return String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let bytes = error.into_bytes();
@@ -128,7 +140,9 @@ mod tests {
             assert_eq!((problem.line, problem.column), (2, 1));
             assert!(problem.hint.unwrap().contains(&encoding.name().to_lowercase()), "{}", encoding.name());
         }
-        let problem = decode("a.csv", "受信箱".as_bytes().to_vec(), SHIFT_JIS).unwrap_err();
+        // Valid Shift_JIS, and not what was written: 蜿嶺ｿ｡邂ｱ.
+        let problem = decode("a.csv", "箱,受信箱".as_bytes().to_vec(), SHIFT_JIS).unwrap_err();
+        assert_eq!((problem.line, problem.column), (1, 1));
         assert!(problem.hint.unwrap().contains("utf-8"));
         let problem = decode("a.csv", b"caf\xe9 cr\xe8me,x".to_vec(), UTF_8).unwrap_err();
         assert_eq!((problem.line, problem.column), (1, 4));

@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
     }
 
     fn map_from(&mut self, token: Token, what: &str, visit: &mut Visit<'_, 'a>) -> Step<()> {
-        let Token::MapStart(_) = token else {
+        let Token::MapStart(place) = token else {
             let node = self.node_from(token)?;
             let message = format!("{what} is a mapping of names, not {}", node.what());
             let hint = if node.is_null() {
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
             self.problem("value/type", message, node.place).hint = Some(hint.to_owned());
             return Ok(());
         };
-        self.enter()?;
+        self.enter(place)?;
         let mut seen: HashSet<CompactString> = HashSet::new();
         let mut merged: Vec<Entry> = Vec::new();
         while let Some((key, key_place, plain)) = self.key()? {
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
                 Node { place, content: if plain { Content::Plain(text) } else { Content::Quoted(text) } }
             }
             Token::ListStart(place) => {
-                self.enter()?;
+                self.enter(place)?;
                 let mut items = Vec::new();
                 loop {
                     match self.next()? {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
                 Node { place, content: Content::List(items) }
             }
             Token::MapStart(place) => {
-                self.enter()?;
+                self.enter(place)?;
                 let mut entries: Vec<Entry> = Vec::new();
                 let mut merged = Vec::new();
                 while let Some((key, key_place, plain)) = self.key()? {
@@ -277,10 +277,9 @@ impl<'a> Reader<'a> {
             Some("keep one of the two".to_owned());
     }
 
-    fn enter(&mut self) -> Step<()> {
+    fn enter(&mut self, place: Place) -> Step<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            let place = self.last_place();
             self.problem("yaml/limit", format!("nested deeper than {MAX_DEPTH} levels"), place);
             return Err(Broken);
         }
@@ -318,13 +317,14 @@ impl<'a> Reader<'a> {
         loop {
             let Some((event, span)) = self.event()? else { return Ok(Token::End) };
             let at = place(&span);
-            let (token, anchor, tagged) = match event {
+            let tag_at = span.tag_span().map(|span| place(&span)).unwrap_or(at);
+            let (token, anchor, tag) = match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
-                    (Token::Scalar { text: CompactString::from(text), plain, place: at }, anchor, tag.is_some())
+                    (Token::Scalar { text: CompactString::from(text), plain, place: at }, anchor, tag.map(|_| tag_at))
                 }
-                Event::SequenceStart(_, anchor, tag) => (Token::ListStart(at), anchor, tag.is_some()),
-                Event::MappingStart(_, anchor, tag) => (Token::MapStart(at), anchor, tag.is_some()),
+                Event::SequenceStart(_, anchor, tag) => (Token::ListStart(at), anchor, tag.map(|_| tag_at)),
+                Event::MappingStart(_, anchor, tag) => (Token::MapStart(at), anchor, tag.map(|_| tag_at)),
                 Event::SequenceEnd => return Ok(Token::ListEnd),
                 Event::MappingEnd => return Ok(Token::MapEnd),
                 Event::Alias(id) => {
@@ -342,8 +342,8 @@ impl<'a> Reader<'a> {
                 }
                 _ => continue,
             };
-            if tagged {
-                self.problem("yaml/tag", "tags are not used: what a value is follows from its field", at).hint =
+            if let Some(tag) = tag {
+                self.problem("yaml/tag", "tags are not used: what a value is follows from its field", tag).hint =
                     Some("remove the word that starts with `!`".to_owned());
             }
             if anchor == 0 {
@@ -390,13 +390,6 @@ impl<'a> Reader<'a> {
         let marker = error.marker();
         let place = Place { line: marker.line() as u32, column: marker.col() as u32 + 1 };
         self.problem("yaml/syntax", format!("not valid YAML: {}", error.info()), place);
-    }
-
-    fn last_place(&mut self) -> Place {
-        match self.parser.peek() {
-            Some(Ok((_, span))) => place(span),
-            _ => Place::default(),
-        }
     }
 }
 

@@ -44,7 +44,15 @@ fn read_defaults(reader: &mut Reader<'_>, file: File<'_>, defaults: &mut [Vec<Dr
             return Ok(());
         };
         let node = reader.node()?;
-        let mut body = Body { kind, file, address: None, cells: Vec::new(), absent: None, problems: Vec::new() };
+        let mut body = Body {
+            kind,
+            file,
+            address: None,
+            cells: Vec::new(),
+            absent: None,
+            broken: Vec::new(),
+            problems: Vec::new(),
+        };
         body.read(node);
         if let Some((place, _)) = body.absent {
             body.problems.push(body.error("key/unknown", "`absent` is no default", place));
@@ -103,7 +111,12 @@ fn read_resource(
     place: Place,
     found: &mut Found,
 ) -> Result<(), Broken> {
+    let before = reader.problems.len();
     let node = reader.node()?;
+    // A key that is written twice in a resource is a problem of the resource.
+    for problem in reader.problems[before..].iter_mut().filter(|problem| problem.code == "key/duplicate") {
+        problem.address = Some(Address::new(kind, key.clone()));
+    }
     read_fields(file, kind, key, place, node, found);
     Ok(())
 }
@@ -111,17 +124,12 @@ fn read_resource(
 /// Reads the fields of one resource.
 pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Node, found: &mut Found) {
     let address = Some(Address::new(kind, key.clone()));
-    let mut body = Body { kind, file, address, cells: Vec::new(), absent: None, problems: Vec::new() };
+    let mut body =
+        Body { kind, file, address, cells: Vec::new(), absent: None, broken: Vec::new(), problems: Vec::new() };
     if !node.is_null() {
         body.read(node);
     }
     let absent = matches!(body.absent, Some((_, true)));
-    if absent && let Some(cell) = body.cells.first() {
-        body.problems.push(
-            body.error("resource/absent", "`absent: true` deletes; the fields beside it would be lost", cell.place)
-                .hint("remove the fields, or `absent`"),
-        );
-    }
     found.problems.append(&mut body.problems);
     body.cells.sort_by_key(|cell| cell.field);
     found.resources.push(DraftResource {
@@ -131,6 +139,7 @@ pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Nod
         absent,
         whole_record: false,
         cells: body.cells,
+        broken: body.broken,
         digest: None,
     });
 }
@@ -150,6 +159,7 @@ struct Body<'a> {
     address: Option<Address>,
     cells: Vec<DraftCell>,
     absent: Option<(Place, bool)>,
+    broken: Vec<FieldId>,
     problems: Vec<Diagnostic>,
 }
 
@@ -244,6 +254,7 @@ impl Body<'_> {
         match raw {
             Ok(raw) => self.cells.push(DraftCell { field, raw, place }),
             Err((at, code, message)) => {
+                self.broken.push(field);
                 // A problem without a place of its own is that of the value.
                 let at = if at == Place::default() { place } else { at };
                 let problem = self.error(code, message, at).field(spec.name);
@@ -293,7 +304,7 @@ fn secret(content: Content) -> Result<Raw, Misread> {
                 _ => return Err((value.place, "secret/form", format!("`{}` takes a single value", shown(key)))),
             };
             match secret_form(key, argument) {
-                Some(read) => read.map_err(|(code, message)| (value.place, code, message)),
+                Some(read) => read.map_err(|(code, message)| (Place::default(), code, message)),
                 None => {
                     let forms = ["env", "file", "command", "age", "hash"];
                     let near = did_you_mean(key, forms);

@@ -284,7 +284,9 @@ fn recognise(table: &Table<'_>, record: &Record, digest: &Digest, known: &Recogn
 
 /// Whether the record's meaning depends on nothing but its text: no server, no secret elsewhere.
 fn says_everything(resource: &DraftResource) -> bool {
+    // Others take values from servers, so those are read in every run.
     !resource.absent
+        && resource.kind != Kind::Server
         && resource.cells.iter().all(|cell| match &cell.raw {
             Raw::Secret(source) => matches!(source, SecretSource::Clear(_)),
             _ => resource.kind.field(cell.field).name != "server",

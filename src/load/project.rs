@@ -11,7 +11,7 @@ use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, shown};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Existing, Kind, Limit, Place, PlaintextSecrets, Policy, Result,
-    Undeclared,
+    Severity, Undeclared,
 };
 use crate::system::{self, System};
 
@@ -266,6 +266,10 @@ impl Look<'_> {
 
     fn version(&mut self, node: Node) {
         let Some(word) = self.word(&node, "version") else { return };
+        if let Content::Quoted(_) = node.content {
+            self.problem("value/type", "`version` is a number", node.place, "write it without quotes");
+            return;
+        }
         if word != "1" {
             let message = format!("this yubin reads version 1, not `{}`", shown(&word));
             self.problem("project/value", message, node.place, "a newer version needs a newer yubin");
@@ -377,6 +381,7 @@ impl Look<'_> {
         let mut sources = Vec::with_capacity(items.len());
         for item in items {
             let mut spec = SourceSpec { place: item.place, ..SourceSpec::default() };
+            let problems = self.diagnostics.count(Severity::Error);
             match item.content {
                 Content::Map(entries) => {
                     for Entry { key, key_place, value } in entries {
@@ -401,7 +406,8 @@ impl Look<'_> {
                 );
             } else if let Err(error) = GlobBuilder::new(&spec.path).literal_separator(true).build() {
                 self.problem("project/value", format!("not a pattern of paths: {}", error.kind()), item.place, "");
-            } else {
+            } else if self.diagnostics.count(Severity::Error) == problems {
+                // Files of a source that is wrong would be read wrongly.
                 sources.push(spec);
             }
         }

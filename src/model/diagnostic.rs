@@ -122,10 +122,22 @@ impl Diagnostics {
         }
     }
 
-    /// By file, line and column; what concerns no file comes first.
+    /// By file, line and column; what concerns no file comes first. A value that several
+    /// resources share, through defaults or an alias, is one problem.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| {
             (&a.file, a.line, a.column, a.code, &a.message).cmp(&(&b.file, b.line, b.column, b.code, &b.message))
+        });
+        self.0.dedup_by(|later, first| {
+            let same = later.line > 0
+                && (later.line, later.column, later.code, later.field)
+                    == (first.line, first.column, first.code, first.field)
+                && later.file == first.file
+                && later.message == first.message;
+            if same && later.address != first.address {
+                first.address = None;
+            }
+            same
         });
     }
 

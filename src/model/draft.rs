@@ -56,6 +56,8 @@ pub struct DraftResource {
     /// From a file of a product that writes whole records, where what is missing is worth a word.
     pub whole_record: bool,
     pub cells: Vec<DraftCell>,
+    /// Fields that are written, but so that they cannot be read; what is wrong is said already.
+    pub broken: Vec<FieldId>,
     /// Of a record that says everything by itself; `None` if its meaning depends on more.
     pub digest: Option<Digest>,
 }

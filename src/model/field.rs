@@ -20,6 +20,7 @@ pub enum Type {
     Mails,
     /// A host name or an IP address.
     Host,
+    /// Mail addresses, one an item.
     List,
     Choice(&'static [&'static str]),
     /// `512KB`, `5MB`, `unlimited`.

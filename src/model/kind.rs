@@ -171,7 +171,7 @@ impl Address {
     }
 
     /// Reads an address; the error is a sentence that says what is wrong with it.
-    pub fn parse(text: &str) -> std::result::Result<Address, String> {
+    pub fn parse(text: &str) -> Result<Address, String> {
         let mut parts = text.split('/');
         let kind = parts.next().unwrap_or_default();
         let Some(kind) = Kind::from_name(kind) else {

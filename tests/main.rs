@@ -1,0 +1,4 @@
+//! All tests that run the program or several of its parts together, in one binary.
+
+mod fixtures;
+mod support;
