@@ -1,13 +1,11 @@
 //! Desired state and what the store holds, to a plan. What is not managed never gets here.
 
-use std::collections::HashMap;
-
 use crate::model::desired::Aim;
 use crate::model::inventory::{Inventory, Owner};
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Source, Undeclared, Value,
-    Wanted,
+    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Rows, Source, Undeclared,
+    Value, Wanted,
 };
 use crate::system::{Clears, System};
 
@@ -52,43 +50,24 @@ pub struct Current<'a> {
     pub base: Base,
     pub inventory: &'a Inventory,
     /// Rows of the declared resources that exist, and of those that are declared no more.
-    pub rows: &'a HashMap<(Kind, Key), Row>,
+    pub rows: &'a Rows,
 }
 
-pub fn diff(
-    project: &str,
-    system: &'static System,
-    desired: Desired,
-    gone: Vec<(Kind, Key)>,
-    current: &Current<'_>,
-    policy: &Policy,
-) -> Plan {
-    let mut plan = Plan {
-        project: project.to_owned(),
-        system: system.name,
-        base: current.base,
-        config_digest: desired.config_digest,
-        files: desired.files,
-        unchanged: desired.recognised.len() as u64,
-        owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),
-        declared: Kind::ALL.map(|kind| desired.mentioned[kind as usize].then_some(0)),
-        vanished: desired.vanished,
-        ..Plan::default()
-    };
-    let mut count = |kind: Kind| {
-        if let Some(declared) = &mut plan.declared[kind as usize] {
-            *declared += 1;
-        }
-    };
-    for one in &desired.recognised {
-        count(one.kind);
-    }
-    for wanted in desired.resources.iter().filter(|wanted| !wanted.absent) {
-        count(wanted.kind);
-    }
-    for wanted in desired.resources {
+/// A part of a plan, from some of the declared resources.
+#[derive(Default)]
+pub struct Part {
+    changes: Vec<Change>,
+    unchanged: u64,
+    declared: [u64; 3],
+}
+
+/// Compares declared resources, whose secrets are sealed, with what the store holds.
+pub fn compare(system: &System, wanted: Vec<Wanted>, current: &Current<'_>, policy: &Policy) -> Part {
+    let mut part = Part::default();
+    for wanted in wanted {
+        part.declared[wanted.kind as usize] += u64::from(!wanted.absent);
         let entry = current.inventory.of(wanted.kind).find(wanted.key.as_bytes());
-        let row = entry.and_then(|_| current.rows.get(&(wanted.kind, wanted.key.clone())));
+        let row = entry.and_then(|_| current.rows.get(wanted.kind, &wanted.key));
         let change = match (entry, row) {
             (Some(entry), Some(row)) => {
                 let owner = current.inventory.of(wanted.kind).owner(entry);
@@ -98,12 +77,48 @@ pub fn diff(
             _ => Some(add(wanted)),
         };
         match change {
-            Some(change) => plan.changes.push(change),
-            None => plan.unchanged += 1,
+            Some(change) => part.changes.push(change),
+            None => part.unchanged += 1,
         }
     }
+    part
+}
+
+/// Puts the parts of a plan together, with the deletes of what is declared no more.
+pub fn assemble(
+    project: &str,
+    system: &'static System,
+    desired: Desired,
+    parts: Vec<Part>,
+    gone: Vec<(Kind, Key)>,
+    current: &Current<'_>,
+) -> Plan {
+    let mut declared = [0; 3];
+    for one in &desired.recognised {
+        declared[one.kind as usize] += 1;
+    }
+    let mut plan = Plan {
+        project: project.to_owned(),
+        system: system.name,
+        base: current.base,
+        config_digest: desired.config_digest,
+        files: desired.files,
+        unchanged: desired.recognised.len() as u64,
+        owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),
+        vanished: desired.vanished,
+        ..Plan::default()
+    };
+    plan.changes.reserve(parts.iter().map(|part| part.changes.len()).sum());
+    for part in parts {
+        plan.changes.extend(part.changes);
+        plan.unchanged += part.unchanged;
+        for (all, some) in declared.iter_mut().zip(part.declared) {
+            *all += some;
+        }
+    }
+    plan.declared = Kind::ALL.map(|kind| desired.mentioned[kind as usize].then_some(declared[kind as usize]));
     for (kind, key) in gone {
-        if let Some(row) = current.rows.get(&(kind, key)) {
+        if let Some(row) = current.rows.get(kind, &key) {
             plan.changes.push(delete(kind, row, None));
         }
     }
@@ -141,13 +156,7 @@ fn add(wanted: Wanted) -> Change {
         .into_iter()
         .filter_map(|wish| {
             let after = value(wish.aim)?;
-            Some(FieldChange {
-                field: wish.field,
-                before: None,
-                after: Some(after),
-                origin: wish.origin,
-                source: Some(wish.source),
-            })
+            Some(FieldChange { field: wish.field, origin: wish.origin, before: None, after: Some(after) })
         })
         .collect();
     Change { digest: wanted.digest, ..change(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
@@ -160,10 +169,9 @@ pub fn delete(kind: Kind, row: &Row, source: Option<Source>) -> Change {
         .iter()
         .map(|cell| FieldChange {
             field: cell.field,
-            before: Some(cell.value.clone()),
-            after: None,
             origin: Origin::Written,
-            source: None,
+            before: Some(Box::new(cell.value.clone())),
+            after: None,
         })
         .collect();
     change(Action::Delete, kind, row.key.clone(), source, fields)
@@ -203,10 +211,9 @@ fn existing(
         }
         fields.push(FieldChange {
             field: wish.field,
-            before: before.cloned(),
-            after,
             origin: wish.origin,
-            source: Some(wish.source),
+            before: before.cloned().map(Box::new),
+            after,
         });
     }
     let adopted = matches!(owner, Owner::Nobody);

@@ -116,7 +116,7 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             let fields: Vec<FieldChange> = differing(logged.kind, Some(before), Some(after))
                 .into_iter()
                 .map(|field| restored(field, current.get(field).cloned(), before.get(field).cloned()))
-                .filter(|change| change.before != change.after)
+                .filter(|change| change.before.as_deref() != change.after.as_ref())
                 .collect();
             let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
             if fields.is_empty() && owner == current.owner {
@@ -130,7 +130,7 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
 }
 
 fn restored(field: FieldId, before: Option<Value>, after: Option<Value>) -> FieldChange {
-    FieldChange { field, before, after, origin: Origin::Written, source: None }
+    FieldChange { field, origin: Origin::Written, before: before.map(Box::new), after }
 }
 
 fn blank(

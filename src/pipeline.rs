@@ -1,19 +1,18 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::diff::{self, Current, Declared};
+use crate::diff::{self, Current, Declared, Part};
 use crate::guard::{self, InUse, Verdict};
 use crate::history;
 use crate::load::{self, Loaded, Project, Recogniser};
 use crate::model::desired::Aim;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Desired, Diagnostic, Diagnostics, Draft, Error, Inventory, Key, Kind, Logged, Plan,
-    Result, Row, SecretSource, Value, Version, Wanted, parallel,
+    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, Error, Inventory, Key, Kind, Logged, Plan, Result,
+    Row, Rows, SecretSource, Value, Version, Wanted, parallel,
 };
 use crate::resolve::{self, Stored};
 use crate::store::sqlite::Sqlite;
@@ -88,9 +87,10 @@ impl Session {
         let loaded = load::read_sources(&self.project, &mut self.diagnostics);
         let draft = load::draft(&self.project, &loaded, None, &mut self.diagnostics);
         let files = draft.files.len();
-        let desired = resolve::resolve(self.project.system, draft, None, &mut self.diagnostics);
+        let count = |_: &[String], wanted: Vec<Wanted>| wanted.len();
+        let (_, resources) = resolve::resolve(self.project.system, draft, None, &mut self.diagnostics, count);
         self.settle();
-        Checked { files, resources: desired.resources.len() }
+        Checked { files, resources: resources.into_iter().sum() }
     }
 
     fn settle(&mut self) {
@@ -119,17 +119,30 @@ impl Session {
         let gone = self.undeclared(&draft, &inventory);
         let rows = fetch(snapshot.as_deref(), &draft, &gone)?;
         let stored = Stored { inventory: &inventory, rows: &rows };
-        let mut desired = resolve::resolve(self.project.system, draft, Some(&stored), &mut self.diagnostics);
-        self.hint_at_deletes(&desired);
-        let secrets_digest = self.seal(&mut desired, vault.as_ref())?;
+        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
+        let current = Current { base, inventory: &inventory, rows: &rows };
+        self.hint_at_deletes(&draft);
+        let (system, policy, root) = (self.project.system, &self.project.policy, &self.project.root);
+        let (desired, parts) =
+            resolve::resolve(system, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
+                let sealing = seal(&mut wanted, vault.as_ref(), root, files);
+                (diff::compare(system, wanted, &current, policy), sealing)
+            });
+        let (parts, sealing): (Vec<Part>, Vec<Sealing>) = parts.into_iter().unzip();
+        if sealing.iter().any(|sealing| sealing.no_key) {
+            return Err(self.lost_key());
+        }
+        let mut outside = Vec::new();
+        for sealing in sealing {
+            self.diagnostics.extend(sealing.problems);
+            outside.extend(sealing.outside);
+        }
+        let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(outside.into_iter()));
         self.settle();
         if self.diagnostics.has_errors() {
             return Ok(None);
         }
-        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
-        let current = Current { base, inventory: &inventory, rows: &rows };
-        let plan = diff::diff(&self.project.name, self.project.system, desired, gone, &current, &self.project.policy);
-        drop(rows);
+        let plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
         if plan.is_empty() && snapshot.is_none() {
             vault = None;
         }
@@ -250,14 +263,14 @@ impl Session {
     }
 
     /// The product's check box does not say whether it also holds for deletes (AMB-A9).
-    fn hint_at_deletes(&mut self, desired: &Desired) {
+    fn hint_at_deletes(&mut self, draft: &Draft) {
         use crate::model::Existing;
         if self.project.policy.existing == Existing::Overwrite || self.project.system.name != "catchme-mail" {
             return;
         }
-        if let Some(first) = desired.resources.iter().find(|wanted| wanted.absent) {
+        if let Some(first) = draft.resources.iter().find(|resource| resource.absent) {
             let message = "deletes do not depend on `existing`: it is assumed that the product's check box concerns overwriting alone (000:4-5)";
-            let (file, place) = (&desired.files[first.source.file as usize], first.source.place);
+            let (file, place) = (&draft.files[first.source.file as usize], first.source.place);
             self.diagnostics.push(
                 Diagnostic::info("catchme-mail/delete-ignores-existing", message)
                     .at(file, place.line, place.column)
@@ -265,64 +278,62 @@ impl Session {
             );
         }
     }
+}
 
-    /// Fetches and seals every declared secret; returns the keyed digest of those that stand
-    /// outside the configuration.
-    fn seal(&mut self, desired: &mut Desired, vault: Option<&Vault>) -> Result<String> {
-        let has_secrets = |wanted: &Wanted| wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_)));
-        let Some(vault) = vault else {
-            return if desired.resources.iter().any(has_secrets) { Err(self.lost_key()) } else { Ok(String::new()) };
-        };
-        let (root, files) = (&self.project.root, &desired.files);
-        let sealed = parallel::runs(std::mem::take(&mut desired.resources), |mut run| {
-            let mut outside = Vec::new();
-            let mut problems = Vec::new();
-            for wanted in run.iter_mut().filter(|wanted| has_secrets(wanted)) {
-                let address = wanted.address();
-                let kind = wanted.kind;
-                for wish in &mut wanted.wishes {
-                    let Aim::Secret(source) = &wish.aim else { continue };
-                    let field = kind.field(wish.field);
-                    let at = |problem: Diagnostic| {
-                        let place = wish.source.place;
-                        problem
-                            .at(&files[wish.source.file as usize], place.line, place.column)
-                            .of(&address)
-                            .field(field.name)
-                    };
-                    if let SecretSource::File(name) = source
-                        && vault::is_exposed(&root.join(name))
-                    {
-                        let message = format!("others than its owner may read the file `{name}`");
-                        problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
-                    }
-                    match vault::fetch(source, root) {
-                        Ok(clear) => {
-                            let sealed = vault.seal(&address, field, &clear);
-                            if !matches!(source, SecretSource::Clear(_)) {
-                                outside.push(sealed.as_bytes().to_vec());
-                            }
-                            wish.aim = Aim::Value(Value::Sealed(sealed));
-                        }
-                        Err((code, message, hint)) => problems.push(at(Diagnostic::error(code, message).hint(hint))),
-                    }
-                }
-            }
-            (run, outside, problems)
-        });
-        let mut outside = Vec::new();
-        for (run, more, problems) in sealed {
-            desired.resources.extend(run);
-            outside.extend(more);
-            self.diagnostics.extend(problems);
+/// What came of sealing a run of resources.
+#[derive(Default)]
+struct Sealing {
+    problems: Vec<Diagnostic>,
+    /// The sealed secrets that stand outside the configuration.
+    outside: Vec<Vec<u8>>,
+    /// There is something to seal, and no key.
+    no_key: bool,
+}
+
+/// Fetches and seals every declared secret.
+fn seal(wanted: &mut [Wanted], vault: Option<&Vault>, root: &Path, files: &[String]) -> Sealing {
+    let mut sealing = Sealing::default();
+    for wanted in wanted {
+        if !wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
+            continue;
         }
-        Ok(vault.fingerprint(outside.into_iter()))
+        let Some(vault) = vault else {
+            sealing.no_key = true;
+            return sealing;
+        };
+        let address = wanted.address();
+        let kind = wanted.kind;
+        for wish in &mut wanted.wishes {
+            let Aim::Secret(source) = &wish.aim else { continue };
+            let field = kind.field(wish.field);
+            let at = |problem: Diagnostic| {
+                let place = wish.source.place;
+                problem.at(&files[wish.source.file as usize], place.line, place.column).of(&address).field(field.name)
+            };
+            if let SecretSource::File(name) = source
+                && vault::is_exposed(&root.join(name))
+            {
+                let message = format!("others than its owner may read the file `{name}`");
+                sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
+            }
+            match vault::fetch(source, root) {
+                Ok(clear) => {
+                    let sealed = vault.seal(&address, field, &clear);
+                    if !matches!(source, SecretSource::Clear(_)) {
+                        sealing.outside.push(sealed.as_bytes().to_vec());
+                    }
+                    wish.aim = Aim::Value(Value::Sealed(sealed));
+                }
+                Err((code, message, hint)) => sealing.problems.push(at(Diagnostic::error(code, message).hint(hint))),
+            }
+        }
     }
+    sealing
 }
 
 /// The stored rows of what is declared in full, and of what is declared no more.
-fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)]) -> Result<HashMap<(Kind, Key), Row>> {
-    let mut rows = HashMap::new();
+fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)]) -> Result<Rows> {
+    let mut rows = Rows::default();
     let Some(snapshot) = snapshot else { return Ok(rows) };
     for kind in Kind::ALL {
         let declared = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
@@ -330,9 +341,7 @@ fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)]) -
         let mut keys: Vec<Key> = declared.chain(gone).cloned().collect();
         // In the order in which they lie on the disk.
         keys.sort_unstable();
-        for row in snapshot.fetch(kind, &keys)? {
-            rows.insert((kind, row.key.clone()), row);
-        }
+        rows.put(kind, snapshot.fetch(kind, &keys)?);
     }
     Ok(rows)
 }

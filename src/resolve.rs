@@ -2,6 +2,7 @@
 //! added the product's defaults. What a rule's row cannot say is a named function in `check`.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use compact_str::CompactString;
 
@@ -10,7 +11,7 @@ use crate::model::desired::Aim;
 use crate::model::diagnostic::{did_you_mean, shown};
 use crate::model::{
     Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, Field, FieldId, Inventory, Key, Kind,
-    Origin, Place, Raw, Row, Source, Type, Value, Wanted, Wish, parallel,
+    Origin, Place, Raw, Row, Rows, Source, Type, Value, Wanted, Wish, parallel,
 };
 use crate::system::{self, Clears, Need, System};
 
@@ -18,7 +19,7 @@ use crate::system::{self, Clears, Need, System};
 pub struct Stored<'a> {
     pub inventory: &'a Inventory,
     /// Of every declared resource that exists and was not recognised.
-    pub rows: &'a HashMap<(Kind, Key), Row>,
+    pub rows: &'a Rows,
 }
 
 /// Whether a declared resource exists. Without a store it is not known.
@@ -38,47 +39,50 @@ impl<'a> Existence<'a> {
     }
 }
 
-pub fn resolve(
+/// Resolves all resources on all cores; `finish` takes them run by run, in the thread that has
+/// resolved them.
+pub fn resolve<T: Send>(
     system: &'static System,
     draft: Draft,
     stored: Option<&Stored<'_>>,
     diagnostics: &mut Diagnostics,
-) -> Desired {
-    let Draft { files, resources, recognised, mentioned, config_digest, vanished } = draft;
+    finish: impl Fn(&[String], Vec<Wanted>) -> T + Sync,
+) -> (Desired, Vec<T>) {
+    let Draft { files, mut resources, recognised, mentioned, config_digest, vanished } = draft;
+    // Servers come first by kind, and the others take values from them.
+    let others = resources.split_off(resources.partition_point(|resource| resource.kind == Kind::Server));
     let mut step = Step { system, files: &files, stored, servers: HashMap::new() };
-    let mut desired = Vec::with_capacity(resources.len());
-    // Servers first: the others take values from them.
-    let (servers, others): (Vec<_>, Vec<_>) = resources.into_iter().partition(|resource| resource.kind == Kind::Server);
     let mut problems = Problems::default();
     let mut references = HashMap::new();
-    for server in servers {
-        let typed = step.typed(&server, &mut problems);
+    let mut servers = Vec::new();
+    for mut server in resources {
+        let typed = step.typed(&mut server, &mut problems);
         if !server.absent {
             references.insert(server.key.clone(), typed.wishes.clone());
         }
         if system.manages(Kind::Server) {
-            desired.extend(step.wanted(server, typed, &mut problems));
+            servers.extend(step.wanted(server, typed, &mut problems));
         }
     }
     step.servers = references;
     diagnostics.extend(problems.0);
-    for (wanted, problems) in parallel::runs(others, |run| {
+    let mut finished = vec![finish(&files, servers)];
+    for (done, problems) in parallel::runs(others, |run| {
         let mut problems = Problems::default();
-        let wanted: Vec<Wanted> = run
+        let wanted = run
             .into_iter()
-            .filter_map(|resource| {
-                let typed = step.typed(&resource, &mut problems);
+            .filter_map(|mut resource| {
+                let typed = step.typed(&mut resource, &mut problems);
                 step.wanted(resource, typed, &mut problems)
             })
             .collect();
-        (wanted, problems)
+        (finish(&files, wanted), problems)
     }) {
-        desired.extend(wanted);
+        finished.push(done);
         diagnostics.extend(problems.0);
     }
-    desired.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
     let mentioned = Kind::ALL.map(|kind| mentioned[kind as usize] && system.manages(kind));
-    Desired { files, resources: desired, recognised, mentioned, config_digest, vanished }
+    (Desired { files, recognised, mentioned, config_digest, vanished }, finished)
 }
 
 #[derive(Default)]
@@ -100,7 +104,7 @@ struct Step<'a> {
 impl<'a> Step<'a> {
     fn existence(&self, kind: Kind, key: &Key) -> Existence<'a> {
         let Some(stored) = self.stored else { return Existence::Unknown };
-        match stored.rows.get(&(kind, key.clone())) {
+        match stored.rows.get(kind, key) {
             Some(row) => Existence::Present(row),
             None => Existence::Absent,
         }
@@ -111,38 +115,43 @@ impl<'a> Step<'a> {
     }
 
     /// The values that are written, by their types.
-    fn typed(&self, resource: &DraftResource, problems: &mut Problems) -> Typed {
-        let mut wishes = Vec::with_capacity(resource.cells.len() + 8);
-        let mut broken = resource.broken.clone();
-        for DraftCell { field, raw, place } in &resource.cells {
-            let spec = resource.kind.field(*field);
-            let source = Source { file: resource.source.file, place: *place };
+    fn typed(&self, resource: &mut DraftResource, problems: &mut Problems) -> Typed {
+        let mut broken = std::mem::take(&mut resource.broken);
+        let cells = std::mem::take(&mut resource.cells);
+        let first = cells.iter().min_by_key(|cell| cell.place).map(|cell| (cell.place, cell.field));
+        // As many wishes as cells, of the same size: the compiler reuses the memory.
+        let mut to_wish = |DraftCell { field, raw, place }| {
+            let spec = resource.kind.field(field);
+            let source = Source { file: resource.source.file, place };
             match aim(spec, raw) {
                 _ if spec.read_only => {
                     let message = format!("`{}` is given by the product and cannot be declared", spec.name);
                     let problem = Diagnostic::error("field/read-only", message).hint("remove it");
                     problems.0.push(self.at(problem, source).of(&resource.address()).field(spec.name));
+                    None
                 }
-                Ok(aim) => wishes.push(Wish { field: *field, origin: Origin::Written, aim, source }),
+                Ok(aim) => Some(Wish { field, origin: Origin::Written, aim, source }),
                 Err(misfits) => {
-                    broken.push(*field);
+                    broken.push(field);
                     for Misfit { code, message, hint, at } in misfits {
-                        let source = Source { place: at.unwrap_or(*place), ..source };
+                        let source = Source { place: at.unwrap_or(place), ..source };
                         let problem = Diagnostic::error(code, message);
                         let mut problem = self.at(problem, source).of(&resource.address()).field(spec.name);
                         problem.hint = hint;
                         problems.0.push(problem);
                     }
+                    None
                 }
             }
-        }
+        };
+        let wishes = cells.into_iter().filter_map(&mut to_wish).collect();
         if resource.absent
-            && let Some(first) = resource.cells.iter().min_by_key(|cell| cell.place)
+            && let Some((place, field)) = first
         {
-            let source = Source { place: first.place, ..resource.source };
+            let source = Source { place, ..resource.source };
             let message = "`absent` deletes; the fields beside it would be lost";
             let problem = Diagnostic::error("resource/absent", message).hint("remove the fields, or `absent`");
-            let field = resource.kind.field(first.field).name;
+            let field = resource.kind.field(field).name;
             problems.0.push(self.at(problem, source).of(&resource.address()).field(field));
         }
         Typed { wishes, broken }
@@ -186,20 +195,19 @@ impl<'a> Step<'a> {
         if problems.0.len() > before {
             wanted.digest = None;
         }
-        wanted.wishes.sort_by_key(|wish| wish.field);
         Some(wanted)
     }
 
     /// Takes from the server what the resource does not write itself.
     fn follow_server(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) {
         let Some(reference) = wanted.kind.find("server") else { return };
-        let Some(at) = wanted.wishes.iter().position(|wish| wish.field == reference) else { return };
+        let Some(at) = wanted.place_of(reference) else { return };
         let source = wanted.wishes[at].source;
         if let Aim::Value(Value::Text(name)) = &wanted.wishes[at].aim {
             match self.servers.get(&Key::single(name)) {
                 Some(server) => {
                     let brought = brought(wanted, server, source);
-                    wanted.wishes.extend(brought);
+                    wanted.extend(brought);
                 }
                 None => {
                     let known = self.servers.keys().map(Key::as_joined);
@@ -215,7 +223,7 @@ impl<'a> Step<'a> {
         }
         // Systems without servers keep the values, not the name.
         if !self.system.manages(Kind::Server) {
-            wanted.wishes.remove(at);
+            wanted.wishes.retain(|wish| wish.field != reference);
         }
     }
 
@@ -263,42 +271,36 @@ impl<'a> Step<'a> {
 
     /// `null` is the default; what is added takes the default of every field that is not written.
     fn default(&self, wanted: &mut Wanted, existence: Existence<'_>) {
-        let kind = wanted.kind;
-        for rule in self.system.rules.iter().filter(|rule| rule.kind == kind) {
-            let field = kind.id(rule.field);
-            let at = wanted.wishes.iter().position(|wish| wish.field == field);
+        let mut added = Vec::new();
+        for (field, rule) in &self.system.by_field(wanted.kind).defaults {
+            let at = wanted.place_of(*field);
             let cleared = at.is_some_and(|at| matches!(wanted.wishes[at].aim, Aim::Clear));
             let adds = at.is_none() && matches!(existence, Existence::Absent);
             if !cleared && !adds {
                 continue;
             }
             let Some(value) = rule.default_value(|other| effective(wanted, existence, other)) else { continue };
+            let aim = Aim::Value(value);
             match at {
-                Some(at) => wanted.wishes[at].aim = Aim::Value(value),
+                Some(at) => wanted.wishes[at].aim = aim,
                 None if applies(rule.only_when, wanted, existence) != Some(false) => {
-                    wanted.wishes.push(Wish {
-                        field,
-                        origin: Origin::Default,
-                        aim: Aim::Value(value),
-                        source: wanted.source,
-                    });
+                    added.push(Wish { field: *field, origin: Origin::Default, aim, source: wanted.source });
                 }
                 None => {}
             }
         }
+        wanted.extend(added);
     }
 
     /// Drops values that have no effect beside the others (△ and ▲ of 000:116, AMB-A6).
     fn drop_idle(&self, wanted: &mut Wanted, existence: Existence<'_>, address: &Address, problems: &mut Problems) {
-        let kind = wanted.kind;
         let mut idle = Vec::new();
-        for rule in self.system.rules.iter().filter(|rule| rule.kind == kind && rule.only_when.is_some()) {
-            let field = kind.id(rule.field);
-            let Some(wish) = wanted.wish(field) else { continue };
+        for (field, rule) in &self.system.by_field(wanted.kind).conditional {
+            let Some(wish) = wanted.wish(*field) else { continue };
             if applies(rule.only_when, wanted, existence) != Some(false) {
                 continue;
             }
-            idle.push(field);
+            idle.push(*field);
             // A flag that is off says what is the case anyway.
             let off = matches!(wish.aim, Aim::Value(Value::Bool(false)) | Aim::Clear);
             if wish.origin == Origin::Written && !off {
@@ -329,15 +331,15 @@ impl<'a> Step<'a> {
         let kind = wanted.kind;
         let missing: Vec<&system::Rule> = self
             .system
-            .rules
+            .by_field(kind)
+            .required
             .iter()
-            .filter(|rule| rule.kind == kind && rule.need == Need::Required)
-            .filter(|rule| {
-                let field = kind.id(rule.field);
-                let wish = wanted.wish(field);
-                !broken.contains(&field)
+            .filter(|(field, _)| {
+                let wish = wanted.wish(*field);
+                !broken.contains(field)
                     && wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
             })
+            .map(|(_, rule)| *rule)
             .collect();
         if missing.is_empty() {
             return;
@@ -437,17 +439,16 @@ fn items(name: &str, items: &[(CompactString, Place)]) -> Result<Aim, Vec<Misfit
 
 /// What a written value means in its field. A CSV cell is not repeated in a message: if the row is
 /// shifted, it may be anything.
-fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Vec<Misfit>> {
+fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
     let name = spec.name;
     let (text, quoted, cell) = match raw {
         Raw::Null => return Ok(Aim::Clear),
-        Raw::Secret(source) => return Ok(Aim::Secret(source.clone())),
-        Raw::List(list) => return items(name, list),
+        Raw::Secret(source) => return Ok(Aim::Secret(source)),
+        Raw::List(list) => return items(name, &list),
         Raw::Plain(text) => (text, false, false),
         Raw::Quoted(text) => (text, true, false),
         Raw::Cell(text) => (text, false, true),
     };
-    let shown = if cell { String::new() } else { format!(", not `{}`", shown(text)) };
     let textual = matches!(spec.ty, Type::Text | Type::Multiline);
     if text.is_empty() && !textual {
         return misfit(
@@ -456,6 +457,38 @@ fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Vec<Misfit>> {
             Some("write `null` for the default, or leave it out"),
         );
     }
+    let flaw = match spec.ty {
+        Type::Text | Type::Multiline | Type::Reference => None,
+        Type::Mail => {
+            mail_flaw(&text).map(|flaw| (format!("`{name}` is no mail address: {flaw}"), "as in `taro@example.jp`"))
+        }
+        Type::Mails => text.split(',').find_map(|one| mail_flaw(one.trim())).map(|flaw| {
+            (format!("`{name}` holds something that is no mail address: {flaw}"), "part several addresses by commas")
+        }),
+        Type::Host => host_flaw(&text).map(|(flaw, hint)| (format!("`{name}` is no host name: {flaw}"), hint)),
+        _ => return word(spec, &text, quoted, cell),
+    };
+    match flaw {
+        None => Ok(Aim::Value(Value::Text(text))),
+        Some((message, hint)) => {
+            misfit(if matches!(spec.ty, Type::Host) { "value/host" } else { "value/address" }, message, Some(hint))
+        }
+    }
+}
+
+/// The end of a message about a value: what was written, if it may be repeated.
+struct Instead<'a>(&'a str, bool);
+
+impl fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.1 { Ok(()) } else { write!(f, ", not `{}`", shown(self.0)) }
+    }
+}
+
+/// What a single word means in a field that is no free text.
+fn word(spec: &Field, text: &str, quoted: bool, cell: bool) -> Result<Aim, Vec<Misfit>> {
+    let name = spec.name;
+    let shown = Instead(text, cell);
     let number_like = matches!(spec.ty, Type::Bool | Type::Int { .. });
     if quoted && number_like {
         return misfit(
@@ -501,24 +534,6 @@ fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Vec<Misfit>> {
                 misfit("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`{shown}"), None)
             }
         },
-        Type::Mail => match mail_flaw(text) {
-            Some(flaw) => {
-                misfit("value/address", format!("`{name}` is no mail address: {flaw}"), Some("as in `taro@example.jp`"))
-            }
-            None => Ok(Aim::Value(Value::Text(text.clone()))),
-        },
-        Type::Mails => match text.split(',').find_map(|one| mail_flaw(one.trim())) {
-            Some(flaw) => misfit(
-                "value/address",
-                format!("`{name}` holds something that is no mail address: {flaw}"),
-                Some("part several addresses by commas"),
-            ),
-            None => Ok(Aim::Value(Value::Text(text.clone()))),
-        },
-        Type::Host => match host_flaw(text) {
-            Some((flaw, hint)) => misfit("value/host", format!("`{name}` is no host name: {flaw}"), Some(hint)),
-            None => Ok(Aim::Value(Value::Text(text.clone()))),
-        },
         Type::List => {
             // A CSV cell: parted by `;`.
             let mut parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
@@ -527,7 +542,9 @@ fn aim(spec: &Field, raw: &Raw) -> Result<Aim, Vec<Misfit>> {
                 None => Ok(Aim::Value(Value::List(parts.by_ref().map(CompactString::new).collect()))),
             }
         }
-        Type::Text | Type::Multiline | Type::Reference => Ok(Aim::Value(Value::Text(text.clone()))),
+        Type::Text | Type::Multiline | Type::Reference | Type::Mail | Type::Mails | Type::Host => {
+            Ok(Aim::Value(Value::Text(CompactString::new(text))))
+        }
         // The formats read secrets themselves.
         Type::Secret => misfit("secret/form", format!("`{name}` is a secret"), None),
     }

@@ -82,7 +82,7 @@ fn field(kind: Kind, change: &FieldChange) -> Json {
         shown.insert("secret".to_owned(), Json::from(true));
         shown.insert("change".to_owned(), Json::from(change.secret().name()));
     } else {
-        shown.insert("before".to_owned(), change.before.as_ref().map_or(Json::Null, value));
+        shown.insert("before".to_owned(), change.before.as_deref().map_or(Json::Null, value));
         shown.insert("after".to_owned(), change.after.as_ref().map_or(Json::Null, value));
     }
     if change.origin == Origin::Default {
@@ -262,7 +262,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
         if spec.is_secret() {
             text(to, one.secret().name());
         } else {
-            side(to, one.before.as_ref());
+            side(to, one.before.as_deref());
             side(to, one.after.as_ref());
         }
         to.push(u8::from(one.origin == Origin::Default));

@@ -75,16 +75,17 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             Err(problem) => diagnostics.push(problem),
         }
     }
-    load::refuse_duplicates(&mut draft, &mut diagnostics);
-    let desired = resolve::resolve(system, draft, None, &mut diagnostics);
+    load::refuse_duplicates(&mut draft, None, &mut diagnostics);
+    let (_, runs) = resolve::resolve(system, draft, None, &mut diagnostics, |_, wanted| wanted);
+    let resources: Vec<Wanted> = runs.into_iter().flatten().collect();
     diagnostics.sort();
     if diagnostics.has_errors() {
         return common.invalid(&diagnostics);
     }
     common.say_diagnostics(&diagnostics);
-    let names = env_names(&desired.resources);
+    let names = env_names(&resources);
     let mut bytes = Vec::new();
-    yaml::write(&mut bytes, desired.resources.iter().zip(&names).map(|(wanted, names)| entity(wanted, names)))
+    yaml::write(&mut bytes, resources.iter().zip(&names).map(|(wanted, names)| entity(wanted, names)))
         .map_err(|error| Error::failure("the YAML cannot be written").because(error))?;
     match &args.out {
         Some(out) => replace(out, |to| to.write_all(&bytes))?,

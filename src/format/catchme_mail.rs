@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::records::{CellText, Record};
 use super::{File, Found, RecordFormat, cell_secret, key_flaw};
-use crate::model::{Diagnostic, DraftCell, DraftResource, Key, Kind, Raw, Source};
+use crate::model::{Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Raw, Source};
 use crate::system::{CATCHME_COLUMNS as COLUMNS, Coding, REQUIRED_COLUMNS, Target};
 
 pub struct CatchmeMail;
@@ -28,7 +28,9 @@ impl RecordFormat for CatchmeMail {
     fn draft(&self, file: File<'_>, record: &Record, cells: &[CellText<'_>], found: &mut Found) {
         found.mentioned[Kind::Pattern as usize] = true;
         let filled = cells.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |at| at + 1);
-        let place = |at: usize| record.place(file.text, cells[at].offset);
+        let mut places = Vec::with_capacity(COLUMNS.len());
+        record.places(file.text, cells, &mut places);
+        let place = |at: usize| places[at];
         let problem = |at: usize, problem: Diagnostic| {
             let place = place(at);
             problem.at(file.name, place.line, place.column)
@@ -80,7 +82,7 @@ impl RecordFormat for CatchmeMail {
             if text.is_empty() {
                 continue;
             }
-            let field = Kind::Pattern.id(name);
+            let field = FIELDS[at];
             let secret = Kind::Pattern.field(field).is_secret();
             let odd_flag = || {
                 Diagnostic::warning(
@@ -133,6 +135,19 @@ impl RecordFormat for CatchmeMail {
         found.resources.push(draft);
     }
 }
+
+/// The field of each column; of the key's columns it means nothing.
+const FIELDS: [FieldId; COLUMNS.len()] = {
+    let mut fields = [0; COLUMNS.len()];
+    let mut at = 0;
+    while at < COLUMNS.len() {
+        if let Target::Field(name) = COLUMNS[at].target {
+            fields[at] = Kind::Pattern.id(name);
+        }
+        at += 1;
+    }
+    fields
+};
 
 /// Signs that cells stand in the wrong columns: those that break a rule, and those that merely
 /// have no effect where they stand.

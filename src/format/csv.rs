@@ -193,6 +193,8 @@ impl RecordFormat for Canonical {
             broken: Vec::new(),
             digest: None,
         };
+        let mut places = Vec::new();
+        record.places(file.text, cells, &mut places);
         for (index, ((name, column), cell)) in self.columns.iter().zip(cells).enumerate() {
             let text = cell.text.as_ref();
             if text.is_empty() {
@@ -231,7 +233,7 @@ impl RecordFormat for Canonical {
                 },
                 _ => Raw::Cell(CompactString::new(text)),
             };
-            draft.cells.push(DraftCell { field, raw, place: record.place(file.text, cell.offset) });
+            draft.cells.push(DraftCell { field, raw, place: places[index] });
         }
         draft.cells.sort_by_key(|cell| cell.field);
         found.resources.push(draft);

@@ -157,6 +157,21 @@ impl Record {
         }
     }
 
+    /// The places of all cells, in one pass.
+    pub fn places(&self, file: &str, cells: &[CellText<'_>], places: &mut Vec<Place>) {
+        places.clear();
+        if self.quoted {
+            places.extend(cells.iter().map(|cell| self.place(file, cell.offset)));
+            return;
+        }
+        let mut column = 1;
+        for cell in cells {
+            places.push(Place { line: self.line, column });
+            let chars = if cell.text.is_ascii() { cell.text.len() } else { cell.text.chars().count() };
+            column += chars as u32 + 1;
+        }
+    }
+
     /// The place of the first record's or cell's character.
     pub fn place(&self, file: &str, offset: usize) -> Place {
         let before = &self.text(file)[..offset];

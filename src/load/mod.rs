@@ -5,7 +5,7 @@
 mod project;
 mod sources;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::format::records::{CellText, Record, records};
 use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv, json, yaml};
@@ -13,7 +13,8 @@ use crate::model::draft::{Digest, Recognised};
 use crate::model::inventory::Owner;
 use crate::model::parallel;
 use crate::model::{
-    Diagnostic, Diagnostics, Draft, DraftResource, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Source,
+    Address, Diagnostic, Diagnostics, Draft, DraftResource, Inventory, Kind, PlaintextSecrets, Raw, SecretSource,
+    Source,
 };
 
 pub use project::{
@@ -45,14 +46,10 @@ struct Table<'a> {
     digest_key: Option<[u8; 32]>,
 }
 
-enum Item {
-    Resource(Box<DraftResource>),
-    Recognised(Recognised),
-}
-
 #[derive(Default)]
 struct Done {
-    items: Vec<Item>,
+    resources: Vec<DraftResource>,
+    recognised: Vec<Recognised>,
     problems: Vec<Diagnostic>,
     mentioned: [bool; 3],
 }
@@ -90,24 +87,16 @@ pub fn draft(
         diagnostics.extend(found.problems);
         mention(&mut draft.mentioned, found.mentioned);
     }
-    let mut index = Index::new(known.map(|known| known.inventory));
     for done in parallel::each(&work, |work| match *work {
         Work::Yaml(file) => read_yaml(file),
         Work::Records { table, from, to } => read_records(&tables[table], from, to, known),
     }) {
         mention(&mut draft.mentioned, done.mentioned);
         diagnostics.extend(done.problems);
-        for item in done.items {
-            if let Err(first) = index.insert(&item, &draft) {
-                diagnostics.push(duplicate(&item, first, &draft, known));
-                continue;
-            }
-            match item {
-                Item::Resource(resource) => draft.resources.push(*resource),
-                Item::Recognised(recognised) => draft.recognised.push(recognised),
-            }
-        }
+        draft.resources.extend(done.resources);
+        draft.recognised.extend(done.recognised);
     }
+    refuse_duplicates(&mut draft, known.map(|known| known.inventory), diagnostics);
     check_users(project, &draft, known, diagnostics);
     check_clear_secrets(project, &draft, &tables, diagnostics);
     draft
@@ -131,10 +120,7 @@ pub fn read_one(
                 let table = Table { file, records, format, digest_key: None };
                 let done = read_records(&table, table.format.first_record(), table.records.len(), None);
                 found.problems.extend(done.problems);
-                found.resources.extend(done.items.into_iter().filter_map(|item| match item {
-                    Item::Resource(resource) => Some(*resource),
-                    Item::Recognised(_) => None,
-                }));
+                found.resources.extend(done.resources);
             }
         }
     }
@@ -142,17 +128,57 @@ pub fn read_one(
     draft.resources.extend(found.resources);
 }
 
-/// Of several declarations of one resource, the first stays and the others are errors.
-pub fn refuse_duplicates(draft: &mut Draft, diagnostics: &mut Diagnostics) {
-    let mut index = Index::new(None);
-    for resource in std::mem::take(&mut draft.resources) {
-        let item = Item::Resource(Box::new(resource));
-        match (index.insert(&item, draft), item) {
-            (Ok(()), Item::Resource(resource)) => draft.resources.push(*resource),
-            (Err(first), item) => diagnostics.push(duplicate(&item, first, draft, None)),
-            (Ok(()), Item::Recognised(_)) => {}
+/// Sorts the resources by kind and key. Of several declarations of one resource the first stays,
+/// in the order of files and lines, and the others are errors.
+pub fn refuse_duplicates(draft: &mut Draft, inventory: Option<&Inventory>, diagnostics: &mut Diagnostics) {
+    let mut problems = Vec::new();
+    let files = &draft.files;
+    let mut duplicate = |address: Address, first: Source, second: Source| {
+        let place = second.place;
+        let hint = format!(
+            "it stands first at {}:{}:{}; keep one of the two",
+            files[first.file as usize], first.place.line, first.place.column
+        );
+        problems.push(
+            Diagnostic::error("resource/duplicate", format!("`{address}` is declared twice"))
+                .hint(hint)
+                .at(&files[second.file as usize], place.line, place.column)
+                .of(&address),
+        );
+    };
+    draft.resources.sort_by(|a, b| (a.kind, &a.key, a.source).cmp(&(b.kind, &b.key, b.source)));
+    draft.resources.dedup_by(|later, first| {
+        let same = later.kind == first.kind && later.key == first.key;
+        if same {
+            duplicate(first.address(), first.source, later.source);
+        }
+        same
+    });
+    if let Some(inventory) = inventory
+        && !draft.recognised.is_empty()
+    {
+        let mut seen: [Vec<Option<Source>>; 3] = Kind::ALL.map(|kind| vec![None; inventory.of(kind).len()]);
+        draft.recognised.retain(|one| {
+            let address = || Address::new(one.kind, inventory.of(one.kind).key(one.entry));
+            match &mut seen[one.kind as usize][one.entry as usize] {
+                Some(first) => {
+                    duplicate(address(), (*first).min(one.source), (*first).max(one.source));
+                    false
+                }
+                free => {
+                    *free = Some(one.source);
+                    true
+                }
+            }
+        });
+        for resource in &draft.resources {
+            let entry = inventory.of(resource.kind).find(resource.key.as_bytes());
+            if let Some(other) = entry.and_then(|entry| seen[resource.kind as usize][entry as usize]) {
+                duplicate(resource.address(), other.min(resource.source), other.max(resource.source));
+            }
         }
     }
+    diagnostics.extend(problems);
 }
 
 fn mention(all: &mut [bool; 3], more: [bool; 3]) {
@@ -164,11 +190,7 @@ fn mention(all: &mut [bool; 3], more: [bool; 3]) {
 fn read_yaml(file: File<'_>) -> Done {
     let mut found = Found::default();
     yaml::read(file, &mut found);
-    Done {
-        items: found.resources.into_iter().map(|resource| Item::Resource(Box::new(resource))).collect(),
-        problems: found.problems,
-        mentioned: found.mentioned,
-    }
+    Done { resources: found.resources, recognised: Vec::new(), problems: found.problems, mentioned: found.mentioned }
 }
 
 type Opened = (Vec<Record>, Box<dyn RecordFormat>);
@@ -237,13 +259,16 @@ fn read_records(table: &Table<'_>, from: usize, to: usize, known: Option<&Recogn
     let mut done = Done::default();
     let mut cells = Vec::new();
     let mut found = Found::default();
+    // Files mostly are in the order of the store.
+    let mut hint = 0;
     for record in &table.records[from..to] {
         let digest = table.digest_key.as_ref().map(|key| digest(key, record.text(file.text)));
         if let (Some(known), Some(digest)) = (known, &digest)
-            && let Some(recognised) = recognise(table, record, digest, known)
+            && let Some(recognised) = recognise(table, record, digest, known, hint)
         {
             done.mentioned[recognised.kind as usize] = true;
-            done.items.push(Item::Recognised(recognised));
+            hint = recognised.entry + 1;
+            done.recognised.push(recognised);
             continue;
         }
         let flaws = record.cells(file.text, &mut cells);
@@ -256,7 +281,7 @@ fn read_records(table: &Table<'_>, from: usize, to: usize, known: Option<&Recogn
         let spotless = found.problems.len() == problems;
         for mut resource in found.resources.drain(..) {
             resource.digest = digest.filter(|_| spotless && says_everything(&resource));
-            done.items.push(Item::Resource(Box::new(resource)));
+            done.resources.push(resource);
         }
     }
     done.problems.append(&mut found.problems);
@@ -264,7 +289,13 @@ fn read_records(table: &Table<'_>, from: usize, to: usize, known: Option<&Recogn
     done
 }
 
-fn recognise(table: &Table<'_>, record: &Record, digest: &Digest, known: &Recogniser<'_>) -> Option<Recognised> {
+fn recognise(
+    table: &Table<'_>,
+    record: &Record,
+    digest: &Digest,
+    known: &Recogniser<'_>,
+    hint: u32,
+) -> Option<Recognised> {
     let text = record.text(table.file.text);
     let (kind, key) = if record.is_quoted() {
         let mut cells: Vec<CellText<'_>> = Vec::new();
@@ -274,7 +305,7 @@ fn recognise(table: &Table<'_>, record: &Record, digest: &Digest, known: &Recogn
         table.format.locate(&mut text.split(','))?
     };
     let shelf = known.inventory.of(kind);
-    let entry = shelf.find(key.as_bytes())?;
+    let entry = shelf.find_from(hint, key.as_bytes())?;
     let ours = matches!(shelf.owner(entry), Owner::Us);
     (ours && shelf.recognises(entry, digest)).then(|| {
         let place = record.place(table.file.text, 0);
@@ -293,79 +324,10 @@ fn says_everything(resource: &DraftResource) -> bool {
         })
 }
 
-/// Which keys have been seen in this run.
-struct Index<'a> {
-    inventory: Option<&'a Inventory>,
-    stored: [Vec<bool>; 3],
-    new: HashSet<(Kind, Key)>,
-}
-
-impl<'a> Index<'a> {
-    fn new(inventory: Option<&'a Inventory>) -> Index<'a> {
-        let len = |kind| inventory.map_or(0, |inventory: &Inventory| inventory.of(kind).len());
-        Index { inventory, stored: Kind::ALL.map(|kind| vec![false; len(kind)]), new: HashSet::new() }
-    }
-
-    /// The source of the first resource of the same key, if there is one.
-    fn insert(&mut self, item: &Item, draft: &Draft) -> Result<(), Source> {
-        let (kind, entry) = match item {
-            Item::Recognised(recognised) => (recognised.kind, Some(recognised.entry)),
-            Item::Resource(resource) => {
-                (resource.kind, self.inventory.and_then(|inv| inv.of(resource.kind).find(resource.key.as_bytes())))
-            }
-        };
-        let new = match (entry, item) {
-            (Some(entry), _) => !std::mem::replace(&mut self.stored[kind as usize][entry as usize], true),
-            (None, Item::Resource(resource)) => self.new.insert((kind, resource.key.clone())),
-            (None, Item::Recognised(_)) => true,
-        };
-        if new {
-            return Ok(());
-        }
-        let same_entry = |other: &Recognised| other.kind == kind && Some(other.entry) == entry;
-        let same_key = |other: &DraftResource| match (item, entry, self.inventory) {
-            (Item::Resource(resource), ..) => other.kind == kind && other.key == resource.key,
-            (_, Some(entry), Some(inventory)) => other.kind == kind && other.key == inventory.of(kind).key(entry),
-            _ => false,
-        };
-        let parsed = draft.resources.iter().find(|other| same_key(other)).map(|other| other.source);
-        let recognised = draft.recognised.iter().find(|other| same_entry(other)).map(|other| other.source);
-        Err(parsed.or(recognised).unwrap_or(item.source()))
-    }
-}
-
-impl Item {
-    fn source(&self) -> Source {
-        match self {
-            Item::Resource(resource) => resource.source,
-            Item::Recognised(recognised) => recognised.source,
-        }
-    }
-}
-
-fn duplicate(item: &Item, first: Source, draft: &Draft, known: Option<&Recogniser<'_>>) -> Diagnostic {
-    let address = match (item, known) {
-        (Item::Resource(resource), _) => resource.address(),
-        (Item::Recognised(one), Some(known)) => {
-            crate::model::Address::new(one.kind, known.inventory.of(one.kind).key(one.entry))
-        }
-        (Item::Recognised(one), None) => crate::model::Address::new(one.kind, Key::single("")),
-    };
-    let place = item.source();
-    let first_file = &draft.files[first.file as usize];
-    Diagnostic::error("resource/duplicate", format!("`{address}` is declared twice"))
-        .hint(format!(
-            "it stands first at {first_file}:{}:{}; keep one of the two",
-            first.place.line, first.place.column
-        ))
-        .at(&draft.files[place.file as usize], place.place.line, place.place.column)
-        .of(&address)
-}
-
 /// Patterns belong to registered users (000:2).
 fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>, diagnostics: &mut Diagnostics) {
     let Some(users) = &project.users else { return };
-    let mut check = |key: &str, address: &dyn Fn() -> crate::model::Address, source: Source| {
+    let mut check = |key: &str, address: &dyn Fn() -> Address, source: Source| {
         if !users.contains(key) {
             diagnostics.push(
                 Diagnostic::error("catchme-mail/unknown-user", "the user of this pattern is not registered (000:2)")
@@ -383,7 +345,7 @@ fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>,
     for one in draft.recognised.iter().filter(|one| one.kind == Kind::Pattern) {
         let joined = shelf.joined(one.entry);
         let user = joined.split('\0').next().unwrap_or_default();
-        check(user, &|| crate::model::Address::new(Kind::Pattern, shelf.key(one.entry)), one.source);
+        check(user, &|| Address::new(Kind::Pattern, shelf.key(one.entry)), one.source);
     }
 }
 
@@ -394,7 +356,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
         return;
     }
     const HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
-    let mut first: HashMap<u32, (Source, Option<crate::model::Address>, &'static str)> = HashMap::new();
+    let mut first: HashMap<u32, (Source, Option<Address>, &'static str)> = HashMap::new();
     for resource in &draft.resources {
         for cell in &resource.cells {
             let Raw::Secret(SecretSource::Clear(_)) = &cell.raw else { continue };

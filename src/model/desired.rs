@@ -52,15 +52,24 @@ impl Wanted {
     }
 
     pub fn wish(&self, field: FieldId) -> Option<&Wish> {
-        self.wishes.iter().find(|wish| wish.field == field)
+        self.place_of(field).map(|at| &self.wishes[at])
+    }
+
+    /// Place of a field among the wishes.
+    pub fn place_of(&self, field: FieldId) -> Option<usize> {
+        self.wishes.binary_search_by_key(&field, |wish| wish.field).ok()
+    }
+
+    pub fn extend(&mut self, wishes: impl IntoIterator<Item = Wish>) {
+        self.wishes.extend(wishes);
+        self.wishes.sort_by_key(|wish| wish.field);
     }
 }
 
+/// Everything that the files declare, beside the resources themselves.
 #[derive(Debug, Default)]
 pub struct Desired {
     pub files: Vec<String>,
-    /// By kind and key.
-    pub resources: Vec<Wanted>,
     pub recognised: Vec<Recognised>,
     pub mentioned: [bool; 3],
     pub config_digest: String,

@@ -158,12 +158,19 @@ impl IntoIterator for Diagnostics {
     }
 }
 
-/// The known name that was probably meant, if one is near enough.
+/// The known name that was probably meant, if one is near enough: one that it begins, or one a few
+/// letters away.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const BEGINNING: usize = 4;
     let written = written.to_lowercase();
+    let begins = written.chars().count() >= BEGINNING;
     known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&written, name), name))
+        .map(|name| {
+            let continued = begins && name.starts_with(&format!("{written}_"));
+            let distance = if continued { 1 } else { strsim::damerau_levenshtein(&written, name) };
+            (distance, name)
+        })
         .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
         .min()
         .map(|(_, name)| name)

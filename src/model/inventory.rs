@@ -1,9 +1,7 @@
 //! What the store holds, by key: enough to tell adds from overwrites and to recognise records
 //! that have not changed, at some tens of bytes a resource.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use std::cmp::Ordering;
 
 use super::draft::Digest;
 use super::kind::{Key, Kind};
@@ -29,7 +27,6 @@ struct Entry {
 pub struct Shelf {
     keys: String,
     entries: Vec<Entry>,
-    table: HashTable<u32>,
     owned: usize,
 }
 
@@ -48,22 +45,37 @@ impl Shelf {
         if let Some(last) = self.entries.len().checked_sub(1) {
             assert!(self.joined(last as u32) < &self.keys[start..], "keys of the store do not ascend");
         }
-        let at = self.entries.len() as u32;
         let end = u32::try_from(self.keys.len()).expect("keys of one kind exceed 4 GiB");
         self.entries.push(Entry { end, owner, declared });
         self.owned += usize::from(matches!(owner, Owner::Us));
-        let hash = hash(self.joined(at).as_bytes());
-        let (keys, entries) = (&self.keys, &self.entries);
-        self.table.insert_unique(hash, at, |&other| hash_of(keys, entries, other));
     }
 
     pub fn find(&self, key: &[u8]) -> Option<u32> {
-        self.table.find(hash(key), |&at| self.joined(at).as_bytes() == key).copied()
+        let (mut low, mut high) = (0, self.entries.len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.joined(middle).as_bytes().cmp(key) {
+                Ordering::Equal => return Some(middle),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// `find` for keys that mostly come in the order of the store: `hint` is where the next one
+    /// is expected.
+    pub fn find_from(&self, hint: u32, key: &[u8]) -> Option<u32> {
+        if (hint as usize) < self.entries.len() && self.joined(hint).as_bytes() == key {
+            return Some(hint);
+        }
+        self.find(key)
     }
 
     /// The parts of the key, joined by NUL.
     pub fn joined(&self, at: u32) -> &str {
-        joined(&self.keys, &self.entries, at)
+        let start = if at == 0 { 0 } else { self.entries[at as usize - 1].end as usize };
+        &self.keys[start..self.entries[at as usize].end as usize]
     }
 
     pub fn key(&self, at: u32) -> Key {
@@ -91,19 +103,6 @@ impl Shelf {
     pub fn owned(&self) -> usize {
         self.owned
     }
-}
-
-fn joined<'a>(keys: &'a str, entries: &[Entry], at: u32) -> &'a str {
-    let start = if at == 0 { 0 } else { entries[at as usize - 1].end as usize };
-    &keys[start..entries[at as usize].end as usize]
-}
-
-fn hash(key: &[u8]) -> u64 {
-    FixedState::default().hash_one(key)
-}
-
-fn hash_of(keys: &str, entries: &[Entry], at: u32) -> u64 {
-    hash(joined(keys, entries, at).as_bytes())
 }
 
 #[derive(Debug, Default)]

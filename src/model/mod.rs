@@ -25,6 +25,6 @@ pub use inventory::Inventory;
 pub use kind::{Address, Key, Kind};
 pub use plan::{Action, Change, FieldChange, Plan, SecretChange};
 pub use policy::{Existing, Limit, PlaintextSecrets, Policy, Undeclared};
-pub use resource::{Cell, Row};
+pub use resource::{Cell, Row, Rows};
 pub use secret::{Clear, Sealed, SecretSource};
 pub use value::Value;

@@ -2,35 +2,38 @@
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Below this many items a thread costs more than it saves.
-const WORTH_A_THREAD: usize = 512;
+/// Items of a run: enough to be worth a turn, few enough to stay in a core's cache.
+const RUN: usize = 2_048;
 
 pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(16)
 }
 
-/// `f` over runs of `items`, one result per run, in the order of the items.
+/// `f` over runs of `items`, whichever core is free takes the next; results in the order of the
+/// items. What a run leaves behind is freed before the next one, so millions of items never stand
+/// in memory in two forms.
 pub fn runs<T: Send, U: Send>(items: Vec<T>, f: impl Fn(Vec<T>) -> U + Sync) -> Vec<U> {
-    let threads = threads();
-    if threads == 1 || items.len() < WORTH_A_THREAD {
-        return vec![f(items)];
-    }
-    let size = items.len().div_ceil(threads);
-    let mut rest = items;
-    let mut parts = Vec::with_capacity(threads);
-    while rest.len() > size {
-        let tail = rest.split_off(rest.len() - size);
-        parts.push(tail);
-    }
-    parts.push(rest);
-    parts.reverse();
-    thread::scope(|scope| {
-        let f = &f;
-        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || f(part))).collect();
-        running.into_iter().map(join).collect()
-    })
+    let count = items.len().div_ceil(RUN);
+    let queue = Mutex::new((0, items.into_iter()));
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let (at, run) = {
+                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let run: Vec<T> = queue.1.by_ref().take(RUN).collect();
+                queue.0 += 1;
+                (queue.0, run)
+            };
+            if run.is_empty() {
+                return done;
+            }
+            done.push((at, f(run)));
+        }
+    };
+    in_order(count, work)
 }
 
 /// `f` over every item, whichever core is free takes the next; results in the order of the items.
@@ -44,12 +47,17 @@ pub fn each<T: Sync, U: Send>(items: &[T], f: impl Fn(&T) -> U + Sync) -> Vec<U>
             done.push((at, f(item)));
         }
     };
-    let threads = threads().min(items.len());
+    in_order(items.len(), work)
+}
+
+/// `work` on as many cores as there are pieces of it; the numbered results in their order.
+fn in_order<U: Send>(pieces: usize, work: impl Fn() -> Vec<(usize, U)> + Sync) -> Vec<U> {
+    let threads = threads().min(pieces);
     let mut done: Vec<(usize, U)> = if threads <= 1 {
         work()
     } else {
         thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
             running.into_iter().flat_map(join).collect()
         })
     };
@@ -68,7 +76,7 @@ mod tests {
 
     #[test]
     fn order_is_kept() {
-        for n in [0, 1, 511, 512, 513, 10_001] {
+        for n in [0, 1, 2_047, 2_048, 2_049, 10_001] {
             let out: Vec<usize> = runs((0..n).collect(), |run| run).into_iter().flatten().collect();
             assert_eq!(out, (0..n).collect::<Vec<_>>());
         }

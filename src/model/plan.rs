@@ -4,7 +4,6 @@ use super::desired::Origin;
 use super::draft::{Digest, Source};
 use super::field::FieldId;
 use super::kind::{Address, Key, Kind};
-use super::resource::Row;
 use super::value::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +54,10 @@ impl SecretChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldChange {
     pub field: FieldId,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
     pub origin: Origin,
-    pub source: Option<Source>,
+    /// Boxed: an add has none, and there may be millions of those.
+    pub before: Option<Box<Value>>,
+    pub after: Option<Value>,
 }
 
 impl FieldChange {
@@ -102,20 +101,6 @@ impl Change {
     /// The user whose sessions end when this is applied (000:6).
     pub fn logs_out(&self) -> Option<&str> {
         (self.kind == Kind::Pattern && self.action.writes()).then(|| self.key.first())
-    }
-
-    /// The row after an add.
-    pub fn row_after(&self, before: Option<&Row>) -> Vec<(FieldId, Value)> {
-        let mut cells: Vec<(FieldId, Value)> =
-            before.map_or_else(Vec::new, |row| row.cells.iter().map(|c| (c.field, c.value.clone())).collect());
-        for change in &self.fields {
-            cells.retain(|(field, _)| *field != change.field);
-            if let Some(value) = &change.after {
-                cells.push((change.field, value.clone()));
-            }
-        }
-        cells.sort_by_key(|(field, _)| *field);
-        cells
     }
 }
 

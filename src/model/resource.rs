@@ -1,7 +1,7 @@
 //! A resource as the store holds it: its key, and one cell for each field that has a value.
 
 use super::field::FieldId;
-use super::kind::Key;
+use super::kind::{Key, Kind};
 use super::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,5 +24,22 @@ pub struct Row {
 impl Row {
     pub fn get(&self, field: FieldId) -> Option<&Value> {
         self.cells.binary_search_by_key(&field, |cell| cell.field).ok().map(|at| &self.cells[at].value)
+    }
+}
+
+/// Rows by kind, each in ascending order of keys.
+#[derive(Debug, Default)]
+pub struct Rows([Vec<Row>; 3]);
+
+impl Rows {
+    /// The rows must ascend by key.
+    pub fn put(&mut self, kind: Kind, rows: Vec<Row>) {
+        debug_assert!(rows.is_sorted_by(|a, b| a.key < b.key), "keys do not ascend");
+        self.0[kind as usize] = rows;
+    }
+
+    pub fn get(&self, kind: Kind, key: &Key) -> Option<&Row> {
+        let rows = &self.0[kind as usize];
+        rows.binary_search_by(|row| row.key.cmp(key)).ok().map(|at| &rows[at])
     }
 }

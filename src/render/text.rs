@@ -187,20 +187,20 @@ fn field_line(change: &Change, field: &FieldChange, width: usize, to: &mut dyn W
         return writeln!(to, "{name}{}", style(format!("(secret) {word}"), FAINT));
     }
     if matches!(spec.ty, Type::Multiline) && change.action != Action::Delete {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::text).unwrap_or_default().to_owned();
-        let (before, after) = (text(&field.before), text(&field.after));
+        let text = |value: Option<&Value>| value.and_then(Value::text).unwrap_or_default().to_owned();
+        let (before, after) = (text(field.before.as_deref()), text(field.after.as_ref()));
         if before.contains('\n') || after.contains('\n') {
             writeln!(to, "    {}", spec.name)?;
             return lines(&before, &after, to);
         }
     }
-    let side = |value: &Option<Value>| value.as_ref().map(shown);
+    let side = |value: Option<&Value>| value.map(shown);
     let origin = match field.origin {
         Origin::Default => style("  (default)", FAINT),
         Origin::Server => style("  (from the server)", FAINT),
         Origin::Written => String::new(),
     };
-    match (change.action, side(&field.before), side(&field.after)) {
+    match (change.action, side(field.before.as_deref()), side(field.after.as_ref())) {
         (Action::Add, _, Some(after)) => writeln!(to, "{name}{}{origin}", style(after, ADD)),
         (Action::Delete, Some(before), _) => writeln!(to, "{name}{}", style(before, FAINT)),
         (_, before, after) => {

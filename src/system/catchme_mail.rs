@@ -1,6 +1,8 @@
 //! CatchMe@MAIL: personal mail servers ("patterns") of registered users, by a CSV file of 26
 //! columns without a header (document 000).
 
+use std::sync::OnceLock;
+
 use super::{Clears, Default, Need, Rule, System};
 use crate::model::Kind;
 
@@ -12,6 +14,7 @@ pub static SYSTEM: System = System {
     kinds: &[Kind::Pattern],
     open: false,
     rules: RULES,
+    index: OnceLock::new(),
     clears: Clears::No(
         "an empty column keeps what was there (000:124); to clear it, delete the pattern and add it again",
     ),
@@ -117,7 +120,7 @@ const fn column(field: &'static str, coding: Coding, label: &'static str) -> Col
 /// Columns that a record that adds must fill, from 1 (○ in 000:12-115).
 pub const REQUIRED_COLUMNS: [usize; 10] = [1, 2, 3, 4, 6, 7, 9, 10, 11, 12];
 
-pub static COLUMNS: [Column; 26] = [
+pub const COLUMNS: [Column; 26] = [
     Column { target: Target::User, coding: Coding::Word, label: "ユーザアカウント" },
     Column { target: Target::Name, coding: Coding::Word, label: "設定パターン名" },
     column("outgoing.label", Coding::Word, "送信サーバ名"),

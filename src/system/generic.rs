@@ -1,5 +1,7 @@
 //! No product: every field, and no rule but the types.
 
+use std::sync::OnceLock;
+
 use super::{Clears, System};
 use crate::model::Kind;
 
@@ -11,5 +13,6 @@ pub static SYSTEM: System = System {
     kinds: &[Kind::Server, Kind::Account, Kind::Pattern],
     open: true,
     rules: &[],
+    index: OnceLock::new(),
     clears: Clears::Yes,
 };

@@ -4,6 +4,8 @@
 mod catchme_mail;
 mod generic;
 
+use std::sync::OnceLock;
+
 use crate::model::{FieldId, Kind, Value};
 
 pub use catchme_mail::{COLUMNS as CATCHME_COLUMNS, Coding, Column, REQUIRED_COLUMNS, Target};
@@ -25,8 +27,19 @@ pub struct System {
     /// in others it cannot be expressed.
     pub open: bool,
     pub rules: &'static [Rule],
+    /// The rules by field, made from `rules` when they are first asked for.
+    index: OnceLock<[ByField; 3]>,
     /// Whether the product's own channel can empty a field that holds a value.
     pub clears: Clears,
+}
+
+/// The rules of a kind, by their fields.
+#[derive(Debug, std::default::Default)]
+pub struct ByField {
+    rules: Vec<Option<&'static Rule>>,
+    pub required: Vec<(FieldId, &'static Rule)>,
+    pub defaults: Vec<(FieldId, &'static Rule)>,
+    pub conditional: Vec<(FieldId, &'static Rule)>,
 }
 
 #[derive(Debug)]
@@ -76,14 +89,37 @@ impl System {
         self.kinds.contains(&kind)
     }
 
+    pub fn by_field(&self, kind: Kind) -> &ByField {
+        &self.index.get_or_init(|| Kind::ALL.map(|kind| ByField::new(self.rules, kind)))[kind as usize]
+    }
+
     pub fn rule(&self, kind: Kind, field: FieldId) -> Option<&'static Rule> {
-        let name = kind.field(field).name;
-        self.rules.iter().find(|rule| rule.kind == kind && rule.field == name)
+        self.by_field(kind).rules[usize::from(field)]
     }
 
     /// Whether the system has this field at all.
     pub fn expresses(&self, kind: Kind, field: FieldId) -> bool {
         self.open || kind.field(field).read_only || self.rule(kind, field).is_some()
+    }
+}
+
+impl ByField {
+    fn new(rules: &'static [Rule], kind: Kind) -> ByField {
+        let mut index = ByField { rules: vec![None; kind.fields().len()], ..std::default::Default::default() };
+        for rule in rules.iter().filter(|rule| rule.kind == kind) {
+            let field = kind.id(rule.field);
+            index.rules[usize::from(field)] = Some(rule);
+            if rule.need == Need::Required {
+                index.required.push((field, rule));
+            }
+            if !matches!(rule.default, Default::None) {
+                index.defaults.push((field, rule));
+            }
+            if rule.only_when.is_some() {
+                index.conditional.push((field, rule));
+            }
+        }
+        index
     }
 }
 

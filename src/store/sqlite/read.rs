@@ -20,7 +20,7 @@ pub struct Reading {
 
 impl Reading {
     pub fn begin(connection: Connection) -> rusqlite::Result<Reading> {
-        connection.execute_batch("PRAGMA mmap_size = 1073741824; PRAGMA query_only = 1; BEGIN")?;
+        connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
         let (revision, outside_writes, key_id) =
             connection.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
