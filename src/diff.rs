@@ -4,8 +4,8 @@ use crate::model::desired::Aim;
 use crate::model::inventory::{Inventory, Owner};
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Rows, Source, Undeclared,
-    Value, Wanted,
+    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Rows, Source, Special,
+    Undeclared, Value, Wanted,
 };
 use crate::system::{Clears, System};
 
@@ -123,6 +123,7 @@ pub fn assemble(
         }
     }
     in_apply_order(&mut plan.changes);
+    plan.tally();
     plan
 }
 
@@ -136,18 +137,13 @@ pub fn in_apply_order(changes: &mut [Change]) {
 }
 
 fn change(action: Action, kind: Kind, key: Key, source: Option<Source>, fields: Vec<FieldChange>) -> Change {
-    Change {
-        action,
-        kind,
-        key,
-        source,
-        fields,
-        adopted: false,
-        reason: None,
-        foreign_owner: None,
-        digest: None,
-        owner: None,
-    }
+    Change { action, kind, key, source, fields, adopted: false, digest: None, special: None }
+}
+
+/// What few changes have, boxed if there is any of it.
+pub fn special(special: Special) -> Option<Box<Special>> {
+    let Special { reason, foreign_owner, owner } = &special;
+    (reason.is_some() || foreign_owner.is_some() || owner.is_some()).then(|| Box::new(special))
 }
 
 fn add(wanted: Wanted) -> Change {
@@ -192,7 +188,8 @@ fn existing(
         Owner::Other(at) => Some(format!("project `{}`", inventory.owners[at as usize])),
     };
     if wanted.absent {
-        return Some(Change { foreign_owner, ..delete(wanted.kind, row, Some(wanted.source)) });
+        let special = special(Special { foreign_owner, ..Special::default() });
+        return Some(Change { special, ..delete(wanted.kind, row, Some(wanted.source)) });
     }
     let mut fields = Vec::new();
     let mut reason = None;
@@ -227,9 +224,8 @@ fn existing(
     };
     Some(Change {
         adopted: adopted && action == Action::Overwrite,
-        reason,
-        foreign_owner,
         digest: wanted.digest,
+        special: special(Special { reason, foreign_owner, owner: None }),
         ..change(action, wanted.kind, wanted.key, Some(wanted.source), fields)
     })
 }

@@ -85,7 +85,7 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
         plan.changes
             .iter()
             .filter_map(|change| {
-                let owner = change.foreign_owner.as_ref()?;
+                let owner = change.foreign_owner()?;
                 let verb = if change.action == Action::Delete { "deletes" } else { "changes" };
                 Some(format!("`{}` belongs to {owner}; a project {verb} only what it owns", change.address()))
             })
@@ -97,7 +97,7 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
         plan.changes
             .iter()
             .filter_map(|change| {
-                let reason = change.reason.as_ref()?;
+                let reason = change.reason()?;
                 (change.action == Action::Blocked).then(|| format!("`{}`: {reason}", change.address()))
             })
             .collect(),
@@ -130,23 +130,16 @@ fn refuse(refused: &mut Vec<Refusal>, rule: &'static str, message: String) {
 
 fn limits(plan: &Plan, policy: &Policy, kind: Kind, refused: &mut Vec<Refusal>) {
     let owned = plan.owned[kind as usize];
-    let count = |action, only_undeclared: bool| {
-        plan.changes
-            .iter()
-            .filter(|change| {
-                change.kind == kind && change.action == action && (!only_undeclared || change.source.is_none())
-            })
-            .count() as u64
-    };
-    let vanishing = count(Action::Delete, true);
+    let deletes = || plan.changes.iter().filter(|change| change.kind == kind && change.action == Action::Delete);
+    let vanishing = deletes().filter(|change| change.source.is_none()).count();
     if plan.declared[kind as usize] == Some(0) && vanishing > 0 {
         let plural = kind.plural();
         let message = format!("the files declare no {plural} any more, and all {vanishing} would be deleted");
         refuse(refused, "empty_kind", format!("{message}; write `absent: true` for each that is meant to go"));
     }
     let rules = [
-        ("max_deletes", "deletes", count(Action::Delete, false), Some(policy.max_deletes)),
-        ("max_overwrites", "overwrites", count(Action::Overwrite, false), policy.max_overwrites),
+        ("max_deletes", "deletes", plan.count_of(kind, Action::Delete), Some(policy.max_deletes)),
+        ("max_overwrites", "overwrites", plan.count_of(kind, Action::Overwrite), policy.max_overwrites),
     ];
     for (rule, verb, touched, limit) in rules {
         let Some(limit) = limit else { continue };

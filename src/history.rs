@@ -1,6 +1,7 @@
 //! Taking a revision back, as an ordinary plan.
 
 use crate::diff;
+use crate::model::Special;
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Kind, Logged, Origin, Plan, Result,
@@ -53,6 +54,7 @@ pub fn undo(
         );
     }
     diff::in_apply_order(&mut plan.changes);
+    plan.tally();
     Ok(plan)
 }
 
@@ -102,7 +104,9 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
     let change = match logged.action {
         Action::Add => {
             let current = current.ok_or_else(gone)?;
-            Change { foreign_owner: foreign(current.owner.as_deref()), ..diff::delete(logged.kind, &current, None) }
+            let foreign_owner = foreign(current.owner.as_deref());
+            let special = diff::special(Special { foreign_owner, ..Special::default() });
+            Change { special, ..diff::delete(logged.kind, &current, None) }
         }
         Action::Delete => {
             let before = logged.before.as_ref().ok_or_else(gone)?;
@@ -147,9 +151,7 @@ fn blank(
         source: None,
         fields,
         adopted: false,
-        reason: None,
-        foreign_owner,
         digest: None,
-        owner: Some(owner),
+        special: diff::special(Special { reason: None, foreign_owner, owner: Some(owner) }),
     }
 }

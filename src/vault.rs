@@ -1,27 +1,27 @@
 //! Secrets: where they come from, and how they are sealed.
 //!
-//! A secret is sealed with XChaCha20-Poly1305. Its nonce is a keyed BLAKE3 hash of address, field
-//! and text, after the idea of synthetic IVs (RFC 5297): sealing is deterministic, so an unchanged
-//! secret is recognised without opening it, and a nonce never repeats for another text. The
-//! address and the field are authenticated too: a sealed secret cannot be moved to another place.
+//! A secret is sealed with AES-256-GCM-SIV (RFC 8452), which stays safe where nonces repeat. Its
+//! nonce is a keyed BLAKE3 hash of address, field and text: sealing is deterministic, so an
+//! unchanged secret is recognised without opening it, and the same secret in two places looks
+//! different. Address and field are authenticated too: a sealed secret cannot be moved.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::model::{Address, Clear, Code, Error, Field, Result, Sealed, SecretSource};
 
-const NONCE: usize = 24;
+const NONCE: usize = 12;
 /// Texts are padded to a multiple of this, so that the stored length tells little.
 const BLOCK: usize = 32;
 
 pub struct Vault {
-    cipher: XChaCha20Poly1305,
+    cipher: Aes256GcmSiv,
     nonce_key: Zeroizing<[u8; 32]>,
     record_key: Zeroizing<[u8; 32]>,
     id: String,
@@ -45,7 +45,7 @@ impl Vault {
         let derive = |purpose: &str| Zeroizing::new(blake3::derive_key(purpose, key));
         let id = blake3::derive_key("yubin 2026 key identity", key);
         Vault {
-            cipher: XChaCha20Poly1305::new(derive("yubin 2026 sealing").as_slice().into()),
+            cipher: Aes256GcmSiv::new(derive("yubin 2026 sealing").as_slice().into()),
             nonce_key: derive("yubin 2026 nonces and fingerprints"),
             record_key: derive("yubin 2026 digests of records"),
             id: hex(&id[..8]),
@@ -133,8 +133,8 @@ impl Vault {
         padded.resize((text.len() + 4).next_multiple_of(BLOCK), 0);
         let sealed = self
             .cipher
-            .encrypt(XNonce::from_slice(nonce), Payload { msg: &padded, aad: &place })
-            .expect("a secret is far below the cipher's 256 GiB");
+            .encrypt(Nonce::from_slice(nonce), Payload { msg: &padded, aad: &place })
+            .expect("a secret is far below the cipher's 64 GiB");
         Sealed::from_bytes(&[nonce.as_slice(), &sealed].concat())
     }
 
@@ -143,7 +143,7 @@ impl Vault {
             || Error::failure(format!("the secret `{}` of `{address}` cannot be opened with this key", field.name));
         let (nonce, sealed) = sealed.as_bytes().split_at_checked(NONCE).ok_or_else(broken)?;
         let place = place(address, field);
-        let padded = self.cipher.decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &place });
+        let padded = self.cipher.decrypt(Nonce::from_slice(nonce), Payload { msg: sealed, aad: &place });
         let padded = Zeroizing::new(padded.map_err(|_| broken())?);
         let (len, text) = padded.split_first_chunk::<4>().ok_or_else(broken)?;
         let text = text.get(..u32::from_le_bytes(*len) as usize).ok_or_else(broken)?;

@@ -104,8 +104,8 @@ pub fn change(plan: &Plan, change: &Change) -> Json {
     if change.adopted {
         shown.insert("adopted".to_owned(), Json::from(true));
     }
-    if let Some(reason) = &change.reason {
-        shown.insert("reason".to_owned(), Json::from(reason.as_str()));
+    if let Some(reason) = change.reason() {
+        shown.insert("reason".to_owned(), Json::from(reason));
     }
     shown.insert("fields".to_owned(), change.fields.iter().map(|one| field(change.kind, one)).collect());
     Json::Object(shown)
@@ -255,7 +255,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
         to.extend(source.place.column.to_le_bytes());
     }
     to.push(u8::from(change.adopted));
-    text(to, change.reason.as_deref().unwrap_or_default());
+    text(to, change.reason().unwrap_or_default());
     for one in &change.fields {
         let spec = change.kind.field(one.field);
         text(to, spec.name);

@@ -1,4 +1,6 @@
 //! All tests that run the program or several of its parts together, in one binary.
 
+mod cli;
+mod crash;
 mod fixtures;
 mod support;

@@ -65,6 +65,7 @@ pub fn insert(rows: &[csv::StringRecord], database: &Path, journal: &str) -> Res
 /// What an SQL expert writes with the `sqlite3` shell: import into a temporary table, then a
 /// primary-key join. `None` if the shell is not installed.
 pub struct Expert {
+    program: &'static str,
     pub version: String,
 }
 
@@ -74,15 +75,16 @@ const KEY: &str = "w.user = pattern.user AND w.pattern = pattern.pattern";
 
 impl Expert {
     pub fn find() -> Option<Expert> {
-        let said = Command::new("sqlite3").arg("--version").output().ok()?;
+        let program = "sqlite3";
+        let said = Command::new(program).arg("--version").output().ok()?;
         let version = String::from_utf8(said.stdout).ok()?;
-        Some(Expert { version: version.split(' ').next()?.to_owned() })
+        Some(Expert { program, version: version.split(' ').next()?.to_owned() })
     }
 
     /// Makes the state that is.
     pub fn fill(&self, dir: &Path) -> Result<()> {
         let sql = "BEGIN IMMEDIATE; INSERT INTO pattern SELECT * FROM temp.want; COMMIT;";
-        run(dir, BASE_HEADER, sql).map(|_| ())
+        self.run(dir, BASE_HEADER, sql).map(|_| ())
     }
 
     /// A plan; checks that it finds what there is to find.
@@ -95,7 +97,7 @@ impl Expert {
             columns("w"),
             columns("pattern")
         );
-        let cost = run(dir, DESIRED_HEADER, &sql)?;
+        let cost = self.run(dir, DESIRED_HEADER, &sql)?;
         let lines = fs::read_to_string(dir.join("expert.out"))?;
         // The shell is in CSV mode after its import, and quotes some signs and not others.
         let count = |sign: char| lines.lines().filter(|line| line.trim_start_matches('"').starts_with(sign)).count();
@@ -103,22 +105,22 @@ impl Expert {
         assert_eq!(found, [expected.add, expected.overwrite, expected.delete], "the expert's plan");
         Ok(cost)
     }
-}
 
-fn run(dir: &Path, csv: &str, sql: &str) -> Result<Cost> {
-    let declared = COLUMNS.join(" TEXT NOT NULL, ");
-    let table = format!("({declared} TEXT NOT NULL, PRIMARY KEY(user, pattern))");
-    let script = format!(
-        "CREATE TABLE IF NOT EXISTS pattern {table};
+    fn run(&self, dir: &Path, csv: &str, sql: &str) -> Result<Cost> {
+        let declared = COLUMNS.join(" TEXT NOT NULL, ");
+        let table = format!("({declared} TEXT NOT NULL, PRIMARY KEY(user, pattern))");
+        let script = format!(
+            "CREATE TABLE IF NOT EXISTS pattern {table};
 PRAGMA temp_store=memory; PRAGMA cache_size=-262144;
 CREATE TEMP TABLE want {table};
 .mode csv
 .import --skip 1 --schema temp {csv} want
 {sql}
 "
-    );
-    fs::write(dir.join(SCRIPT), script)?;
-    let mut command = Command::new("sqlite3");
-    command.arg("-bail").arg(DATABASE).current_dir(dir);
-    Ok(child::run(&mut command, Some(&dir.join(SCRIPT)), &dir.join("expert.out"))?)
+        );
+        fs::write(dir.join(SCRIPT), script)?;
+        let mut command = Command::new(self.program);
+        command.arg("-bail").arg(DATABASE).current_dir(dir);
+        Ok(child::run(&mut command, Some(&dir.join(SCRIPT)), &dir.join("expert.out"))?)
+    }
 }

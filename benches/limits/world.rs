@@ -149,29 +149,29 @@ pub fn accounts(path: &Path, count: u32) -> io::Result<()> {
         let organization = random.choice(&["営業部", "開発部", "総務部", "Sales, East"]);
         let capacity = number % 50 + 1;
         let visible = number.is_multiple_of(2);
-        let password = random.next();
+        let password = random.next() >> 32;
         write!(
             to,
-            "  user{number:06}:
+            "  u{number:06}:
     label: \"{organization}\"
-    user: u{number:06}
+    user: u{number}
     user_id: \"{number}\"
-    address: u{number:06}@example.test
+    address: u{number}@a.test
     capacity: {capacity}
     comment: 新設
-    sender_name: 山田 {number}
-    reply_to: r{number}@example.test
+    sender_name: 山田
+    bcc: bcc@a.test
     visible: {visible}
     incoming:
       protocol: imap
-      host: d{domain}.example.test
+      host: d{domain}.a.test
       port: 993
-      username: u{number:06}
-      password: pw-{password:016x}
+      username: u{number}
+      password: p{password:08x}
     forward:
       enabled: true
       keep_copy: {visible}
-      to: [a{number}@example.test, b@example.test]
+      to: [a{number}@a.test, b@a.jp]
 ",
             domain = number % 97,
         )?;

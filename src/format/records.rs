@@ -160,15 +160,21 @@ impl Record {
     /// The places of all cells, in one pass.
     pub fn places(&self, file: &str, cells: &[CellText<'_>], places: &mut Vec<Place>) {
         places.clear();
-        if self.quoted {
-            places.extend(cells.iter().map(|cell| self.place(file, cell.offset)));
-            return;
-        }
-        let mut column = 1;
+        let text = self.text(file);
+        let mut place = Place { line: self.line, column: 1 };
+        let mut from = 0;
         for cell in cells {
-            places.push(Place { line: self.line, column });
-            let chars = if cell.text.is_ascii() { cell.text.len() } else { cell.text.chars().count() };
-            column += chars as u32 + 1;
+            let passed = &text[from..cell.offset];
+            from = cell.offset;
+            match if self.quoted { passed.rfind(['\n', '\r']) } else { None } {
+                Some(at) => {
+                    place.line += breaks(passed.as_bytes());
+                    place.column = passed[at + 1..].chars().count() as u32 + 1;
+                }
+                None if passed.is_ascii() => place.column += passed.len() as u32,
+                None => place.column += passed.chars().count() as u32,
+            }
+            places.push(place);
         }
     }
 
@@ -236,9 +242,10 @@ mod tests {
             let mut cells = Vec::new();
             for record in records(&text) {
                 record.cells(&text, &mut cells);
-                for cell in &cells {
-                    record.place(&text, cell.offset);
-                }
+                let mut places = Vec::new();
+                record.places(&text, &cells, &mut places);
+                let one_by_one: Vec<Place> = cells.iter().map(|cell| record.place(&text, cell.offset)).collect();
+                prop_assert_eq!(places, one_by_one);
             }
         }
     }
@@ -255,6 +262,10 @@ mod tests {
         let mut cells = Vec::new();
         found[0].cells(text, &mut cells);
         assert_eq!(found[0].place(text, cells[2].offset), Place { line: 2, column: 4 });
+        let mut places = Vec::new();
+        found[0].places(text, &cells, &mut places);
+        let one_by_one: Vec<Place> = cells.iter().map(|cell| found[0].place(text, cell.offset)).collect();
+        assert_eq!(places, one_by_one);
         found[1].cells(text, &mut cells);
         assert_eq!(found[1].place(text, cells[2].offset), Place { line: 4, column: 7 });
     }

@@ -82,20 +82,33 @@ pub struct Change {
     pub fields: Vec<FieldChange>,
     /// Exists without an owner and is taken over.
     pub adopted: bool,
-    /// Why it is blocked.
-    pub reason: Option<String>,
-    /// The project that owns it, if it is another one.
-    pub foreign_owner: Option<String>,
     /// Written with the resource, see `Wanted::digest`.
     pub digest: Option<Digest>,
-    /// The owner after an add or overwrite, if it is not the project of the plan: an undo
-    /// restores it.
+    /// What few changes have.
+    pub special: Option<Box<Special>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Special {
+    /// Why the change is blocked.
+    pub reason: Option<String>,
+    /// Who owns the resource, if it is not the project of the plan.
+    pub foreign_owner: Option<String>,
+    /// The owner afterwards, if it is not the project of the plan: an undo restores it.
     pub owner: Option<Option<String>>,
 }
 
 impl Change {
     pub fn address(&self) -> Address {
         Address::new(self.kind, self.key.clone())
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        self.special.as_ref()?.reason.as_deref()
+    }
+
+    pub fn foreign_owner(&self) -> Option<&str> {
+        self.special.as_ref()?.foreign_owner.as_deref()
     }
 
     /// The user whose sessions end when this is applied (000:6).
@@ -121,6 +134,8 @@ pub struct Plan {
     pub files: Vec<String>,
     /// In apply order.
     pub changes: Vec<Change>,
+    /// Changes by kind and action, as `Plan::tally` counts them.
+    pub counts: [[u64; 5]; 3],
     pub unchanged: u64,
     /// Resources that the project owns, by `Kind as usize`.
     pub owned: [u64; 3],
@@ -132,12 +147,25 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn count(&self, action: Action) -> u64 {
-        self.changes.iter().filter(|change| change.action == action).count() as u64
+    /// Counts the changes, once they are all there.
+    pub fn tally(&mut self) {
+        self.counts = Default::default();
+        for change in &self.changes {
+            self.counts[change.kind as usize][change.action as usize] += 1;
+        }
     }
 
+    pub fn count(&self, action: Action) -> u64 {
+        self.counts.iter().map(|of_kind| of_kind[action as usize]).sum()
+    }
+
+    pub fn count_of(&self, kind: Kind, action: Action) -> u64 {
+        self.counts[kind as usize][action as usize]
+    }
+
+    /// Whether an apply would write nothing.
     pub fn is_empty(&self) -> bool {
-        !self.changes.iter().any(|change| change.action.writes())
+        Action::ALL.into_iter().filter(|action| action.writes()).all(|action| self.count(action) == 0)
     }
 
     pub fn file(&self, source: Source) -> &str {

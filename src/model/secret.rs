@@ -34,9 +34,9 @@ pub enum SecretSource {
     File(String),
 }
 
-/// A secret sealed under the store's key: a synthetic nonce of 24 bytes, then the ciphertext.
-/// The nonce is a keyed hash of place and text, so equal bytes mean an unchanged secret, and
-/// nothing is to be learned from two places that hold the same one.
+/// A secret sealed under the store's key: a nonce of 12 bytes, then the ciphertext. The nonce is a
+/// keyed hash of place and text, so equal bytes mean an unchanged secret, and nothing is to be
+/// learned from two places that hold the same one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Box<[u8]>);
 

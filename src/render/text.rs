@@ -160,10 +160,10 @@ fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
     if change.adopted {
         writeln!(to, "    {}", style("has no owner so far and is taken over", WARNING))?;
     }
-    if let Some(owner) = &change.foreign_owner {
+    if let Some(owner) = change.foreign_owner() {
         writeln!(to, "    {}", style(format!("belongs to {}", harmless(owner)), ERROR))?;
     }
-    if let Some(reason) = &change.reason {
+    if let Some(reason) = change.reason() {
         writeln!(to, "    {}", style(harmless(reason), ERROR))?;
     }
     if change.action == Action::Skip {

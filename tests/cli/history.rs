@@ -77,10 +77,7 @@ fn the_log_as_json_and_text() {
     let log = world.json(0, &["log"]);
     assert_eq!(keys(&log), ["format_version", "revisions"]);
     let newest = &log["revisions"][0];
-    assert_eq!(
-        keys(newest),
-        ["revision", "at", "actor", "project", "digest", "config_digest", "summary", "note"]
-    );
+    assert_eq!(keys(newest), ["revision", "at", "actor", "project", "digest", "config_digest", "summary", "note"]);
     assert_eq!(newest["revision"], 2);
     assert_eq!(log["revisions"][1]["revision"], 1);
     assert_eq!(log["revisions"][1]["note"], Json::Null);
@@ -119,10 +116,7 @@ fn the_log_of_a_resource_names_the_revision_of_each_field() {
             .replace('"', "")
     };
     let lines: Vec<String> = fields.iter().map(line).collect();
-    assert_eq!(
-        lines,
-        ["label 1 tester a.yaml:2", "password 1 tester a.yaml:2", "comment 2 someone b.yaml:4"]
-    );
+    assert_eq!(lines, ["label 1 tester a.yaml:2", "password 1 tester a.yaml:2", "comment 2 someone b.yaml:4"]);
     // What other software wrote has no revision.
     database(&world).execute("UPDATE account SET label = 'edited' WHERE name = 'a'", []).unwrap();
     let log = world.json(0, &["log", "account/a"]);
@@ -150,10 +144,16 @@ fn an_undo_takes_back_an_add_an_overwrite_and_a_delete() {
     let receipt = world.json(0, &["undo", "2", "--yes"]);
     assert_eq!(keys(&receipt), ["format_version", "revision", "digest", "summary", "effects", "diagnostics"]);
     assert_eq!(receipt["revision"], 3);
-    assert_eq!(receipt["summary"].to_string(), r#"{"add":1,"overwrite":1,"delete":1,"skip":0,"blocked":0,"unchanged":0}"#);
+    assert_eq!(
+        receipt["summary"].to_string(),
+        r#"{"add":1,"overwrite":1,"delete":1,"skip":0,"blocked":0,"unchanged":0}"#
+    );
     assert_eq!(state(&world), before);
     // The passwords are back as well.
-    world.write("a.yaml", "accounts: { a: { comment: one, password: { env: PW } }, b: { comment: two, password: { env: PW } } }\n");
+    world.write(
+        "a.yaml",
+        "accounts: { a: { comment: one, password: { env: PW } }, b: { comment: two, password: { env: PW } } }\n",
+    );
     expect_with(&world, 0, env, &["plan", "--exit-code"]);
     // An undo is a revision like any other.
     let log = world.json(0, &["log"]);
@@ -209,7 +209,11 @@ fn an_undo_is_refused_where_later_revisions_touched_the_same_fields() {
     apply("accounts: { a: { comment: three } }\n");
     let before = state(&world);
     let run = world.expect(4, &["undo", "2", "--yes"]);
-    assert!(run.stderr.contains("account/a") && run.stderr.contains("comment") && run.stderr.contains("revision 3"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("account/a") && run.stderr.contains("comment") && run.stderr.contains("revision 3"),
+        "{}",
+        run.stderr
+    );
     // The add of a resource touched every field of it.
     world.expect(4, &["undo", "1", "--yes"]);
     assert_eq!(state(&world), before);
@@ -328,9 +332,10 @@ fn an_undo_keeps_references_whole() {
     world.expect(0, &["undo", "3", "--yes"]);
     world.expect(0, &["undo", "2", "--yes"]);
     assert_eq!(state(&world), before);
-    let integrity: String =
-        database(&world).query_row("SELECT group_concat(\"table\") FROM pragma_foreign_key_check", [], |row| {
+    let integrity: String = database(&world)
+        .query_row("SELECT group_concat(\"table\") FROM pragma_foreign_key_check", [], |row| {
             Ok(row.get::<_, Option<String>>(0)?.unwrap_or_default())
-        }).unwrap();
+        })
+        .unwrap();
     assert_eq!(integrity, "");
 }

@@ -58,7 +58,9 @@ fn init_never_overwrites() {
 /// The project's name comes from the folder's, whatever that is.
 #[test]
 fn init_works_in_folders_of_any_name() {
-    for name in ["mail", "2024", "null", "true", "受信箱", "a b", "-x", "a: b", "#1", "no", "1e3", "'q'", "日本 (本社)", "~"] {
+    for name in
+        ["mail", "2024", "null", "true", "受信箱", "a b", "-x", "a: b", "#1", "no", "1e3", "'q'", "日本 (本社)", "~"]
+    {
         let world = World::new();
         std::fs::create_dir(world.file(name)).unwrap();
         let run = world.command(&["init"]).current_dir(world.file(name)).output().unwrap();

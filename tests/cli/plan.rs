@@ -113,10 +113,7 @@ fn the_json_has_every_key_in_its_order() {
     assert_eq!(plan["system"], "catchme-mail");
     assert_eq!(plan["store"], "sqlite:yubin.db");
     assert_eq!(plan["base_revision"], 1);
-    assert_eq!(
-        plan["summary"].to_string(),
-        r#"{"add":1,"overwrite":1,"delete":1,"skip":0,"blocked":0,"unchanged":0}"#
-    );
+    assert_eq!(plan["summary"].to_string(), r#"{"add":1,"overwrite":1,"delete":1,"skip":0,"blocked":0,"unchanged":0}"#);
     assert_eq!(plan["refused"], json!([]));
     // What is added and overwritten by kind and key, then what is deleted.
     assert_eq!(actions(&plan), ["add pattern/sabro/p1", "overwrite pattern/taro/p1", "delete pattern/jiro/p1"]);
@@ -188,8 +185,14 @@ fn diagnostics_of_all_files_come_in_one_run_sorted_by_place() {
             (one["file"].as_str().unwrap().to_owned(), one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap())
         })
         .collect();
-    let expected =
-        [("a.csv", 2, 5), ("a.csv", 3, 5), ("b.yaml", 2, 18), ("b.yaml", 2, 21), ("b.yaml", 3, 18), ("c/d.yaml", 1, 10)];
+    let expected = [
+        ("a.csv", 2, 5),
+        ("a.csv", 3, 5),
+        ("b.yaml", 2, 18),
+        ("b.yaml", 2, 21),
+        ("b.yaml", 3, 18),
+        ("c/d.yaml", 1, 10),
+    ];
     assert_eq!(places, expected.map(|(file, line, column)| (file.to_owned(), line, column)));
 }
 
@@ -591,12 +594,12 @@ fn three_states_of_a_field() {
 #[test]
 fn null_goes_back_to_the_products_default() {
     let world = catchme("");
-    world.write("people.csv", row("taro", "p1").replace("smtp.xxx.jp,,", "smtp.xxx.jp,587,").replace("\n", ",,,,,,,1,1,1\n"));
-    world.expect(0, &["apply", "--yes"]);
     world.write(
         "people.csv",
-        "user,name,outgoing.port\n",
+        row("taro", "p1").replace("smtp.xxx.jp,,", "smtp.xxx.jp,587,").replace("\n", ",,,,,,,1,1,1\n"),
     );
+    world.expect(0, &["apply", "--yes"]);
+    world.write("people.csv", "user,name,outgoing.port\n");
     world.write(
         "more.yaml",
         "patterns: { taro: { p1: { outgoing: { port: null, auth: { enabled: null } }, save_sent: ~ } } }\n",
@@ -669,7 +672,14 @@ fn broken_pipes_are_silent() {
     let world = World::project("generic", "");
     world.write("a.yaml", accounts(0..3_000, "x"));
     world.expect(0, &["apply", "--yes", "-q"]);
-    for args in [&["show"][..], &["show", "--format", "json"], &["export", "yaml"], &["schema"], &["man"], &["explain", "generic"]] {
+    for args in [
+        &["show"][..],
+        &["show", "--format", "json"],
+        &["export", "yaml"],
+        &["schema"],
+        &["man"],
+        &["explain", "generic"],
+    ] {
         let mut child = world
             .command(args)
             .stdout(std::process::Stdio::piped())

@@ -62,6 +62,10 @@ impl Store for Sqlite {
 fn failed(path: &Path, what: &str, error: rusqlite::Error) -> Error {
     let code = error.sqlite_error_code();
     let name = path.display();
+    if code == Some(ErrorCode::ConstraintViolation) {
+        let message = format!("other software has changed the store {name} since the plan was made");
+        return Error::new(Code::Conflict, message).because(error).hint("plan again; nothing has been changed");
+    }
     if matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
         let message = format!("the store {name} is held by {} for more than {} s", holder(path), PATIENCE.as_secs());
         return Error::new(Code::Conflict, message).hint("try again when it is done; nothing has been changed");

@@ -1,6 +1,10 @@
 //! The tables, generated from the field tables: one typed column per field, so that other
 //! software can read the state. Each state that a resource was in stands exactly once: in its
 //! table while it is current, in the history table beside it from then on.
+//!
+//! Writes of other software are noticed by triggers. There is none for inserts: a trigger would
+//! make SQLite keep a journal of every single insert, and what other software inserts stands out
+//! by its missing owner anyway.
 
 use std::fmt::Write as _;
 
@@ -83,7 +87,7 @@ CREATE TABLE revision (
   yubin TEXT NOT NULL
 ) STRICT;
 CREATE TABLE change (
-  revision INTEGER NOT NULL REFERENCES revision (revision) DEFERRABLE INITIALLY DEFERRED,
+  revision INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   kind TEXT NOT NULL,
   user TEXT,
@@ -145,9 +149,6 @@ CREATE TABLE {name}_history (
   yubin_until INTEGER
 ) STRICT;
 CREATE INDEX {name}_history_by_key ON {name}_history ({key_list}, yubin_until);
-CREATE TRIGGER {name}_inserted_outside AFTER INSERT ON {name} WHEN NEW.yubin_revision = 0 BEGIN
-  UPDATE meta SET outside_writes = outside_writes + 1;
-END;
 CREATE TRIGGER {name}_updated_outside AFTER UPDATE OF {watched} ON {name} WHEN (SELECT writing FROM meta) = 0 BEGIN
   INSERT INTO {name}_history ({all}, yubin_until) VALUES ({old}, NULL);
   UPDATE {name} SET yubin_declared = NULL WHERE {same};
