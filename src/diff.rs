@@ -4,8 +4,8 @@ use crate::model::desired::Aim;
 use crate::model::inventory::{Inventory, Owner};
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Change, Desired, Existing, FieldChange, Key, Kind, Origin, Plan, Policy, Row, Rows, Source, Special,
-    Undeclared, Value, Wanted,
+    Action, Change, Desired, Existing, FieldChange, Key, Kind, Plan, Policy, Row, Rows, Special, Undeclared, Value,
+    Wanted,
 };
 use crate::system::{Clears, System};
 
@@ -119,31 +119,11 @@ pub fn assemble(
     plan.declared = Kind::ALL.map(|kind| desired.mentioned[kind as usize].then_some(declared[kind as usize]));
     for (kind, key) in gone {
         if let Some(row) = current.rows.get(kind, &key) {
-            plan.changes.push(delete(kind, row, None));
+            plan.changes.push(Change::delete(kind, row, None));
         }
     }
-    in_apply_order(&mut plan.changes);
-    plan.tally();
+    plan.settle();
     plan
-}
-
-/// What is referred to comes before what refers to it, and goes after it.
-pub fn in_apply_order(changes: &mut [Change]) {
-    let rank = |change: &Change| match change.action {
-        Action::Delete => (1, 2 - change.kind as u8),
-        _ => (0, change.kind as u8),
-    };
-    changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
-}
-
-fn change(action: Action, kind: Kind, key: Key, source: Option<Source>, fields: Vec<FieldChange>) -> Change {
-    Change { action, kind, key, source, fields, adopted: false, digest: None, special: None }
-}
-
-/// What few changes have, boxed if there is any of it.
-pub fn special(special: Special) -> Option<Box<Special>> {
-    let Special { reason, foreign_owner, owner } = &special;
-    (reason.is_some() || foreign_owner.is_some() || owner.is_some()).then(|| Box::new(special))
 }
 
 fn add(wanted: Wanted) -> Change {
@@ -155,22 +135,7 @@ fn add(wanted: Wanted) -> Change {
             Some(FieldChange { field: wish.field, origin: wish.origin, before: None, after: Some(after) })
         })
         .collect();
-    Change { digest: wanted.digest, ..change(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
-}
-
-/// The change that deletes a resource; its fields say what is lost.
-pub fn delete(kind: Kind, row: &Row, source: Option<Source>) -> Change {
-    let fields = row
-        .cells
-        .iter()
-        .map(|cell| FieldChange {
-            field: cell.field,
-            origin: Origin::Written,
-            before: Some(Box::new(cell.value.clone())),
-            after: None,
-        })
-        .collect();
-    change(Action::Delete, kind, row.key.clone(), source, fields)
+    Change { digest: wanted.digest, ..Change::new(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
 }
 
 fn existing(
@@ -188,8 +153,8 @@ fn existing(
         Owner::Other(at) => Some(format!("project `{}`", inventory.owners[at as usize])),
     };
     if wanted.absent {
-        let special = special(Special { foreign_owner, ..Special::default() });
-        return Some(Change { special, ..delete(wanted.kind, row, Some(wanted.source)) });
+        let special = Special { foreign_owner, ..Special::default() }.boxed();
+        return Some(Change { special, ..Change::delete(wanted.kind, row, Some(wanted.source)) });
     }
     let mut fields = Vec::new();
     let mut reason = None;
@@ -225,8 +190,8 @@ fn existing(
     Some(Change {
         adopted: adopted && action == Action::Overwrite,
         digest: wanted.digest,
-        special: special(Special { reason, foreign_owner, owner: None }),
-        ..change(action, wanted.kind, wanted.key, Some(wanted.source), fields)
+        special: Special { reason, foreign_owner, owner: None }.boxed(),
+        ..Change::new(action, wanted.kind, wanted.key, Some(wanted.source), fields)
     })
 }
 

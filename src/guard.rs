@@ -1,13 +1,7 @@
 //! Safety rules over a finished plan. A refused plan is still shown; only an approved one can be
 //! committed, and only this module approves.
 
-use crate::model::{Action, Address, Existing, Kind, Limit, Plan, Policy};
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub rule: &'static str,
-    pub message: String,
-}
+use crate::model::{Action, Address, Existing, Kind, Limit, Plan, Policy, Refusal};
 
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -57,7 +51,7 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
         "protect",
         &mut refused,
         deletes()
-            .map(|change| change.address())
+            .map(super::model::plan::Change::address)
             .filter(|address| policy.protect.contains(address))
             .map(|address| format!("`{address}` is protected by `policy.protect` and may never be deleted"))
             .collect(),

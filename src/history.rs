@@ -1,11 +1,9 @@
 //! Taking a revision back, as an ordinary plan.
 
-use crate::diff;
-use crate::model::Special;
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Kind, Logged, Origin, Plan, Result,
-    Row, Value, Version,
+    Row, Special, Value, Version,
 };
 
 /// The log of a store, as far as an undo asks it.
@@ -53,8 +51,7 @@ pub fn undo(
             Error::new(Code::Refused, message).hint("take back the later revision first, or declare what should be")
         );
     }
-    diff::in_apply_order(&mut plan.changes);
-    plan.tally();
+    plan.settle();
     Ok(plan)
 }
 
@@ -105,8 +102,8 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
         Action::Add => {
             let current = current.ok_or_else(gone)?;
             let foreign_owner = foreign(current.owner.as_deref());
-            let special = diff::special(Special { foreign_owner, ..Special::default() });
-            Change { special, ..diff::delete(logged.kind, &current, None) }
+            let special = Special { foreign_owner, ..Special::default() }.boxed();
+            Change { special, ..Change::delete(logged.kind, &current, None) }
         }
         Action::Delete => {
             let before = logged.before.as_ref().ok_or_else(gone)?;
@@ -152,6 +149,6 @@ fn blank(
         fields,
         adopted: false,
         digest: None,
-        special: diff::special(Special { reason: None, foreign_owner, owner: Some(owner) }),
+        special: Special { reason: None, foreign_owner, owner: Some(owner) }.boxed(),
     }
 }

@@ -1,6 +1,8 @@
 //! JSON Schemas for editors: of `yubin.yaml`, and of the resource files of each system. They are
 //! generated from the tables and kept in `schemas/`.
 
+use std::fmt::Write as _;
+
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json, json};
 
@@ -244,6 +246,7 @@ fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
         Type::Text | Type::Multiline => json!({ "type": ["string", "number", "boolean", "null"] }),
         Type::Reference => json!({ "type": ["string", "number", "boolean", "null"], "examples": ["head-office"] }),
     };
+    // Writing to a string cannot fail.
     let mut doc = format!("{} ({})", field.doc, field.label);
     if let Some(rule) = rule {
         match rule.need {
@@ -256,14 +259,14 @@ fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
             Need::Optional => {}
         }
         if let Some((other, word)) = rule.only_when {
-            doc.push_str(&format!("; effective only if {other} is {word}"));
+            let _ = write!(doc, "; effective only if {other} is {word}");
         }
         if let SystemDefault::Value(word) = rule.default
             && let Some(value) = Value::from_word(field.ty, word)
         {
             schema["default"] = crate::wire::value(&value);
         }
-        doc.push_str(&format!(" [{}]", rule.source));
+        let _ = write!(doc, " [{}]", rule.source);
     }
     schema["description"] = json!(doc);
     schema

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-use crate::guard::Refusal;
-use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Revision, Row, Value, parallel};
+use crate::model::{
+    Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Refusal, Revision, Row, Value, parallel,
+};
 
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -15,7 +16,7 @@ pub fn value(value: &Value) -> Json {
         Value::Bool(value) => Json::from(*value),
         Value::Int(value) => Json::from(*value),
         Value::Text(value) => Json::from(value.as_str()),
-        Value::List(items) => Json::from(items.iter().map(|item| item.as_str()).collect::<Vec<_>>()),
+        Value::List(items) => Json::from(items.iter().map(compact_str::CompactString::as_str).collect::<Vec<_>>()),
         Value::Size(_) => Json::from(value.to_string()),
         Value::Sealed(_) => json!({ "secret": true }),
     }
@@ -195,7 +196,7 @@ pub fn digest(plan: &Plan) -> String {
     const RUN: usize = 4_096;
     let chunks: Vec<&[Change]> = plan.changes.chunks(RUN).collect();
     // Runs of runs: threads take whole chunks, so the digest does not depend on their number.
-    let hashes: Vec<blake3::Hash> = parallel::each(&chunks, |chunk| {
+    let parts: Vec<blake3::Hash> = parallel::each(&chunks, |chunk| {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = Vec::with_capacity(4_096);
         for change in *chunk {
@@ -210,7 +211,7 @@ pub fn digest(plan: &Plan) -> String {
     hasher.update(b"yubin plan 1\n");
     hasher.update(&plan.base.revision.to_le_bytes());
     hasher.update(plan.config_digest.as_bytes());
-    for hash in hashes {
+    for hash in parts {
         hasher.update(hash.as_bytes());
     }
     hasher.finalize().to_hex().to_string()

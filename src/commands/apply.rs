@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Common, End, actor, confirm, is_interactive, plan, print_json};
+use crate::guard;
 use crate::model::{Action, Code, Diagnostic, Error, Result};
 use crate::pipeline::{Planned, Session};
 use crate::wire;
@@ -56,8 +57,7 @@ pub fn carry_out(
     ack: Option<&str>,
 ) -> Result<End> {
     let consent = ack == Some(planned.digest.as_str());
-    let refused = !planned.verdict.refused.is_empty()
-        && !(consent && crate::guard::approve(&planned.plan, &planned.verdict, true).is_some());
+    let refused = guard::approve(&planned.plan, &planned.verdict, consent).is_none();
     let wrong_ack = ack.is_some() && !consent;
     if !common.is_json() || refused || wrong_ack {
         plan::show(common, session, &planned)?;

@@ -174,7 +174,7 @@ fn sentence(system: &System, kind: Kind, field: FieldId, row: &serde_json::Value
     let mut sentence = parts.join("; ");
     if let Some(source) = row["source"].as_str() {
         let unverified = if row["verified"] == false { ", unverified" } else { "" };
-        sentence.push_str(&format!(" [{source}{unverified}]"));
+        sentence = format!("{sentence} [{source}{unverified}]");
     }
     sentence
 }

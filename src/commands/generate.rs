@@ -67,16 +67,13 @@ pub struct ManArgs {
 
 pub fn man(args: &ManArgs) -> Result<End> {
     let failed = |error| Error::failure("the manual cannot be written").because(error);
-    match &args.out {
-        Some(folder) => {
-            fs::create_dir_all(folder).map_err(failed)?;
-            clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
-        }
-        None => {
-            let mut bytes = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut bytes).map_err(failed)?;
-            print(|to| to.write_all(&bytes))?;
-        }
+    if let Some(folder) = &args.out {
+        fs::create_dir_all(folder).map_err(failed)?;
+        clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
+    } else {
+        let mut bytes = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut bytes).map_err(failed)?;
+        print(|to| to.write_all(&bytes))?;
     }
     Ok(End::Done)
 }

@@ -70,7 +70,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         draft.files.push(name.clone());
         match decode(&name, bytes, encoding) {
             Ok(text) => {
-                load::read_one(File { id, name: &name, text: &text }, format, kind, &mut draft, &mut diagnostics)
+                load::read_one(File { id, name: &name, text: &text }, format, kind, &mut draft, &mut diagnostics);
             }
             Err(problem) => diagnostics.push(problem),
         }
@@ -119,10 +119,10 @@ fn env_names(resources: &[Wanted]) -> Vec<Vec<Option<String>>> {
                     };
                     let base = format!("YUBIN_{}_{}", upper(wanted.key.as_joined()), upper(field));
                     // Names that differ only in what a variable cannot hold are numbered.
-                    let name = (1..)
+
+                    (1..=u32::MAX)
                         .map(|n| if n == 1 { base.clone() } else { format!("{base}_{n}") })
-                        .find(|name| taken.insert(name.clone()));
-                    name
+                        .find(|name| taken.insert(name.clone()))
                 })
                 .collect()
         })

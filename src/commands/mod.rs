@@ -46,7 +46,7 @@ pub struct Common {
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     format: Format,
-    /// Colours in text; NO_COLOR is respected
+    /// Colours in text; `NO_COLOR` is respected
     #[arg(long, value_enum, default_value_t = Colour::Auto, global = true)]
     color: Colour,
     /// Say less: errors and what was asked for

@@ -13,7 +13,7 @@ use crate::system::{CATCHME_COLUMNS as COLUMNS, Coding, REQUIRED_COLUMNS, Target
 pub struct CatchmeMail;
 
 impl RecordFormat for CatchmeMail {
-    fn locate<'c>(&self, cells: &mut dyn Iterator<Item = &'c str>) -> Option<(Kind, Key)> {
+    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)> {
         Some((Kind::Pattern, Key::pair(cells.next()?, cells.next()?)))
     }
 

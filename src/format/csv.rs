@@ -118,7 +118,7 @@ fn unknown(name: &str, kind: Option<Kind>) -> Diagnostic {
 }
 
 impl RecordFormat for Canonical {
-    fn locate<'c>(&self, cells: &mut dyn Iterator<Item = &'c str>) -> Option<(Kind, Key)> {
+    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)> {
         let (mut kind, mut user, mut name) = (self.kind, "", "");
         for ((_, column), cell) in self.columns.iter().zip(cells) {
             match column {

@@ -6,6 +6,7 @@ use encoding_rs::{DecoderResult, EUC_JP, Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8
 use crate::model::{Diagnostic, Place};
 
 /// Decodes the bytes of `file`; a byte order mark of the declared encoding is dropped.
+#[expect(clippy::result_large_err, reason = "one a file at the most")]
 pub fn decode(file: &str, bytes: Vec<u8>, declared: &'static Encoding) -> Result<String, Diagnostic> {
     let marked = Encoding::for_bom(&bytes);
     if let Some((found, _)) = marked
@@ -82,7 +83,7 @@ fn end_of(text: &str) -> Place {
 /// shows as half-width katakana, control characters or private use.
 fn guess(bytes: &[u8], declared: &'static Encoding) -> Option<&'static Encoding> {
     let sample = &bytes[..bytes.len().min(64 * 1024)];
-    if sample.len() >= 4 && sample.iter().filter(|byte| **byte == 0).count() * 4 > sample.len() {
+    if sample.len() >= 4 && memchr::memchr_iter(0, sample).count() * 4 > sample.len() {
         return Some(if sample[0] == 0 { UTF_16BE } else { UTF_16LE });
     }
     if sample.windows(3).any(|w| matches!(w, [0x1b, b'$', b'B' | b'@'])) {

@@ -32,7 +32,7 @@ pub struct Found {
 /// A format of delimited records, one resource each.
 pub trait RecordFormat: Sync {
     /// Kind and key of the record, cheaply; `None` if only `draft` can tell what is wrong.
-    fn locate<'c>(&self, cells: &mut dyn Iterator<Item = &'c str>) -> Option<(Kind, Key)>;
+    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)>;
 
     /// Reads a record whose quotes are sound.
     fn draft(&self, file: File<'_>, record: &Record, cells: &[CellText<'_>], found: &mut Found);

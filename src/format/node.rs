@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
         loop {
             let Some((event, span)) = self.event()? else { return Ok(Token::End) };
             let at = place(&span);
-            let tag_at = span.tag_span().map(|span| place(&span)).unwrap_or(at);
+            let tag_at = span.tag_span().map_or(at, |span| place(&span));
             let (token, anchor, tag) = match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;

@@ -174,12 +174,11 @@ impl Body<'_> {
 
     fn read(&mut self, node: Node) {
         let what = node.what();
-        match node.content {
-            Content::Map(entries) => self.group("", entries),
-            _ => {
-                let message = format!("expected the fields of {} {}, not {what}", article(self.kind), self.kind);
-                self.problems.push(self.error("value/type", message, node.place));
-            }
+        if let Content::Map(entries) = node.content {
+            self.group("", entries);
+        } else {
+            let message = format!("expected the fields of {} {}, not {what}", article(self.kind), self.kind);
+            self.problems.push(self.error("value/type", message, node.place));
         }
     }
 
@@ -192,12 +191,11 @@ impl Body<'_> {
                 self.field(field, key_place, value);
             } else if self.kind.has_group(&name) {
                 let what = value.what();
-                match value.content {
-                    Content::Map(entries) => self.group(&name, entries),
-                    _ => {
-                        let message = format!("`{name}` is a group of fields, not {what}");
-                        self.problems.push(self.error("value/type", message, value.place));
-                    }
+                if let Content::Map(entries) = value.content {
+                    self.group(&name, entries);
+                } else {
+                    let message = format!("`{name}` is a group of fields, not {what}");
+                    self.problems.push(self.error("value/type", message, value.place));
                 }
             } else {
                 self.unknown(prefix, &key, &name, key_place);
@@ -303,14 +301,13 @@ fn secret(content: Content) -> Result<Raw, Misread> {
                 Content::List(_) if key == "command" => "",
                 _ => return Err((value.place, "secret/form", format!("`{}` takes a single value", shown(key)))),
             };
-            match secret_form(key, argument) {
-                Some(read) => read.map_err(|(code, message)| (Place::default(), code, message)),
-                None => {
-                    let forms = ["env", "file", "command", "age", "hash"];
-                    let near = did_you_mean(key, forms);
-                    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                    Err((*key_place, "secret/form", format!("`{}` is no form of a secret{near}", shown(key))))
-                }
+            if let Some(read) = secret_form(key, argument) {
+                read.map_err(|(code, message)| (Place::default(), code, message))
+            } else {
+                let forms = ["env", "file", "command", "age", "hash"];
+                let near = did_you_mean(key, forms);
+                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                Err((*key_place, "secret/form", format!("`{}` is no form of a secret{near}", shown(key))))
             }
         }
     }

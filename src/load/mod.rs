@@ -349,13 +349,14 @@ fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>,
     }
 }
 
+const SECRET_HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
+
 /// Passwords in clear: an error for each where they are denied, otherwise a warning for each file.
 fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], diagnostics: &mut Diagnostics) {
     let policy = project.policy.plaintext_secrets;
     if policy == PlaintextSecrets::Allow {
         return;
     }
-    const HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
     let mut first: HashMap<u32, (Source, Option<Address>, &'static str)> = HashMap::new();
     for resource in &draft.resources {
         for cell in &resource.cells {
@@ -368,7 +369,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
                         "secret/plaintext",
                         "a password is written in clear, and `plaintext_secrets: deny` forbids it",
                     )
-                    .hint(HINT)
+                    .hint(SECRET_HINT)
                     .at(&draft.files[source.file as usize], cell.place.line, cell.place.column)
                     .of(&resource.address())
                     .field(field),
@@ -393,7 +394,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
     for (source, address, field) in first.into_values() {
         let problem =
             Diagnostic::warning("secret/plaintext", "passwords are written in clear in this file, the first one here")
-                .hint(HINT)
+                .hint(SECRET_HINT)
                 .at(&draft.files[source.file as usize], source.place.line, source.place.column)
                 .field(field);
         diagnostics.push(match address {

@@ -179,6 +179,7 @@ pub struct Look<'a> {
     project: &'a mut Project,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
 impl Look<'_> {
     fn problem(&mut self, code: &'static str, message: impl Into<String>, place: Place, hint: &str) {
         let problem = Diagnostic::error(code, message).at(FILE_NAME, place.line, place.column);
@@ -246,12 +247,11 @@ impl Look<'_> {
 
     fn choice<T: Copy>(&mut self, node: Node, what: &str, words: &[(&str, T)], to: fn(&mut Policy) -> &mut T) {
         let Some(word) = self.word(&node, what) else { return };
-        match words.iter().find(|(name, _)| *name == word) {
-            Some((_, value)) => *to(&mut self.project.policy) = *value,
-            None => {
-                let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-                self.wrong_word(&word, what, &names, node.place);
-            }
+        if let Some((_, value)) = words.iter().find(|(name, _)| *name == word) {
+            *to(&mut self.project.policy) = *value;
+        } else {
+            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+            self.wrong_word(&word, what, &names, node.place);
         }
     }
 
@@ -289,12 +289,11 @@ impl Look<'_> {
 
     fn system(&mut self, node: Node) {
         let Some(word) = self.word(&node, "system") else { return };
-        match System::find(&word) {
-            Some(system) => self.project.system = system,
-            None => {
-                let names: Vec<&str> = system::ALL.iter().map(|system| system.name).collect();
-                self.wrong_word(&word, "system", &names, node.place);
-            }
+        if let Some(system) = System::find(&word) {
+            self.project.system = system;
+        } else {
+            let names: Vec<&str> = system::ALL.iter().map(|system| system.name).collect();
+            self.wrong_word(&word, "system", &names, node.place);
         }
     }
 
@@ -303,7 +302,7 @@ impl Look<'_> {
         match word.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => self.project.store = word,
             _ => {
-                self.problem("project/value", "a store is `sqlite:PATH`", node.place, "as in `store: sqlite:yubin.db`")
+                self.problem("project/value", "a store is `sqlite:PATH`", node.place, "as in `store: sqlite:yubin.db`");
             }
         }
     }

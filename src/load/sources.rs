@@ -92,37 +92,34 @@ fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Pi
             picked.entry(name.to_owned()).or_insert_with(|| spec.clone());
         };
         let mut matched = false;
-        match glob(&spec.path) {
-            Some(glob) => {
-                for name in all.iter().filter(|name| glob.is_match(name)) {
+        if let Some(glob) = glob(&spec.path) {
+            for name in all.iter().filter(|name| glob.is_match(name)) {
+                matched = true;
+                take(name);
+            }
+            if !matched {
+                no_match(spec, &mut vanished, diagnostics);
+            }
+        } else {
+            let path = spec.path.trim_start_matches("./").trim_end_matches('/');
+            let below = format!("{path}/");
+            if project.root.join(path).is_dir() {
+                let mut matched = false;
+                for name in all.iter().filter(|name| name.starts_with(&below) && is_source_name(name)) {
                     matched = true;
                     take(name);
                 }
                 if !matched {
                     no_match(spec, &mut vanished, diagnostics);
                 }
-            }
-            None => {
-                let path = spec.path.trim_start_matches("./").trim_end_matches('/');
-                let below = format!("{path}/");
-                if project.root.join(path).is_dir() {
-                    let mut matched = false;
-                    for name in all.iter().filter(|name| name.starts_with(&below) && is_source_name(name)) {
-                        matched = true;
-                        take(name);
-                    }
-                    if !matched {
-                        no_match(spec, &mut vanished, diagnostics);
-                    }
-                } else if project.root.join(path).is_file() {
-                    take(path);
-                } else {
-                    diagnostics.push(
-                        Diagnostic::error("file/missing", format!("the source `{}` does not exist", spec.path))
-                            .hint("restore the file, or remove the entry; what it declared is not deleted by that")
-                            .at(FILE_NAME, spec.place.line, spec.place.column),
-                    );
-                }
+            } else if project.root.join(path).is_file() {
+                take(path);
+            } else {
+                diagnostics.push(
+                    Diagnostic::error("file/missing", format!("the source `{}` does not exist", spec.path))
+                        .hint("restore the file, or remove the entry; what it declared is not deleted by that")
+                        .at(FILE_NAME, spec.place.line, spec.place.column),
+                );
             }
         }
     }

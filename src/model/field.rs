@@ -115,7 +115,7 @@ pub const SERVER: &[Field] = &[
     row("outgoing.max_message_size", Type::Size, "送信メールサイズの制限", "larger messages are not sent"),
 ];
 
-/// Key `name` (001 メールアカウントNO, 002 mail_account, 004 メールアカウントID).
+/// Key `name` (001 メールアカウントNO, 002 `mail_account`, 004 メールアカウントID).
 pub const ACCOUNT: &[Field] = &[
     row("label", Type::Text, "アカウント名", "free name of the account"),
     row("user", Type::Text, "ユーザー名", "name of the user the account belongs to"),

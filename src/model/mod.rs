@@ -23,7 +23,7 @@ pub use field::{Field, FieldId, Type};
 pub use history::{Logged, Revision, Version};
 pub use inventory::Inventory;
 pub use kind::{Address, Key, Kind};
-pub use plan::{Action, Change, FieldChange, Plan, SecretChange, Special};
+pub use plan::{Action, Change, FieldChange, Plan, Refusal, SecretChange, Special};
 pub use policy::{Existing, Limit, PlaintextSecrets, Policy, Undeclared};
 pub use resource::{Cell, Row, Rows};
 pub use secret::{Clear, Sealed, SecretSource};

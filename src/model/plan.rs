@@ -4,6 +4,7 @@ use super::desired::Origin;
 use super::draft::{Digest, Source};
 use super::field::FieldId;
 use super::kind::{Address, Key, Kind};
+use super::resource::{Cell, Row};
 use super::value::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +99,30 @@ pub struct Special {
     pub owner: Option<Option<String>>,
 }
 
+impl Special {
+    /// Boxed, if there is anything special.
+    pub fn boxed(self) -> Option<Box<Special>> {
+        let Special { reason, foreign_owner, owner } = &self;
+        (reason.is_some() || foreign_owner.is_some() || owner.is_some()).then(|| Box::new(self))
+    }
+}
+
 impl Change {
+    pub fn new(action: Action, kind: Kind, key: Key, source: Option<Source>, fields: Vec<FieldChange>) -> Change {
+        Change { action, kind, key, source, fields, adopted: false, digest: None, special: None }
+    }
+
+    /// The change that deletes a resource; its fields say what is lost.
+    pub fn delete(kind: Kind, row: &Row, source: Option<Source>) -> Change {
+        let lost = |cell: &Cell| FieldChange {
+            field: cell.field,
+            origin: Origin::Written,
+            before: Some(Box::new(cell.value.clone())),
+            after: None,
+        };
+        Change::new(Action::Delete, kind, row.key.clone(), source, row.cells.iter().map(lost).collect())
+    }
+
     pub fn address(&self) -> Address {
         Address::new(self.kind, self.key.clone())
     }
@@ -134,7 +158,7 @@ pub struct Plan {
     pub files: Vec<String>,
     /// In apply order.
     pub changes: Vec<Change>,
-    /// Changes by kind and action, as `Plan::tally` counts them.
+    /// Changes by kind and action, as `Plan::settle` counts them.
     pub counts: [[u64; 5]; 3],
     pub unchanged: u64,
     /// Resources that the project owns, by `Kind as usize`.
@@ -147,8 +171,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Counts the changes, once they are all there.
-    pub fn tally(&mut self) {
+    /// Puts the changes in apply order and counts them: what is referred to comes before what
+    /// refers to it, and goes after it.
+    pub fn settle(&mut self) {
+        let rank = |change: &Change| match change.action {
+            Action::Delete => (1, 2 - change.kind as u8),
+            _ => (0, change.kind as u8),
+        };
+        self.changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
         self.counts = Default::default();
         for change in &self.changes {
             self.counts[change.kind as usize][change.action as usize] += 1;
@@ -171,4 +201,11 @@ impl Plan {
     pub fn file(&self, source: Source) -> &str {
         &self.files[source.file as usize]
     }
+}
+
+/// Why a plan may not be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub rule: &'static str,
+    pub message: String,
 }

@@ -58,6 +58,7 @@ impl Value {
     }
 }
 
+#[expect(clippy::option_option, reason = "no size at all, or one that may be unlimited")]
 /// `unlimited`, or a whole number of KB, MB or GB (of 1024).
 fn size(word: &str) -> Option<Option<u64>> {
     if word == "unlimited" {

@@ -8,8 +8,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
-use crate::guard::Refusal;
-use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Row, Severity, Type, Value};
+use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value};
 
 const ADD: Style = AnsiColor::Green.on_default();
 const OVERWRITE: Style = AnsiColor::Yellow.on_default();

@@ -1,4 +1,4 @@
-//! Who holds the write lock of a SQLite database.
+//! Who holds the write lock of a `SQLite` database.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A store in one SQLite file: WAL, foreign keys, strict tables.
+//! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
 mod read;
 mod schema;

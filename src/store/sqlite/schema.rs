@@ -3,7 +3,7 @@
 //! table while it is current, in the history table beside it from then on.
 //!
 //! Writes of other software are noticed by triggers. There is none for inserts: a trigger would
-//! make SQLite keep a journal of every single insert, and what other software inserts stands out
+//! make `SQLite` keep a journal of every single insert, and what other software inserts stands out
 //! by its missing owner anyway.
 
 use std::fmt::Write as _;
@@ -161,7 +161,7 @@ END;
 "
         );
         if kind.find("server").is_some() {
-            let _ = write!(sql, "CREATE INDEX {name}_by_server ON {name} (server) WHERE server IS NOT NULL;\n");
+            let _ = writeln!(sql, "CREATE INDEX {name}_by_server ON {name} (server) WHERE server IS NOT NULL;");
         }
     }
     sql
