@@ -105,14 +105,10 @@ impl Session {
     pub fn plan(&mut self) -> Result<Option<Planned>> {
         let snapshot = self.store.snapshot()?;
         let (loaded, inventory) = self.read_both(snapshot.as_deref())?;
-        let mut vault = self.vault(snapshot.as_deref())?;
+        let vault = self.vault(snapshot.as_deref())?;
         let draft = {
-            let known = match (&snapshot, &vault) {
-                (Some(_), Some(vault)) => Some(Recogniser { inventory: &inventory, key: vault.record_key() }),
-                // Without a store every record is new, but its digest is worth keeping.
-                (None, Some(vault)) => Some(Recogniser { inventory: &inventory, key: vault.record_key() }),
-                _ => None,
-            };
+            // Without a store every record is new, but its digest is worth keeping.
+            let known = vault.as_ref().map(|vault| Recogniser { inventory: &inventory, key: vault.record_key() });
             load::draft(&self.project, &loaded, known.as_ref(), &mut self.diagnostics)
         };
         drop(loaded);
@@ -143,9 +139,6 @@ impl Session {
             return Ok(None);
         }
         let plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
-        if plan.is_empty() && snapshot.is_none() {
-            vault = None;
-        }
         self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
     }
 

@@ -197,15 +197,16 @@ pub fn digest(plan: &Plan) -> String {
     let chunks: Vec<&[Change]> = plan.changes.chunks(RUN).collect();
     // Runs of runs: threads take whole chunks, so the digest does not depend on their number.
     let parts: Vec<blake3::Hash> = parallel::each(&chunks, |chunk| {
-        let mut hasher = blake3::Hasher::new();
-        let mut bytes = Vec::with_capacity(4_096);
+        // One long text: BLAKE3 is many times faster on it than on small pieces.
+        let mut bytes = Vec::with_capacity(RUN * 512);
         for change in *chunk {
-            bytes.clear();
+            let start = bytes.len();
+            bytes.extend_from_slice(&[0; 8]);
             encode(plan, change, &mut bytes);
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(&bytes);
+            let len = (bytes.len() - start - 8) as u64;
+            bytes[start..start + 8].copy_from_slice(&len.to_le_bytes());
         }
-        hasher.finalize()
+        blake3::hash(&bytes)
     });
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"yubin plan 1\n");

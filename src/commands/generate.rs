@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use serde_json::{Map, Value as Json};
 
-use super::plan::replace;
 use super::{Cli, Common, End, print, print_json};
 use crate::model::{Error, Result};
 use crate::schema;
@@ -36,10 +35,9 @@ pub fn write_schemas(folder: &Path) -> Result<usize> {
         .map_err(|error| Error::failure(format!("{} cannot be made", folder.display())).because(error))?;
     let all = schema::all();
     for (name, schema) in &all {
-        replace(&folder.join(name), |to| {
-            serde_json::to_writer_pretty(&mut *to, schema)?;
-            writeln!(to)
-        })?;
+        let path = folder.join(name);
+        fs::write(&path, format!("{schema:#}\n"))
+            .map_err(|error| Error::failure(format!("{} cannot be written", path.display())).because(error))?;
     }
     Ok(all.len())
 }

@@ -73,7 +73,8 @@ impl RecordFormat for CatchmeMail {
             // A record with nothing but its key deletes, in every spelling (000:148, AMB-A3).
             absent: filled == 2,
             whole_record: true,
-            cells: Vec::with_capacity(filled.saturating_sub(2)),
+            // With room for the defaults that an add brings.
+            cells: Vec::with_capacity(filled + 6),
             broken: Vec::new(),
             digest: None,
         };

@@ -144,6 +144,54 @@ fn exported_files_plan_nothing() {
     assert_eq!(state(&other), before);
 }
 
+/// A world of one account with this comment; each way out of it, and whether it still plans
+/// nothing when it is the only source.
+fn ways_that_change(comment: &str) -> Vec<String> {
+    let escaped: String = comment.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+    let world = World::project("generic", "sources: [in.yaml]\n");
+    world.write("in.yaml", format!("accounts: {{ a: {{ comment: \"{escaped}\", signature: \"{escaped}\\n\" }} }}\n"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let mut changed = Vec::new();
+    if super::shown(&world, "account/a")["comment"] != comment {
+        changed.push("show --format json".to_owned());
+    }
+    for format in ["yaml", "csv", "json"] {
+        for out in [false, true] {
+            let args = [&["export", format][..], if out { &["--out", "x"] } else { &[] }].concat();
+            let printed = world.expect(0, &args).stdout;
+            let text = if out { std::fs::read_to_string(world.file("x")).unwrap() } else { printed };
+            world.write("e", text);
+            let imported = world.run(&["import", format, "e", "--out", "i"]);
+            let source = if format == "json" { "i" } else { "e" };
+            let read_as = if format == "csv" { "csv" } else { "yaml" };
+            let sources =
+                format!("version: 1\nname: head-office\nsources: [{{ path: {source}, format: {read_as} }}]\n");
+            let project = World::copy_of(world.path());
+            project.write("yubin.yaml", sources);
+            if imported.code != 0 || project.run(&["plan", "--exit-code", "-q"]).code != 0 {
+                changed.push(format!("{}: {}", args.join(" "), imported.stderr.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    changed
+}
+
+/// Line separators of Unicode are characters like others.
+#[test]
+fn unicode_line_separators_survive_every_format() {
+    for text in ["a\u{2028}b", "a\u{2029}b", "a\u{85}b", "\u{2028}", "x\u{2028}\u{2028}y z"] {
+        assert_eq!(ways_that_change(text), [""; 0], "{text:?}");
+    }
+}
+
+/// What would move a cursor is data in data.
+#[test]
+fn control_characters_survive_every_format() {
+    for text in ["x\u{7f}y", "\u{1b}[2Jx", "x\u{1b}]0;t\u{7}y", "\u{8}x", "\u{9b}x", "a\rb", "\r", "x\u{b}y"] {
+        assert_eq!(ways_that_change(text), [""; 0], "{text:?}");
+    }
+}
+
 #[test]
 fn an_export_leaves_secrets_out_and_goes_to_stdout_or_a_file() {
     let world = World::project("generic", "");
