@@ -54,7 +54,8 @@ pub fn open(start: &Path, store: Option<&str>, strict: bool) -> Result<Session> 
     let project = load::read_project(&root, &mut diagnostics)?;
     let name = store.unwrap_or(&project.store).to_owned();
     let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
-        return Err(Error::new(Code::Usage, format!("`{name}` is no store")).hint("a store is `sqlite:PATH`"));
+        // The address may hold a password.
+        return Err(Error::new(Code::Usage, "this is no address of a store").hint("a store is `sqlite:PATH`"));
     };
     // A path in the project file is relative to it, one from outside to where the user is.
     let base = if store.is_some() { start } else { root.as_path() };

@@ -3,5 +3,8 @@
 mod cli;
 mod crash;
 mod fixtures;
+mod fuzz;
 mod laws;
+mod layers;
+mod schemas;
 mod support;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::plan::replace;
 use super::{Common, End, print};
 use crate::format::yaml::{Entity, Written};
-use crate::format::{catchme_mail, csv, yaml};
+use crate::format::{catchme_mail, csv, json, yaml};
 use crate::model::{Address, Code, Error, Kind, Result, Row, Value};
 use crate::system::{CATCHME_COLUMNS, Coding, REQUIRED_COLUMNS, Target};
 use crate::vault::Vault;
@@ -19,6 +19,7 @@ use crate::wire;
 /// Write what the project owns in the store as files
 #[derive(clap::Args)]
 pub struct Args {
+    #[arg(id = "file_format", value_name = "FORMAT")]
     format: ExportFormat,
     /// Write to this file instead of stdout, mode 0600
     #[arg(long, value_name = "FILE")]
@@ -118,11 +119,11 @@ fn to_json(rows: &[(Kind, Row)], revision: u64, to: &mut Vec<u8>) -> std::io::Re
     }
     rows.sort_by_cached_key(|(kind, row)| Address::new(*kind, row.key.clone()).to_string());
     let resources: Vec<_> = rows.iter().map(|(kind, row)| wire::row(*kind, row)).collect();
-    serde_json::to_writer_pretty(
-        &mut *to,
-        &json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }),
-    )?;
-    writeln!(to)
+    let text = format!(
+        "{:#}",
+        json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources })
+    );
+    writeln!(to, "{}", json::escape(&text))
 }
 
 /// The product's file: every ○ column always, `0` for a flag that is off.

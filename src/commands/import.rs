@@ -21,6 +21,7 @@ use crate::system::System;
 /// Turn product files into YAML; a password becomes a reference to an environment variable
 #[derive(clap::Args)]
 pub struct Args {
+    #[arg(id = "file_format", value_name = "FORMAT")]
     format: ImportFormat,
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,

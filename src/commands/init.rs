@@ -81,7 +81,7 @@ fn files(system: &System, name: &str) -> [(&'static str, String); 3] {
     let project = format!(
         "# yaml-language-server: $schema=.yubin/yubin.schema.json
 version: 1
-name: {name}                # marks what this project owns in the store
+name: \"{name}\"              # marks what this project owns in the store
 system: {}
 store: sqlite:yubin.db      # made by the first apply, with its key beside it
 policy:

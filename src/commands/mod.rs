@@ -41,7 +41,7 @@ pub struct Common {
     #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true, hide_default_value = true)]
     dir: PathBuf,
     /// Where current state lives, instead of the project's `store:`
-    #[arg(long, value_name = "URL", env = "YUBIN_STORE", global = true)]
+    #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
@@ -130,7 +130,6 @@ pub fn main() -> ExitCode {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Changes) => ExitCode::from(2),
         Ok(End::Code(code)) => ExitCode::from(code as u8),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say_error(&error);
             ExitCode::from(error.code as u8)
@@ -149,18 +148,14 @@ fn say_error(error: &Error) {
     }
 }
 
-/// A reader that has seen enough is no failure.
-fn is_broken_pipe(error: &Error) -> bool {
-    let cause = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}
-
 /// Prints to stdout in one go; colours only where they are wanted.
 pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut to = BufWriter::with_capacity(64 * 1024, AutoStream::auto(io::stdout()).lock());
-    write(&mut to)
-        .and_then(|()| to.flush())
-        .map_err(|error| Error::failure("the output cannot be written").because(error))
+    match write(&mut to).and_then(|()| to.flush()) {
+        // A reader that has seen enough changes nothing of what is done and how it ends.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(|error| Error::failure("the output cannot be written").because(error)),
+    }
 }
 
 pub fn print_json(json: &serde_json::Value) -> Result<()> {

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::records::{CellText, Record};
 use super::{File, Found, RecordFormat, cell_secret, key_flaw};
-use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Raw, Source, Type};
 
 #[derive(Clone, Copy)]
@@ -61,7 +61,14 @@ impl Canonical {
         for (cell, name) in cells.iter().zip(&names) {
             let place = record.place(file.text, cell.offset);
             if !seen.insert(*name) {
-                let message = format!("the header has `{}` twice", shown(name));
+                let word = unknown_word(
+                    name,
+                    SPECIAL
+                        .into_iter()
+                        .chain(Kind::ALL.iter().filter_map(|kind| kind.find(name).map(|field| kind.field(field).name)))
+                        .find(|known| known == name),
+                );
+                let message = format!("the header has {word} twice");
                 found.problems.push(Diagnostic::error("key/duplicate", message).at(
                     file.name,
                     place.line,
@@ -109,11 +116,17 @@ impl Canonical {
 fn unknown(name: &str, kind: Option<Kind>) -> Diagnostic {
     let kinds = kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
     let known = kinds.iter().flat_map(|kind| kind.fields()).map(|field| field.name).chain(SPECIAL);
+    let near = did_you_mean(name, known);
+    // A known field of another kind may be named too.
+    let is_field = Kind::ALL.iter().any(|kind| kind.find(name).is_some());
+    let word = unknown_word(name, near.or(is_field.then_some(name)));
     let what = kind.map_or("any kind".to_owned(), |kind| format!("{kind}s"));
-    let problem = Diagnostic::error("key/unknown", format!("`{}` is no field of {what}", shown(name)));
-    match did_you_mean(name, known) {
+    let problem = Diagnostic::error("key/unknown", format!("{word} is no field of {what}"));
+    match near {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("`yubin explain SYSTEM` lists the fields"),
+        None => {
+            problem.hint("`yubin explain SYSTEM` lists the fields; without a header, name the `format:` in yubin.yaml")
+        }
     }
 }
 

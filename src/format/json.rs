@@ -41,6 +41,16 @@ pub fn read(file: File<'_>, found: &mut Found) {
     }
 }
 
+/// Escapes what JSON may hold as it is and YAML may not: these characters stand in strings alone.
+pub fn escape(json: &str) -> String {
+    let odd =
+        |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !json.contains(odd) {
+        return json.to_owned();
+    }
+    json.chars().map(|c| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
+}
+
 fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     let Content::Map(entries) = &node.content else { return None };
     entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)

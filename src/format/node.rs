@@ -224,22 +224,19 @@ impl<'a> Reader<'a> {
             Token::MapStart(place) => {
                 self.enter(place)?;
                 let mut entries: Vec<Entry> = Vec::new();
+                let mut seen: HashSet<CompactString> = HashSet::new();
                 let mut merged = Vec::new();
                 while let Some((key, key_place, plain)) = self.key()? {
                     let value = self.node()?;
                     if plain && key == "<<" {
                         self.merge(value, &mut merged);
-                    } else if entries.iter().any(|entry| entry.key == key) {
-                        self.duplicate(&key, key_place);
-                    } else {
+                    } else if seen.insert(key.clone()) {
                         entries.push(Entry { key, key_place, value });
+                    } else {
+                        self.duplicate(&key, key_place);
                     }
                 }
-                for entry in merged {
-                    if !entries.iter().any(|other| other.key == entry.key) {
-                        entries.push(entry);
-                    }
-                }
+                entries.extend(merged.into_iter().filter(|entry| seen.insert(entry.key.clone())));
                 self.depth -= 1;
                 Node { place, content: Content::Map(entries) }
             }
@@ -257,13 +254,9 @@ impl<'a> Reader<'a> {
         };
         for map in maps {
             match map.content {
-                // The first mapping that has a key wins.
+                // Of two that have a key the first wins, when the entries are taken over.
                 Content::Map(entries) => {
-                    for entry in entries {
-                        if !merged.iter().any(|other| other.key == entry.key) {
-                            merged.push(entry);
-                        }
-                    }
+                    merged.extend(entries);
                 }
                 _ => {
                     self.problem("value/type", "`<<` merges mappings, as in `<<: *name`", place);

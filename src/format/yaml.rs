@@ -1,11 +1,13 @@
 //! YAML resource files: `defaults`, `servers`, `accounts`, `patterns`. A kind is mentioned by its
 //! key alone, `{}` included.
 
+use std::io::{self, Write};
+
 use compact_str::CompactString;
 
 use super::node::{Broken, Content, Entry, Node, Reader};
 use super::{File, Found, key_flaw, secret_form};
-use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::diagnostic::{did_you_mean, shown, unknown_word};
 use crate::model::{
     Address, Clear, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Place, Raw, SecretSource, Source, Type,
 };
@@ -145,11 +147,13 @@ pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Nod
 }
 
 fn unknown_key(reader: &mut Reader<'_>, key: &str, place: Place, place_name: &str, known: &[&str]) {
-    let hint = match did_you_mean(key, known.iter().copied()) {
+    let near = did_you_mean(key, known.iter().copied());
+    let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known are `{}`", known.join("`, `")),
     };
-    reader.problem("key/unknown", format!("`{}` is not known {place_name}", shown(key)), place).hint = Some(hint);
+    let message = format!("{} is not known {place_name}", unknown_word(key, near));
+    reader.problem("key/unknown", message, place).hint = Some(hint);
 }
 
 /// The fields of one resource as they are read.
@@ -213,8 +217,11 @@ impl Body<'_> {
             (!same.is_empty()).then(|| same.join("` or `"))
         });
         let within = if prefix.is_empty() { String::new() } else { format!(" in `{prefix}`") };
-        let problem =
-            self.error("key/unknown", format!("`{}` is no field of {}s{within}", shown(key), self.kind), place);
+        let problem = self.error(
+            "key/unknown",
+            format!("{} is no field of {}s{within}", unknown_word(key, near.as_deref()), self.kind),
+            place,
+        );
         self.problems.push(match near {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.hint("`yubin explain SYSTEM` lists the fields"),
@@ -299,7 +306,7 @@ fn secret(content: Content) -> Result<Raw, Misread> {
             let argument = match &value.content {
                 Content::Plain(text) | Content::Quoted(text) => text.as_str(),
                 Content::List(_) if key == "command" => "",
-                _ => return Err((value.place, "secret/form", format!("`{}` takes a single value", shown(key)))),
+                _ => return Err((value.place, "secret/form", "a secret reference names a single value".to_owned())),
             };
             if let Some(read) = secret_form(key, argument) {
                 read.map_err(|(code, message)| (Place::default(), code, message))
@@ -334,7 +341,7 @@ pub struct Entity<'a> {
 }
 
 /// Writes a resource file. Entities come by kind and key.
-pub fn write<'a>(to: &mut dyn std::io::Write, entities: impl Iterator<Item = Entity<'a>>) -> std::io::Result<()> {
+pub fn write<'a>(to: &mut dyn Write, entities: impl Iterator<Item = Entity<'a>>) -> io::Result<()> {
     let mut last: Option<(Kind, String)> = None;
     for entity in entities {
         let mut parts = entity.key.parts();
@@ -346,83 +353,96 @@ pub fn write<'a>(to: &mut dyn std::io::Write, entities: impl Iterator<Item = Ent
         let mut indent = "  ";
         if let Some(user) = user {
             if last.as_ref().is_none_or(|(_, open)| open != user) {
-                writeln!(to, "  {}:", scalar(user)?)?;
+                writeln!(to, "  {}:", scalar(user, 0)?)?;
                 last = Some((entity.kind, user.to_owned()));
             }
             indent = "    ";
         }
-        let body = body(&entity);
-        let name = scalar(parts.next().unwrap_or_default())?;
-        if body.is_empty() {
+        let name = scalar(parts.next().unwrap_or_default(), 0)?;
+        if entity.fields.is_empty() && !entity.absent {
             writeln!(to, "{indent}{name}: {{}}")?;
             continue;
         }
         writeln!(to, "{indent}{name}:")?;
-        let text = serde_yaml::to_string(&body).map_err(std::io::Error::other)?;
-        for line in text.lines() {
-            if line.is_empty() {
-                writeln!(to)?;
-            } else {
-                writeln!(to, "{indent}  {line}")?;
-            }
-        }
+        write_body(to, indent.len() + 2, &entity)?;
     }
     Ok(())
 }
 
-fn body(entity: &Entity<'_>) -> serde_yaml::Mapping {
-    let mut root = serde_yaml::Mapping::new();
+/// Groups of fields stand together, each at its first field.
+fn write_body(to: &mut dyn Write, indent: usize, entity: &Entity<'_>) -> io::Result<()> {
     if entity.absent {
-        root.insert("absent".into(), true.into());
+        writeln!(to, "{:indent$}absent: true", "")?;
     }
-    for (field, written) in &entity.fields {
-        let mut path: Vec<&str> = entity.kind.field(*field).name.split('.').collect();
-        let Some(leaf) = path.pop() else { continue };
-        let mut group = &mut root;
-        for part in path {
-            let below = group.entry(part.into()).or_insert_with(|| serde_yaml::Mapping::new().into());
-            let serde_yaml::Value::Mapping(below) = below else { unreachable_group(part) };
-            group = below;
+    let fields: Vec<(&str, &Written<'_>)> =
+        entity.fields.iter().map(|(field, written)| (entity.kind.field(*field).name, written)).collect();
+    write_group(to, indent, &fields)
+}
+
+fn write_group(to: &mut dyn Write, indent: usize, fields: &[(&str, &Written<'_>)]) -> io::Result<()> {
+    let mut groups: Vec<&str> = Vec::new();
+    for (name, written) in fields {
+        let Some((group, _)) = name.split_once('.') else {
+            writeln!(to, "{:indent$}{name}: {}", "", value(written, indent + 2)?)?;
+            continue;
+        };
+        if groups.contains(&group) {
+            continue;
         }
-        group.insert(leaf.into(), plain(written));
+        groups.push(group);
+        let inside: Vec<(&str, &Written<'_>)> = fields
+            .iter()
+            .filter_map(|(name, written)| Some((name.strip_prefix(group)?.strip_prefix('.')?, *written)))
+            .collect();
+        writeln!(to, "{:indent$}{group}:", "")?;
+        write_group(to, indent + 2, &inside)?;
     }
-    root
+    Ok(())
 }
 
-/// A test of the field tables holds that no field is also a group.
-fn unreachable_group(part: &str) -> ! {
-    panic!("`{part}` is a field and a group of fields")
-}
-
-fn plain(written: &Written<'_>) -> serde_yaml::Value {
+/// A value as it stands behind its key; what follows on lines below is indented.
+fn value(written: &Written<'_>, indent: usize) -> io::Result<String> {
     use crate::model::Value;
-    let reference = |form: &str, argument: &str| {
-        let mut map = serde_yaml::Mapping::new();
-        map.insert(form.into(), argument.into());
-        map.into()
-    };
-    match written {
-        Written::Env(name) => reference("env", name),
-        Written::File(path) => reference("file", path),
-        Written::Value(Value::Bool(value)) => (*value).into(),
-        Written::Value(Value::Int(value)) => (*value).into(),
-        Written::Value(Value::List(items)) => items.iter().map(|item| serde_yaml::Value::from(item.as_str())).collect(),
-        Written::Value(value) => value.to_string().into(),
-    }
+    Ok(match written {
+        Written::Env(name) => format!("{{ env: {} }}", scalar(name, 0)?),
+        Written::File(path) => format!("{{ file: {} }}", quoted(path)),
+        Written::Value(Value::List(items)) => {
+            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Written::Value(Value::Text(text)) => scalar(text, indent)?,
+        Written::Value(value) => value.to_string(),
+    })
 }
 
-/// A name as a key on one line.
-fn scalar(text: &str) -> std::io::Result<String> {
+/// JSON strings are YAML.
+fn quoted(text: &str) -> String {
+    super::json::escape(&serde_json::Value::from(text).to_string())
+}
+
+/// A text; on one line if `indent` is 0, as keys are.
+fn scalar(text: &str, indent: usize) -> io::Result<String> {
+    let odd = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    let one_line = indent == 0 && (text.contains('\n') || text.len() > 100);
     // A plain `<<` would merge.
-    if text == "<<" {
-        return Ok("'<<'".to_owned());
+    if text == "<<" || one_line || text.contains(odd) {
+        return Ok(quoted(text));
     }
-    let written = serde_yaml::to_string(text).map_err(std::io::Error::other)?;
-    let written = written.trim_end_matches('\n');
-    // Keys stand on one line; JSON strings are YAML.
-    Ok(if written.contains('\n') || written.len() > 100 {
-        serde_json::Value::from(text).to_string()
-    } else {
-        written.to_owned()
-    })
+    let written = serde_yaml::to_string(text).map_err(io::Error::other)?;
+    let mut lines = written.trim_end_matches('\n').split('\n');
+    if !text.contains('\n') {
+        return Ok(lines.next().unwrap_or_default().to_owned());
+    }
+    // A block: its lines are indented by two, and trailing line breaks are its own.
+    let mut block = String::new();
+    for (at, line) in written.strip_suffix('\n').unwrap_or(&written).split('\n').enumerate() {
+        if at > 0 {
+            block.push('\n');
+            if !line.is_empty() {
+                block.extend(std::iter::repeat_n(' ', indent - 2));
+            }
+        }
+        block.push_str(line);
+    }
+    Ok(block)
 }

@@ -357,7 +357,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
     if policy == PlaintextSecrets::Allow {
         return;
     }
-    let mut first: HashMap<u32, (Source, Option<Address>, &'static str)> = HashMap::new();
+    let mut first: HashMap<u32, (Source, Address, &'static str)> = HashMap::new();
     for resource in &draft.resources {
         for cell in &resource.cells {
             let Raw::Secret(SecretSource::Clear(_)) = &cell.raw else { continue };
@@ -375,7 +375,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
                     .field(field),
                 );
             } else if first.get(&source.file).is_none_or(|(earlier, ..)| source < *earlier) {
-                first.insert(source.file, (source, Some(resource.address()), field));
+                first.insert(source.file, (source, resource.address(), field));
             }
         }
     }
@@ -385,10 +385,10 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
     for table in tables {
         let mut recognised = draft.recognised.iter().filter(|one| one.source.file == table.file.id);
         let clear = recognised.find_map(|one| clear_in(table, one));
-        if let Some((source, field)) = clear
+        if let Some((source, address, field)) = clear
             && first.get(&source.file).is_none_or(|(earlier, ..)| source < *earlier)
         {
-            first.insert(source.file, (source, None, field));
+            first.insert(source.file, (source, address, field));
         }
     }
     for (source, address, field) in first.into_values() {
@@ -397,15 +397,12 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
                 .hint(SECRET_HINT)
                 .at(&draft.files[source.file as usize], source.place.line, source.place.column)
                 .field(field);
-        diagnostics.push(match address {
-            Some(address) => problem.of(&address),
-            None => problem,
-        });
+        diagnostics.push(problem.of(&address));
     }
 }
 
 /// The first password in clear of a recognised record.
-fn clear_in(table: &Table<'_>, one: &Recognised) -> Option<(Source, &'static str)> {
+fn clear_in(table: &Table<'_>, one: &Recognised) -> Option<(Source, Address, &'static str)> {
     let at = table.records.binary_search_by_key(&one.source.place.line, |record| record.line).ok()?;
     let record = &table.records[at];
     let mut cells = Vec::new();
@@ -414,7 +411,8 @@ fn clear_in(table: &Table<'_>, one: &Recognised) -> Option<(Source, &'static str
     table.format.draft(table.file, record, &cells, &mut found);
     let resource = found.resources.pop()?;
     resource.cells.iter().find_map(|cell| {
-        matches!(cell.raw, Raw::Secret(_))
-            .then(|| (Source { place: cell.place, ..one.source }, resource.kind.field(cell.field).name))
+        matches!(cell.raw, Raw::Secret(_)).then(|| {
+            (Source { place: cell.place, ..one.source }, resource.address(), resource.kind.field(cell.field).name)
+        })
     })
 }

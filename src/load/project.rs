@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8};
 use globset::GlobBuilder;
 
 use crate::format::node::{Content, Entry, Node, Reader};
-use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::diagnostic::{did_you_mean, shown, unknown_word};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Existing, Kind, Limit, Place, PlaintextSecrets, Policy, Result,
     Severity, Undeclared,
@@ -227,11 +227,12 @@ impl Look<'_> {
     }
 
     fn unknown(&mut self, key: &str, place: Place, what: &str, known: Vec<&str>) {
-        let hint = match did_you_mean(key, known.iter().copied()) {
+        let near = did_you_mean(key, known.iter().copied());
+        let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known are `{}`", known.join("`, `")),
         };
-        self.problem("key/unknown", format!("`{}` is no key of {what}", shown(key)), place, &hint);
+        self.problem("key/unknown", format!("{} is no key of {what}", unknown_word(key, near)), place, &hint);
     }
 
     /// The text of a single value.
@@ -256,11 +257,12 @@ impl Look<'_> {
     }
 
     fn wrong_word(&mut self, word: &str, what: &str, names: &[&str], place: Place) {
-        let hint = match did_you_mean(word, names.iter().copied()) {
+        let near = did_you_mean(word, names.iter().copied());
+        let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => String::new(),
         };
-        let message = format!("`{what}` is one of `{}`, not `{}`", names.join("`, `"), shown(word));
+        let message = format!("`{what}` is one of `{}`, not {}", names.join("`, `"), unknown_word(word, near));
         self.problem("project/value", message, place, &hint);
     }
 
@@ -271,7 +273,7 @@ impl Look<'_> {
             return;
         }
         if word != "1" {
-            let message = format!("this yubin reads version 1, not `{}`", shown(&word));
+            let message = "this yubin reads version 1";
             self.problem("project/value", message, node.place, "a newer version needs a newer yubin");
         }
     }
@@ -339,8 +341,7 @@ impl Look<'_> {
         let word = self.word(node, "limit")?;
         let limit = Limit::parse(&word);
         if limit.is_none() {
-            let message =
-                format!("a limit is a count such as 10, or a percentage such as \"30%\", not `{}`", shown(&word));
+            let message = "a limit is a count such as 10, or a percentage such as \"30%\"";
             self.problem("project/value", message, node.place, "");
         }
         limit
@@ -361,7 +362,12 @@ impl Look<'_> {
             let Some(word) = self.word(&item, "protect") else { continue };
             match Address::parse(&word) {
                 Ok(address) => self.project.policy.protect.push(address),
-                Err(message) => self.problem("project/value", message, item.place, ""),
+                Err(_) => self.problem(
+                    "project/value",
+                    "this is no address of a resource",
+                    item.place,
+                    "as in `account/postmaster` or `pattern/taro/work`",
+                ),
             }
         }
     }
@@ -434,7 +440,7 @@ impl Look<'_> {
                     Some(encoding) => spec.encoding = encoding,
                     None => self.problem(
                         "project/value",
-                        format!("`{}` is no encoding", shown(&word)),
+                        "this is no encoding",
                         value.place,
                         "as in utf-8, shift_jis, euc-jp, iso-2022-jp, utf-16le",
                     ),

@@ -162,6 +162,11 @@ impl IntoIterator for Diagnostics {
 /// letters away.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const BEGINNING: usize = 4;
+    // Nobody misspells a name into something this long.
+    const LONGEST: usize = 64;
+    if written.len() > LONGEST {
+        return None;
+    }
     let written = written.to_lowercase();
     let begins = written.chars().count() >= BEGINNING;
     known
@@ -183,4 +188,13 @@ pub fn shown(name: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// A written word that is not known, for a message: repeated only if it is near a known one. What
+/// is like nothing that is known may be a password in the wrong place.
+pub fn unknown_word(written: &str, near: Option<&str>) -> String {
+    match near {
+        Some(_) => format!("`{}`", shown(written)),
+        None => "what stands here".to_owned(),
+    }
 }

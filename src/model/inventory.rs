@@ -31,10 +31,10 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// # Panics
-    /// If keys do not ascend bytewise: a store with another collation would turn into
-    /// deletes and adds.
-    pub fn push(&mut self, key: &[&str], owner: Owner, declared: Option<Digest>) {
+    /// Whether the key ascends bytewise after those before it: a store with another collation would
+    /// turn into deletes and adds.
+    #[must_use]
+    pub fn push(&mut self, key: &[&str], owner: Owner, declared: Option<Digest>) -> bool {
         let start = self.keys.len();
         for (at, part) in key.iter().enumerate() {
             if at > 0 {
@@ -42,12 +42,15 @@ impl Shelf {
             }
             self.keys.push_str(part);
         }
-        if let Some(last) = self.entries.len().checked_sub(1) {
-            assert!(self.joined(last as u32) < &self.keys[start..], "keys of the store do not ascend");
+        if let Some(last) = self.entries.len().checked_sub(1)
+            && self.joined(last as u32) >= &self.keys[start..]
+        {
+            return false;
         }
         let end = u32::try_from(self.keys.len()).expect("keys of one kind exceed 4 GiB");
         self.entries.push(Entry { end, owner, declared });
         self.owned += usize::from(matches!(owner, Owner::Us));
+        true
     }
 
     pub fn find(&self, key: &[u8]) -> Option<u32> {

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 
 use crate::check;
 use crate::model::desired::Aim;
-use crate::model::diagnostic::did_you_mean;
+use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{
     Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, FieldId, Inventory, Key, Kind, Origin,
     Row, Rows, Source, Value, Wanted, Wish, parallel,
@@ -210,9 +210,10 @@ impl<'a> Step<'a> {
                 let brought = brought(wanted, server, source);
                 wanted.extend(brought);
             } else {
-                let known = self.servers.keys().map(Key::as_joined);
-                let problem = Diagnostic::error("reference/unknown", format!("no file declares the server `{name}`"));
-                let problem = problem.hint(match did_you_mean(name, known) {
+                let near = did_you_mean(name, self.servers.keys().map(Key::as_joined));
+                let named = near.map_or(String::new(), |_| format!(" {}", unknown_word(name, near)));
+                let problem = Diagnostic::error("reference/unknown", format!("no file declares the server{named}"));
+                let problem = problem.hint(match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "declare it under `servers:`".to_owned(),
                 });

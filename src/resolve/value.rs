@@ -1,11 +1,9 @@
 //! What a written value means, by the type of its field.
 
-use std::fmt;
-
 use compact_str::CompactString;
 
 use crate::model::desired::Aim;
-use crate::model::diagnostic::{did_you_mean, shown};
+use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Field, Place, Raw, Type, Value};
 
 /// Why a value does not fit its field.
@@ -37,17 +35,16 @@ fn items(name: &str, items: &[(CompactString, Place)]) -> Result<Aim, Vec<Misfit
     }
 }
 
-/// What a written value means in its field. A CSV cell is not repeated in a message: if the row is
-/// shifted, it may be anything.
+/// What a written value means in its field. A message does not repeat the value: it may be a
+/// password in the wrong place.
 pub fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
     let name = spec.name;
-    let (text, quoted, cell) = match raw {
+    let (text, quoted) = match raw {
         Raw::Null => return Ok(Aim::Clear),
         Raw::Secret(source) => return Ok(Aim::Secret(source)),
         Raw::List(list) => return items(name, &list),
-        Raw::Plain(text) => (text, false, false),
-        Raw::Quoted(text) => (text, true, false),
-        Raw::Cell(text) => (text, false, true),
+        Raw::Plain(text) | Raw::Cell(text) => (text, false),
+        Raw::Quoted(text) => (text, true),
     };
     let textual = matches!(spec.ty, Type::Text | Type::Multiline);
     if text.is_empty() && !textual {
@@ -66,7 +63,7 @@ pub fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
             (format!("`{name}` holds something that is no mail address: {flaw}"), "part several addresses by commas")
         }),
         Type::Host => host_flaw(&text).map(|(flaw, hint)| (format!("`{name}` is no host name: {flaw}"), hint)),
-        _ => return word(spec, &text, quoted, cell),
+        _ => return word(spec, &text, quoted),
     };
     match flaw {
         None => Ok(Aim::Value(Value::Text(text))),
@@ -76,26 +73,12 @@ pub fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
     }
 }
 
-/// The end of a message about a value: what was written, if it may be repeated.
-struct Instead<'a>(&'a str, bool);
-
-impl fmt::Display for Instead<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.1 { Ok(()) } else { write!(f, ", not `{}`", shown(self.0)) }
-    }
-}
-
 /// What a single word means in a field that is no free text.
-fn word(spec: &Field, text: &str, quoted: bool, cell: bool) -> Result<Aim, Vec<Misfit>> {
+fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
     let name = spec.name;
-    let shown = Instead(text, cell);
     let number_like = matches!(spec.ty, Type::Bool | Type::Int { .. });
     if quoted && number_like {
-        return misfit(
-            "value/type",
-            format!("`{name}` is {}{shown}", type_words(spec.ty)),
-            Some("write it without quotes"),
-        );
+        return misfit("value/type", format!("`{name}` is {}", type_words(spec.ty)), Some("write it without quotes"));
     }
     match spec.ty {
         Type::Int { min, max } => {
@@ -105,10 +88,10 @@ fn word(spec: &Field, text: &str, quoted: bool, cell: bool) -> Result<Aim, Vec<M
             let digits = text.strip_prefix('-').unwrap_or(text);
             let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             if whole && (digits == "0" || !digits.starts_with('0')) {
-                return misfit("value/range", format!("`{name}` is a number from {min} to {max}{shown}"), None);
+                return misfit("value/range", format!("`{name}` is a number from {min} to {max}"), None);
             }
             let hint = whole.then_some("write the number without leading zeros");
-            misfit("value/type", format!("`{name}` is {}{shown}", type_words(spec.ty)), hint)
+            misfit("value/type", format!("`{name}` is {}", type_words(spec.ty)), hint)
         }
         Type::Bool => {
             if let Some(value) = Value::from_word(spec.ty, text) {
@@ -119,22 +102,21 @@ fn word(spec: &Field, text: &str, quoted: bool, cell: bool) -> Result<Aim, Vec<M
                     "no" | "off" | "n" | "0" | "false" => Some("write `false`"),
                     _ => None,
                 };
-                misfit("value/type", format!("`{name}` is true or false{shown}"), near)
+                misfit("value/type", format!("`{name}` is true or false"), near)
             }
         }
         Type::Choice(words) => {
             if let Some(value) = Value::from_word(spec.ty, text) {
                 Ok(Aim::Value(value))
             } else {
-                let near = did_you_mean(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                misfit("value/choice", format!("`{name}` is one of `{}`{shown}", words.join("`, `")), near.as_deref())
+                let near = did_you_mean(text, words.iter().copied());
+                let message = format!("`{name}` is one of `{}`, not {}", words.join("`, `"), unknown_word(text, near));
+                misfit("value/choice", message, near.map(|near| format!("did you mean `{near}`?")).as_deref())
             }
         }
         Type::Size => match Value::from_word(spec.ty, text) {
             Some(value) => Ok(Aim::Value(value)),
-            None => {
-                misfit("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`{shown}"), None)
-            }
+            None => misfit("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`"), None),
         },
         Type::List => {
             // A CSV cell: parted by `;`.

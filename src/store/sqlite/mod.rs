@@ -34,6 +34,24 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    fn look(&self, connection: &Connection) -> Result<schema::Found> {
+        schema::look(connection).map_err(|stranger| {
+            let name = self.path.display();
+            match stranger {
+                schema::Stranger::Unreadable(error) => failed(&self.path, "cannot be read", error),
+                schema::Stranger::Newer(version) => {
+                    let known = schema::VERSION;
+                    Error::failure(format!("the store {name} has format {version}, this yubin reads up to {known}"))
+                        .hint("use the yubin that wrote it, or a newer one")
+                }
+                schema::Stranger::Other => Error::failure(format!("the database {name} belongs to other software"))
+                    .hint("name another file as the store; yubin makes its own database"),
+            }
+        })
+    }
+}
+
 impl Store for Sqlite {
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
         if !self.path.exists() {
@@ -42,7 +60,7 @@ impl Store for Sqlite {
         // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
         let connection =
             self.open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-        if schema::look(&connection)? == schema::Found::Empty {
+        if self.look(&connection)? == schema::Found::Empty {
             return Ok(None);
         }
         let snapshot = read::Reading::begin(connection).map_err(|error| failed(&self.path, "cannot be read", error))?;
@@ -51,7 +69,7 @@ impl Store for Sqlite {
 
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        let found = schema::look(&connection)?;
+        let found = self.look(&connection)?;
         write::commit(&mut connection, &found, approved.plan(), entry, progress).map_err(|failure| match failure {
             write::Failure::Moved(error) => error,
             write::Failure::Sqlite(error) => failed(&self.path, "did not take the changes; it is as it was", error),

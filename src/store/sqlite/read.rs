@@ -132,8 +132,13 @@ impl Snapshot for Reading {
                 let mut parts = [""; 2];
                 for (at, part) in keys.iter().enumerate() {
                     parts[at] = row.get_ref(at).map_err(failed)?.as_str().map_err(|_| odd(kind, part))?;
+                    if parts[at].contains('\0') {
+                        return Err(odd(kind, part));
+                    }
                 }
-                inventory.of_mut(kind).push(&parts[..keys.len()], owner, declared);
+                if !inventory.of_mut(kind).push(&parts[..keys.len()], owner, declared) {
+                    return Err(Error::failure(format!("the keys of table `{kind}` do not ascend bytewise")));
+                }
             }
         }
         Ok(inventory)

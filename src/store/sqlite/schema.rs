@@ -2,20 +2,19 @@
 //! software can read the state. Each state that a resource was in stands exactly once: in its
 //! table while it is current, in the history table beside it from then on.
 //!
-//! Writes of other software are noticed by triggers. There is none for inserts: a trigger would
-//! make `SQLite` keep a journal of every single insert, and what other software inserts stands out
-//! by its missing owner anyway.
+//! Writes of other software are noticed by triggers. An apply takes them away at the start of its
+//! transaction and puts them back at the end: SQLite would keep a journal of every single insert.
 
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
-use crate::model::{Code, Error, Field, Kind, Result, Type};
+use crate::model::{Field, Kind, Type};
 
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
 /// Counted up by each change of the schema, with a step in `MIGRATIONS`.
-const VERSION: i32 = 1;
+pub const VERSION: i32 = 1;
 
 /// Columns of yubin before the fields: digest of the record that declared the resource, the
 /// project that owns it, the revision that wrote it.
@@ -29,25 +28,31 @@ pub enum Found {
     Current,
 }
 
-pub fn look(connection: &Connection) -> Result<Found> {
+/// What is no store of this yubin.
+pub enum Stranger {
+    Unreadable(rusqlite::Error),
+    /// Its format.
+    Newer(i32),
+    Other,
+}
+
+impl From<rusqlite::Error> for Stranger {
+    fn from(error: rusqlite::Error) -> Stranger {
+        Stranger::Unreadable(error)
+    }
+}
+
+pub fn look(connection: &Connection) -> Result<Found, Stranger> {
     let read = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
-    let failed = |error| Error::failure("the database cannot be read").because(error);
-    let (id, version) = (read("application_id").map_err(failed)?, read("user_version").map_err(failed)?);
+    let (id, version) = (read("application_id")?, read("user_version")?);
     if id == APPLICATION_ID && version == VERSION {
         return Ok(Found::Current);
     }
     if id == APPLICATION_ID && version > VERSION {
-        return Err(Error::failure(format!("the store has format {version}, this yubin reads up to {VERSION}"))
-            .hint("use the yubin that wrote it, or a newer one"));
+        return Err(Stranger::Newer(version));
     }
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|error| Error::failure("the database cannot be read").because(error))?;
-    if tables == 0 {
-        return Ok(Found::Empty);
-    }
-    Err(Error::new(Code::Failure, "the database belongs to other software")
-        .hint("name another file as the store; yubin makes its own database"))
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 { Ok(Found::Empty) } else { Err(Stranger::Other) }
 }
 
 /// Steps from each version to the next; the first makes everything.
@@ -67,10 +72,9 @@ CREATE TABLE meta (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   revision INTEGER NOT NULL,
   outside_writes INTEGER NOT NULL,
-  writing INTEGER NOT NULL,
   key_id TEXT
 ) STRICT;
-INSERT INTO meta VALUES (1, 0, 0, 0, NULL);
+INSERT INTO meta VALUES (1, 0, 0, NULL);
 CREATE TABLE revision (
   revision INTEGER PRIMARY KEY,
   at TEXT NOT NULL,
@@ -126,16 +130,6 @@ pub fn ddl() -> String {
             columns[plain + usize::from(at)].push_str(" REFERENCES server (name) DEFERRABLE INITIALLY DEFERRED");
         }
         let current = columns.join(",\n  ");
-        let all = all_columns(kind).join(", ");
-        let old = all_columns(kind).iter().map(|column| format!("OLD.{column}")).collect::<Vec<_>>().join(", ");
-        let same = keys.iter().map(|key| format!("{key} = NEW.{key}")).collect::<Vec<_>>().join(" AND ");
-        let watched: Vec<String> = keys
-            .iter()
-            .map(|key| (*key).to_owned())
-            .chain(["yubin_owner".to_owned(), "yubin_revision".to_owned()])
-            .chain(kind.fields().iter().map(Field::column))
-            .collect();
-        let watched = watched.join(", ");
         // Writing to a string cannot fail.
         let _ = write!(
             sql,
@@ -149,15 +143,6 @@ CREATE TABLE {name}_history (
   yubin_until INTEGER
 ) STRICT;
 CREATE INDEX {name}_history_by_key ON {name}_history ({key_list}, yubin_until);
-CREATE TRIGGER {name}_updated_outside AFTER UPDATE OF {watched} ON {name} WHEN (SELECT writing FROM meta) = 0 BEGIN
-  INSERT INTO {name}_history ({all}, yubin_until) VALUES ({old}, NULL);
-  UPDATE {name} SET yubin_declared = NULL WHERE {same};
-  UPDATE meta SET outside_writes = outside_writes + 1;
-END;
-CREATE TRIGGER {name}_deleted_outside AFTER DELETE ON {name} WHEN (SELECT writing FROM meta) = 0 BEGIN
-  INSERT INTO {name}_history ({all}, yubin_until) VALUES ({old}, NULL);
-  UPDATE meta SET outside_writes = outside_writes + 1;
-END;
 "
         );
         if kind.find("server").is_some() {
@@ -165,6 +150,61 @@ END;
         }
     }
     sql
+}
+
+/// Notice what other software writes: keep the state that it replaces, forget the record that is no
+/// longer what was applied, and count.
+const EVENTS: [(&str, &str); 3] =
+    [("inserted", "BEFORE INSERT"), ("updated", "AFTER UPDATE OF"), ("deleted", "AFTER DELETE")];
+
+pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
+    for kind in Kind::ALL {
+        let columns = all_columns(kind);
+        let all = columns.join(", ");
+        let keys = kind.key_parts();
+        let of_new: Vec<String> = keys.iter().map(|key| format!("{key} = NEW.{key}")).collect();
+        let of_new = of_new.join(" AND ");
+        let old: Vec<String> = columns.iter().map(|column| format!("OLD.{column}")).collect();
+        let old = old.join(", ");
+        let watched: Vec<&str> =
+            columns.iter().map(String::as_str).filter(|column| *column != OWN_COLUMNS[0]).collect();
+        let watched = watched.join(", ");
+        for (event, when) in EVENTS {
+            let when = if event == "updated" { format!("{when} {watched}") } else { when.to_owned() };
+            let keep = match event {
+                // INSERT OR REPLACE takes a row away without a word.
+                "inserted" => format!(
+                    "INSERT INTO {kind}_history ({all}, yubin_until) SELECT {all}, NULL FROM {kind} WHERE {of_new};"
+                ),
+                _ => format!("INSERT INTO {kind}_history ({all}, yubin_until) VALUES ({old}, NULL);"),
+            };
+            let forget = match event {
+                "updated" => format!("UPDATE {kind} SET yubin_declared = NULL WHERE {of_new};"),
+                _ => String::new(),
+            };
+            connection.execute_batch(&format!(
+                "CREATE TRIGGER {kind}_{event}_outside {when} ON {kind} BEGIN
+                   {keep} {forget} UPDATE meta SET outside_writes = outside_writes + 1;
+                 END"
+            ))?;
+        }
+        // A row that was inserted with everything, its digest too, is not what was applied.
+        connection.execute_batch(&format!(
+            "CREATE TRIGGER {kind}_forgotten_outside AFTER INSERT ON {kind} WHEN NEW.yubin_declared IS NOT NULL BEGIN
+               UPDATE {kind} SET yubin_declared = NULL WHERE {of_new};
+             END"
+        ))?;
+    }
+    Ok(())
+}
+
+pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
+    for kind in Kind::ALL {
+        for event in EVENTS.map(|(event, _)| event).into_iter().chain(["forgotten"]) {
+            connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {kind}_{event}_outside"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Key, yubin's own, fields: the order of columns in every statement.

@@ -48,11 +48,9 @@ pub fn commit(
     {
         return Err(Failure::Moved(Error::failure("the key is not the one of this store")));
     }
+    schema::drop_triggers(&transaction)?;
     let revision = base.revision + 1;
-    transaction.execute(
-        "UPDATE meta SET writing = 1, revision = ?1, key_id = coalesce(key_id, ?2)",
-        (revision, entry.key_id),
-    )?;
+    transaction.execute("UPDATE meta SET revision = ?1, key_id = coalesce(key_id, ?2)", (revision, entry.key_id))?;
     transaction.execute(
         "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         rusqlite::params![
@@ -72,7 +70,7 @@ pub fn commit(
         ],
     )?;
     write_changes(&transaction, plan, revision, progress)?;
-    transaction.execute("UPDATE meta SET writing = 0", [])?;
+    schema::make_triggers(&transaction)?;
     transaction.commit()?;
     Ok(Receipt { revision })
 }

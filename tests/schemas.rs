@@ -1,0 +1,281 @@
+//! `schemas/` is what the program generates, fits what is right, and not what is wrong.
+
+use std::path::{Path, PathBuf};
+
+use jsonschema::Validator;
+use serde_json::{Map, Value as Json, json};
+use serde_yaml::Value as Yaml;
+
+use crate::support::World;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// File names and schemas, as `yubin schema` prints them.
+fn generated() -> Map<String, Json> {
+    let text = World::new().expect(0, &["schema"]).stdout;
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn the_schemas_are_those_that_the_program_generates() {
+    let folder = root().join("schemas");
+    let generated = World::new();
+    generated.expect(0, &["schema", "--out", "."]);
+    let names = |folder: &Path| -> Vec<String> {
+        let entries =
+            std::fs::read_dir(folder).unwrap_or_else(|_| panic!("{}: `yubin schema --out schemas`", folder.display()));
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&folder), names(generated.path()), "run `yubin schema --out schemas`");
+    for name in names(&folder) {
+        let kept = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let fresh = std::fs::read_to_string(generated.file(&name)).unwrap();
+        assert!(kept == fresh, "schemas/{name} is stale: run `yubin schema --out schemas`");
+    }
+}
+
+#[test]
+fn every_system_has_a_schema_with_words_for_every_field() {
+    let generated = generated();
+    let mut names: Vec<&str> = generated.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let mut expected: Vec<String> =
+        yubin::system::ALL.iter().map(|system| format!("{}.schema.json", system.name)).collect();
+    expected.push("yubin.schema.json".to_owned());
+    expected.sort();
+    assert_eq!(names, expected);
+    for (name, schema) in &generated {
+        assert!(jsonschema::meta::is_valid(schema), "{name} is no schema");
+        assert!(schema["$schema"].as_str().unwrap().starts_with("http"), "{name}");
+    }
+    for field in ["outgoing.port", "incoming.protocol", "incoming.password"] {
+        for system in ["generic", "catchme-mail"] {
+            let pattern = &generated[&format!("{system}.schema.json")]["properties"]["patterns"];
+            let fields = &pattern["additionalProperties"]["additionalProperties"]["properties"];
+            assert!(fields[field]["description"].as_str().is_some_and(|doc| !doc.is_empty()), "{system} {field}");
+        }
+    }
+}
+
+fn validator(name: &str) -> Validator {
+    jsonschema::validator_for(&generated()[name]).unwrap()
+}
+
+/// YAML as JSON: merge keys resolved, keys as text.
+fn to_json(yaml: Yaml) -> Json {
+    match yaml {
+        Yaml::Null => Json::Null,
+        Yaml::Bool(flag) => Json::from(flag),
+        Yaml::Number(number) => number.as_i64().map_or_else(|| json!(number.as_f64()), Json::from),
+        Yaml::String(text) => Json::from(text),
+        Yaml::Sequence(items) => items.into_iter().map(to_json).collect(),
+        Yaml::Mapping(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| {
+                let key = match key {
+                    Yaml::String(text) => text,
+                    other => serde_yaml::to_string(&other).unwrap().trim().to_owned(),
+                };
+                (key, to_json(value))
+            });
+            Json::Object(entries.collect())
+        }
+        Yaml::Tagged(tagged) => to_json(tagged.value),
+    }
+}
+
+#[track_caller]
+fn parse(text: &str) -> Json {
+    let mut yaml: Yaml =
+        serde_yaml::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    yaml.apply_merge().unwrap();
+    to_json(yaml)
+}
+
+fn problems(validator: &Validator, document: &Json) -> String {
+    let problems = validator.iter_errors(document).map(|error| format!("    {}: {error}", error.instance_path()));
+    problems.collect::<Vec<_>>().join("\n")
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(yaml_files(&path));
+        } else if path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_right_project_fits_its_schemas() {
+    let project = validator("yubin.schema.json");
+    let resources: Vec<(&str, Validator)> = yubin::system::ALL
+        .iter()
+        .map(|system| (system.name, validator(&format!("{}.schema.json", system.name))))
+        .collect();
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("tests/fixtures/valid")).unwrap() {
+        let folder = entry.unwrap().path();
+        let yubin = parse(&std::fs::read_to_string(folder.join("yubin.yaml")).unwrap());
+        let system = yubin["system"].as_str().unwrap_or("generic").to_owned();
+        let (_, of_system) = resources.iter().find(|(name, _)| *name == system).unwrap();
+        for path in yaml_files(&folder) {
+            // Files in other encodings are not for editors; what is no YAML is no source.
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            if serde_yaml::from_str::<Yaml>(text.trim_start_matches('\u{feff}')).is_err() {
+                continue;
+            }
+            let (schema, document) =
+                if path.ends_with("yubin.yaml") { (&project, parse(&text)) } else { (of_system, parse(&text)) };
+            // An empty file says nothing.
+            if document.is_null() {
+                continue;
+            }
+            count += 1;
+            if !schema.is_valid(&document) {
+                failures.push(format!("{}\n{}", path.display(), problems(schema, &document)));
+            }
+        }
+    }
+    assert!(count > 40, "only {count} files");
+    assert!(failures.is_empty(), "{} files do not fit:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn what_init_writes_and_what_is_exported_fits() {
+    for system in yubin::system::ALL {
+        let world = World::new();
+        world.expect(0, &["init", "--system", system.name]);
+        let read = |name: &str| parse(&std::fs::read_to_string(world.file(name)).unwrap());
+        let schema = validator(&format!("{}.schema.json", system.name));
+        let document = read("mail.yaml");
+        assert!(schema.is_valid(&document), "{}", problems(&schema, &document));
+        let schema_of_project = validator("yubin.schema.json");
+        let document = read("yubin.yaml");
+        assert!(schema_of_project.is_valid(&document), "{}", problems(&schema_of_project, &document));
+        world.expect(0, &["apply", "--yes", "-q"]);
+        let document = parse(&world.expect(0, &["export", "yaml"]).stdout);
+        assert!(schema.is_valid(&document), "{}", problems(&schema, &document));
+    }
+}
+
+#[test]
+fn wrong_resource_files_do_not_fit() {
+    let generic = validator("generic.schema.json");
+    for text in [
+        "mailboxes: {}",
+        "accounts: []",
+        "accounts: text",
+        "accounts: { a: text }",
+        "accounts: { a: { colour: red } }",
+        "accounts: { a: { capacity: many } }",
+        "accounts: { a: { capacity: -1 } }",
+        "accounts: { a: { capacity: 1.5 } }",
+        "accounts: { a: { visible: \"true\" } }",
+        "accounts: { a: { visible: 1 } }",
+        "accounts: { a: { incoming: { port: 0 } } }",
+        "accounts: { a: { incoming: { port: 65536 } } }",
+        "accounts: { a: { incoming.port: '25' } }",
+        "accounts: { a: { incoming: { protocol: pop } } }",
+        "accounts: { a: { incoming: { security: tls } } }",
+        "accounts: { a: { incoming: text } }",
+        "accounts: { a: { address: nobody } }",
+        "accounts: { a: { forward: { to: a@x.jp } } }",
+        "accounts: { a: { comment: [a] } }",
+        "accounts: { a: { comment: { b: c } } }",
+        "accounts: { a: { password: { envv: X } } }",
+        "accounts: { a: { password: { env: X, file: y } } }",
+        "accounts: { a: { password: [x] } }",
+        "accounts: { a: { status: normal } }",
+        "accounts: { a: { mailbox_size: 5MB } }",
+        "accounts: { a: { absent: yes please } }",
+        "servers: { s: { incoming: { max_message_size: 5 } } }",
+        "servers: { s: { incoming: { max_message_size: 5mb } } }",
+        "servers: { s: { incoming: { host: http://x.jp/ } } }",
+        "patterns: { taro: { address: a@x.jp } }",
+        "patterns: { taro: { p: { incoming: { delete_after_days: 100 } } } }",
+        "defaults: { mailboxes: {} }",
+        "defaults: { accounts: { absent: true } }",
+    ] {
+        assert!(!generic.is_valid(&parse(text)), "{text}");
+    }
+    let catchme = validator("catchme-mail.schema.json");
+    for text in [
+        "accounts: { a: {} }",
+        "patterns: { u: { p: { incoming: { security: starttls } } } }",
+        "patterns: { u: { p: { outgoing: { auth: { mechanism: cram-md5 } } } } }",
+        "patterns: { u: { p: { outgoing: { auth: { credentials: account } } } } }",
+    ] {
+        assert!(!catchme.is_valid(&parse(text)), "{text}");
+    }
+}
+
+#[test]
+fn wrong_project_files_do_not_fit() {
+    let schema = validator("yubin.schema.json");
+    let right = parse("version: 1\nname: x\n");
+    assert!(schema.is_valid(&right), "the smallest project does not fit:\n{}", problems(&schema, &right));
+    for more in [
+        "colour: red",
+        "system: outlook",
+        "store: 5",
+        "sources: a.yaml",
+        "sources: [5]",
+        "sources: [{ format: csv }]",
+        "sources: [{ path: a.csv, format: xls }]",
+        "sources: [{ path: a.csv, kind: mailbox }]",
+        "sources: [{ path: a.csv, colour: red }]",
+        "policy: strict",
+        "policy: { existing: replace }",
+        "policy: { undeclared: remove }",
+        "policy: { max_deletes: -1 }",
+        "policy: { max_deletes: many }",
+        "policy: { max_deletes: 1000% }",
+        "policy: { protect: account/a }",
+        "policy: { plaintext_secrets: yes }",
+        "policy: { colour: red }",
+        "users: []",
+    ] {
+        assert!(!schema.is_valid(&parse(&format!("version: 1\nname: x\n{more}\n"))), "{more}");
+    }
+    for text in [
+        "version: 1",
+        "name: x",
+        "version: 2\nname: x",
+        "version: '1'\nname: x",
+        "version: 1\nname: 'a b'",
+        "[]",
+        "text",
+    ] {
+        assert!(!schema.is_valid(&parse(text)), "{text}");
+    }
+}
+
+/// Schema and reader agree: what the schema refuses is an error to `check`, too, but for what only
+/// the schema can be strict about.
+#[test]
+fn the_reader_refuses_what_the_schema_refuses() {
+    for text in [
+        "accounts: []",
+        "accounts: { a: { capacity: 1.5 } }",
+        "accounts: { a: { visible: \"true\" } }",
+        "accounts: { a: { incoming.port: '25' } }",
+        "accounts: { a: { status: normal } }",
+        "servers: { s: { incoming: { max_message_size: 5 } } }",
+        "defaults: { accounts: { absent: true } }",
+        "accounts: { a: { password: { env: X, file: y } } }",
+    ] {
+        let world = World::project("generic", "");
+        world.write("a.yaml", format!("{text}\n"));
+        world.expect(3, &["check"]);
+    }
+}
