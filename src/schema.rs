@@ -24,7 +24,7 @@ struct ProjectFile {
     #[schemars(regex(pattern = r"^[\p{L}\p{N}._-]{1,64}$"), example = &"head-office")]
     name: String,
     /// The product whose rules apply; generic by default.
-    #[schemars(schema_with = "system_names")]
+    #[schemars(default, schema_with = "system_names")]
     system: Option<String>,
     /// Where current state lives, sqlite:yubin.db by default. The path is relative to this file.
     #[schemars(regex(pattern = "^sqlite:.+$"), example = &"sqlite:yubin.db")]
@@ -55,13 +55,13 @@ struct SourceBlock {
     #[schemars(example = &"people/*.csv")]
     path: String,
     /// Format of the files; by default from their names and content.
-    #[schemars(schema_with = "format_names")]
+    #[schemars(default, schema_with = "format_names")]
     format: Option<String>,
     /// Encoding of the files, as the WHATWG names it; utf-8 by default.
     #[schemars(example = &"shift_jis")]
     encoding: Option<String>,
     /// Kind of the records of a CSV file without a `kind` column.
-    #[schemars(schema_with = "kind_names")]
+    #[schemars(default, schema_with = "kind_names")]
     kind: Option<String>,
 }
 
@@ -76,10 +76,10 @@ struct PolicyBlock {
     #[schemars(extend("enum" = ["keep", "delete"], "default" = "keep"))]
     undeclared: Option<String>,
     /// How many resources of a kind a plan may delete: a count, or a percentage of what the project owns.
-    #[schemars(schema_with = "limit", extend("default" = "30%"))]
+    #[schemars(default, schema_with = "limit", extend("default" = "30%"))]
     max_deletes: Option<String>,
     /// How many resources of a kind a plan may overwrite: a count, or a percentage of what the project owns.
-    #[schemars(schema_with = "limit")]
+    #[schemars(default, schema_with = "limit")]
     max_overwrites: Option<String>,
     /// Addresses of resources that may never be deleted.
     #[schemars(example = ["account/postmaster"])]
@@ -145,6 +145,9 @@ fn without_null(schema: &mut Json) {
                     }
                 }
             }
+            if object.get("default") == Some(&Json::Null) {
+                object.remove("default");
+            }
             object.values_mut().for_each(without_null);
         }
         Json::Array(items) => items.iter_mut().for_each(without_null),
@@ -208,17 +211,17 @@ fn fields(system: &System, kind: Kind) -> Json {
         }
         let rule = if served { None } else { system.rule(kind, id) };
         let schema = field_schema(field, rule);
+        // The rest of the name may be dotted in any of its groups.
         let mut group = &mut root;
-        let parts: Vec<&str> = field.name.split('.').collect();
-        for part in &parts[..parts.len() - 1] {
-            group = &mut group["properties"][*part];
+        let mut rest = field.name;
+        loop {
+            group["properties"][rest] = schema.clone();
+            let Some((part, below)) = rest.split_once('.') else { break };
+            group = &mut group["properties"][part];
             if group.is_null() {
                 *group = json!({ "type": "object", "properties": {}, "additionalProperties": false });
             }
-        }
-        group["properties"][parts[parts.len() - 1]] = schema.clone();
-        if parts.len() > 1 {
-            root["properties"][field.name] = schema;
+            rest = below;
         }
     }
     root

@@ -274,7 +274,7 @@ fn what_is_committed_between_plan_and_apply_is_a_conflict() {
         // It plans while the writer is busy, and waits to commit.
         let mut command = world.command(&["apply", "--yes", "-q"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(1_000));
+        std::thread::sleep(Duration::from_secs(1));
         writer.execute_batch("COMMIT").unwrap();
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -295,7 +295,7 @@ fn an_insert_between_plan_and_apply_is_a_conflict() {
     writer.execute_batch("BEGIN IMMEDIATE; INSERT INTO pattern (user, name) VALUES ('u010', 'p00010')").unwrap();
     let mut command = world.command(&["apply", "--yes", "-q"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(1_000));
+    std::thread::sleep(Duration::from_secs(1));
     writer.execute_batch("COMMIT").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
@@ -308,7 +308,7 @@ fn of_two_applies_at_once_one_wins() {
         world.write("pw", "x");
         let csv = |organization: &str| {
             format!("user,name,organization,incoming.password\nu,p,{organization},${{file:pw}}\n")
-                + &(0..400).map(|n| format!("u,q{n},{organization},\n")).collect::<String>()
+                + &crate::cli::concat(0..400, |n| format!("u,q{n},{organization},\n"))
         };
         world.write("a.csv", csv("first"));
         // In every other round there is no store and no key yet.

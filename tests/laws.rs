@@ -236,7 +236,7 @@ fn scalar(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && !text.eq_ignore_ascii_case("null");
-    if plain && text.len() % 3 > 0 { text.to_owned() } else { quoted(text) }
+    if plain && !text.len().is_multiple_of(3) { text.to_owned() } else { quoted(text) }
 }
 
 fn yaml_value(value: &Value) -> String {
@@ -269,7 +269,7 @@ fn cell(value: &Value) -> Option<String> {
 }
 
 impl Declared {
-    fn in_csv(&self, (csv, fields): &(bool, Fields)) -> bool {
+    fn in_csv((csv, fields): &(bool, Fields)) -> bool {
         *csv && fields.values().all(|value| cell(value).is_some())
     }
 
@@ -280,7 +280,7 @@ impl Declared {
             let mut any = false;
             let mut open = None;
             for ((_, key), resource) in self.resources.iter().filter(|((of, _), _)| *of == kind as u8) {
-                if self.in_csv(resource) {
+                if Self::in_csv(resource) {
                     continue;
                 }
                 any = true;
@@ -309,7 +309,7 @@ impl Declared {
         let rows: Vec<(&Name, &Fields)> = self
             .resources
             .iter()
-            .filter(|(_, resource)| self.in_csv(resource))
+            .filter(|(_, resource)| Self::in_csv(resource))
             .map(|(name, (_, fields))| (name, fields))
             .collect();
         let names: BTreeSet<&str> =
@@ -354,7 +354,7 @@ impl Declared {
                     Value::Null => assert_eq!(is, None, "{name} {field}"),
                     Value::Is(json) => assert_eq!(is, Some(json), "{name} {field}"),
                     Value::Env(_) | Value::Clear(_) => {
-                        assert_eq!(is, Some(&json!({ "secret": true })), "{name} {field}")
+                        assert_eq!(is, Some(&json!({ "secret": true })), "{name} {field}");
                     }
                 }
             }

@@ -20,13 +20,14 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("history", &[]),
         ("vault", &[]),
         ("render", &[]),
-        ("store", &[]),
+        // What guard approves is what a store takes: the permission is a type of guard's own.
+        ("store", &["guard"]),
         ("probe", &[]),
     ],
     // The line imports steps.
     &[("pipeline", &[])],
     // Doors import everything below.
-    &[("commands", &[]), ("serve", &[]), ("watch", &[])],
+    &[("commands", &["schema"]), ("schema", &[]), ("serve", &[]), ("watch", &[])],
     &[("main", &[])],
 ];
 

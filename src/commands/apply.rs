@@ -76,6 +76,9 @@ pub fn carry_out(
     }
     if !yes && !consent {
         if common.is_json() || !is_interactive() {
+            if common.is_json() {
+                plan::show(common, session, &planned)?;
+            }
             return Err(
                 Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` applies without asking")
             );

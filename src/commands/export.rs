@@ -1,5 +1,6 @@
 //! `yubin export`
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use encoding_rs::Encoding;
 use serde_json::json;
 
 use super::plan::replace;
-use super::{Common, End, print};
+use super::{Common, End, print_data};
 use crate::format::yaml::{Entity, Written};
 use crate::format::{catchme_mail, csv, json, yaml};
 use crate::model::{Address, Code, Error, Kind, Result, Row, Value};
@@ -57,6 +58,10 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             })?;
         }
     }
+    let servers = servers(&rows);
+    for (kind, row) in &mut rows {
+        leave_out_server(*kind, row, &servers);
+    }
     let mut bytes = Vec::new();
     let written = match args.format {
         ExportFormat::Yaml => to_yaml(&rows, &mut bytes),
@@ -84,9 +89,37 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     written.map_err(|error| Error::failure("the export cannot be written").because(error))?;
     match &args.out {
         Some(out) => replace(out, |to| to.write_all(&bytes))?,
-        None => print(|to| to.write_all(&bytes))?,
+        None => print_data(|to| to.write_all(&bytes))?,
     }
     Ok(End::Done)
+}
+
+/// Names of the fields that each exported server brings.
+fn servers(rows: &[(Kind, Row)]) -> HashMap<String, Vec<&'static str>> {
+    rows.iter()
+        .filter(|(kind, _)| *kind == Kind::Server)
+        .map(|(kind, row)| {
+            let names =
+                row.cells.iter().filter(|cell| declarable(*kind, cell.field)).map(|cell| kind.field(cell.field).name);
+            (row.key.as_joined().to_owned(), names.collect())
+        })
+        .collect()
+}
+
+/// A reference is left out if it would dangle, or bring a field that the resource does not have.
+fn leave_out_server(kind: Kind, row: &mut Row, servers: &HashMap<String, Vec<&'static str>>) {
+    let Some(reference) = kind.find("server") else { return };
+    let Some(name) = row.get(reference).and_then(Value::text) else { return };
+    let true_to_it = servers.get(name).is_some_and(|names| {
+        names
+            .iter()
+            .filter(|name| !name.contains("auth.username"))
+            .filter_map(|name| kind.find(name))
+            .all(|field| row.get(field).is_some())
+    });
+    if !true_to_it {
+        row.cells.retain(|cell| cell.field != reference);
+    }
 }
 
 fn to_yaml(rows: &[(Kind, Row)], to: &mut Vec<u8>) -> std::io::Result<()> {

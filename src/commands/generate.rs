@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use serde_json::{Map, Value as Json};
 
-use super::{Cli, Common, End, print, print_json};
+use super::{Cli, Common, End, print_data, print_json};
 use crate::model::{Error, Result};
 use crate::schema;
 
@@ -51,7 +51,7 @@ pub struct CompletionsArgs {
 pub fn completions(args: &CompletionsArgs) -> Result<End> {
     let mut bytes = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "yubin", &mut bytes);
-    print(|to| to.write_all(&bytes))?;
+    print_data(|to| to.write_all(&bytes))?;
     Ok(End::Done)
 }
 
@@ -71,7 +71,7 @@ pub fn man(args: &ManArgs) -> Result<End> {
     } else {
         let mut bytes = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut bytes).map_err(failed)?;
-        print(|to| to.write_all(&bytes))?;
+        print_data(|to| to.write_all(&bytes))?;
     }
     Ok(End::Done)
 }

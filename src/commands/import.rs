@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use encoding_rs::Encoding;
 
 use super::plan::replace;
-use super::{Common, End, print};
+use super::{Common, End, print_data};
 use crate::format::encoding::decode;
 use crate::format::yaml::{Entity, Written};
 use crate::format::{File, yaml};
@@ -90,7 +90,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         .map_err(|error| Error::failure("the YAML cannot be written").because(error))?;
     match &args.out {
         Some(out) => replace(out, |to| to.write_all(&bytes))?,
-        None => print(|to| to.write_all(&bytes))?,
+        None => print_data(|to| to.write_all(&bytes))?,
     }
     let secrets = names.iter().map(|names| names.iter().flatten().count()).sum::<usize>();
     if secrets > 0 {

@@ -12,6 +12,7 @@ mod plan;
 mod show;
 mod undo;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -148,9 +149,18 @@ fn say_error(error: &Error) {
     }
 }
 
-/// Prints to stdout in one go; colours only where they are wanted.
+/// Prints text to stdout; colours only where they are wanted.
 pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let mut to = BufWriter::with_capacity(64 * 1024, AutoStream::auto(io::stdout()).lock());
+    flush(write, AutoStream::auto(io::stdout()).lock())
+}
+
+/// Prints data to stdout, byte for byte.
+pub fn print_data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    flush(write, io::stdout().lock())
+}
+
+fn flush(write: impl FnOnce(&mut dyn Write) -> io::Result<()>, to: impl Write) -> Result<()> {
+    let mut to = BufWriter::with_capacity(64 * 1024, to);
     match write(&mut to).and_then(|()| to.flush()) {
         // A reader that has seen enough changes nothing of what is done and how it ends.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -159,7 +169,7 @@ pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()>
 }
 
 pub fn print_json(json: &serde_json::Value) -> Result<()> {
-    print(|to| {
+    print_data(|to| {
         serde_json::to_writer_pretty(&mut *to, json)?;
         writeln!(to)
     })
@@ -194,14 +204,22 @@ impl Common {
         }
     }
 
-    /// Diagnostics as messages, in text.
+    /// Diagnostics as messages, in text. Of the same mistake all over a file the first are enough.
     pub fn say_diagnostics(&self, diagnostics: &Diagnostics) {
+        const SAME: usize = 100;
         let mut to = BufWriter::new(anstream::stderr().lock());
-        for diagnostic in diagnostics.iter() {
-            if !self.quiet || diagnostic.severity == Severity::Error {
+        let mut counts: BTreeMap<(Option<&str>, &str), usize> = BTreeMap::new();
+        for diagnostic in diagnostics.iter().filter(|one| !self.quiet || one.severity == Severity::Error) {
+            let count = counts.entry((diagnostic.file.as_deref(), diagnostic.code)).or_default();
+            *count += 1;
+            if *count <= SAME || self.verbose {
                 // Nobody can be told that stderr is gone.
                 let _ = text::diagnostic(diagnostic, &mut to);
             }
+        }
+        for ((file, code), count) in counts.into_iter().filter(|(_, count)| *count > SAME && !self.verbose) {
+            let file = text::harmless(file.unwrap_or("the project"));
+            let _ = writeln!(to, "… and {} more of {code} in {file} (-v shows all)", count - SAME);
         }
         let _ = to.flush();
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Common, End, print};
+use super::{Common, End, print, print_data};
 use crate::model::{Code, Diagnostic, Error, Result};
 use crate::pipeline::{Planned, Session};
 use crate::render::text;
@@ -51,7 +51,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
 pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()> {
     if common.is_json() {
         let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-        return print(|to| document(session, planned, &diagnostics, None).write(to));
+        return print_data(|to| document(session, planned, &diagnostics, None).write(to));
     }
     common.say_diagnostics(&session.diagnostics);
     if common.quiet {

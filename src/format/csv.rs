@@ -58,8 +58,9 @@ impl Canonical {
         };
         let mut seen = HashSet::new();
         let mut columns = Vec::with_capacity(names.len());
-        for (cell, name) in cells.iter().zip(&names) {
-            let place = record.place(file.text, cell.offset);
+        let mut places = Vec::new();
+        record.places(file.text, cells, &mut places);
+        for (place, name) in places.into_iter().zip(&names) {
             if !seen.insert(*name) {
                 let word = unknown_word(
                     name,

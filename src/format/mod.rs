@@ -8,6 +8,8 @@ pub mod node;
 pub mod records;
 pub mod yaml;
 
+use std::collections::HashSet;
+
 use crate::model::{Diagnostic, DraftResource, Key, Kind, Place, Raw, SecretSource};
 use records::{CellText, Flaw, Malformed, Record};
 
@@ -27,6 +29,8 @@ pub struct Found {
     pub resources: Vec<DraftResource>,
     pub problems: Vec<Diagnostic>,
     pub mentioned: [bool; 3],
+    /// Places of unknown keys of this file that have been told.
+    pub told: HashSet<Place>,
 }
 
 /// A format of delimited records, one resource each.
@@ -46,10 +50,14 @@ pub trait RecordFormat: Sync {
 
 /// Problems of quotes, which make a record unreadable.
 pub fn broken_quotes(file: File<'_>, record: &Record, flaws: &[Malformed]) -> Vec<Diagnostic> {
+    // One pass over the record, however many flaws it has.
+    let cells: Vec<CellText<'_>> = flaws.iter().map(|flaw| CellText { text: "".into(), offset: flaw.cell }).collect();
+    let mut places = Vec::new();
+    record.places(file.text, &cells, &mut places);
     flaws
         .iter()
-        .map(|flaw| {
-            let place = record.place(file.text, flaw.cell);
+        .zip(places)
+        .map(|(flaw, place)| {
             let (message, hint) = match flaw.what {
                 Flaw::Unterminated => (
                     "the quote that opens this cell is never closed, and everything after it is lost in it",

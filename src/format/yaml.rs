@@ -1,6 +1,7 @@
 //! YAML resource files: `defaults`, `servers`, `accounts`, `patterns`. A kind is mentioned by its
 //! key alone, `{}` included.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use compact_str::CompactString;
@@ -54,6 +55,7 @@ fn read_defaults(reader: &mut Reader<'_>, file: File<'_>, defaults: &mut [Vec<Dr
             absent: None,
             broken: Vec::new(),
             problems: Vec::new(),
+            told: HashSet::new(),
         };
         body.read(node);
         if let Some((place, _)) = body.absent {
@@ -126,13 +128,22 @@ fn read_resource(
 /// Reads the fields of one resource.
 pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Node, found: &mut Found) {
     let address = Some(Address::new(kind, key.clone()));
-    let mut body =
-        Body { kind, file, address, cells: Vec::new(), absent: None, broken: Vec::new(), problems: Vec::new() };
+    let mut body = Body {
+        kind,
+        file,
+        address,
+        cells: Vec::new(),
+        absent: None,
+        broken: Vec::new(),
+        problems: Vec::new(),
+        told: std::mem::take(&mut found.told),
+    };
     if !node.is_null() {
         body.read(node);
     }
     let absent = matches!(body.absent, Some((_, true)));
     found.problems.append(&mut body.problems);
+    found.told = body.told;
     body.cells.sort_by_key(|cell| cell.field);
     found.resources.push(DraftResource {
         kind,
@@ -165,6 +176,8 @@ struct Body<'a> {
     absent: Option<(Place, bool)>,
     broken: Vec<FieldId>,
     problems: Vec<Diagnostic>,
+    /// Places of unknown keys that have been told.
+    told: HashSet<Place>,
 }
 
 impl Body<'_> {
@@ -208,6 +221,10 @@ impl Body<'_> {
     }
 
     fn unknown(&mut self, prefix: &str, key: &str, name: &str, place: Place) {
+        // A mapping that many resources share through an alias is wrong once.
+        if !self.told.insert(place) {
+            return;
+        }
         let names = self.kind.fields().iter().map(|field| field.name);
         let near = did_you_mean(name, names.chain(["absent"])).map(str::to_owned).or_else(|| {
             // `port` at the top is probably `incoming.port`, or one of several.
@@ -313,8 +330,9 @@ fn secret(content: Content) -> Result<Raw, Misread> {
             } else {
                 let forms = ["env", "file", "command", "age", "hash"];
                 let near = did_you_mean(key, forms);
+                let word = unknown_word(key, near);
                 let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                Err((*key_place, "secret/form", format!("`{}` is no form of a secret{near}", shown(key))))
+                Err((*key_place, "secret/form", format!("{word} is no form of a secret{near}")))
             }
         }
     }
@@ -383,7 +401,9 @@ fn write_group(to: &mut dyn Write, indent: usize, fields: &[(&str, &Written<'_>)
     let mut groups: Vec<&str> = Vec::new();
     for (name, written) in fields {
         let Some((group, _)) = name.split_once('.') else {
-            writeln!(to, "{:indent$}{name}: {}", "", value(written, indent + 2)?)?;
+            let value = value(written, indent + 2)?;
+            let blank = if value.starts_with('\n') { "" } else { " " };
+            writeln!(to, "{:indent$}{name}:{blank}{value}", "")?;
             continue;
         };
         if groups.contains(&group) {
@@ -404,8 +424,8 @@ fn write_group(to: &mut dyn Write, indent: usize, fields: &[(&str, &Written<'_>)
 fn value(written: &Written<'_>, indent: usize) -> io::Result<String> {
     use crate::model::Value;
     Ok(match written {
-        Written::Env(name) => format!("{{ env: {} }}", scalar(name, 0)?),
-        Written::File(path) => format!("{{ file: {} }}", quoted(path)),
+        Written::Env(name) => format!("\n{:indent$}env: {}", "", scalar(name, 0)?),
+        Written::File(path) => format!("\n{:indent$}file: {}", "", scalar(path, 0)?),
         Written::Value(Value::List(items)) => {
             let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
             format!("[{}]", items.join(", "))

@@ -168,15 +168,19 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
         return None;
     }
     let written = written.to_lowercase();
-    let begins = written.chars().count() >= BEGINNING;
+    let len = written.chars().count();
+    let begins = len >= BEGINNING;
+    let allowed = |name: &str| 1 + name.chars().count() / 4;
     known
         .into_iter()
+        // Lengths alone rule most names out.
+        .filter(|name| name.chars().count().abs_diff(len) <= allowed(name) || begins && name.starts_with(&written))
         .map(|name| {
             let continued = begins && name.starts_with(&format!("{written}_"));
             let distance = if continued { 1 } else { strsim::damerau_levenshtein(&written, name) };
             (distance, name)
         })
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
+        .filter(|(distance, name)| *distance <= allowed(name))
         .min()
         .map(|(_, name)| name)
 }

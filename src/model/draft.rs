@@ -7,7 +7,7 @@ use super::kind::{Address, Key, Kind};
 use super::secret::SecretSource;
 
 /// Line and column (characters), both from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub line: u32,
     pub column: u32,

@@ -213,7 +213,7 @@ fn an_altered_plan_file_is_refused() {
                 plan["changes"][0]["fields"]
                     .as_array_mut()
                     .unwrap()
-                    .push(json!({ "field": "password", "secret": true, "change": "changed" }))
+                    .push(json!({ "field": "password", "secret": true, "change": "changed" }));
             }),
         ),
         ("a source", text.replace("\"line\":2", "\"line\":3")),
@@ -225,7 +225,7 @@ fn an_altered_plan_file_is_refused() {
                 plan["effects"]
                     .as_array_mut()
                     .unwrap()
-                    .push(json!({ "effect": "logout", "user": "x", "address": "pattern/x/y" }))
+                    .push(json!({ "effect": "logout", "user": "x", "address": "pattern/x/y" }));
             }),
         ),
         (

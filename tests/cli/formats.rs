@@ -1,8 +1,10 @@
 //! `yubin export`, `yubin import`, and what is generated from the program itself.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 
-use super::{accounts, actions, catchme, expect_with, keys, mode, private, row, state};
+use super::{accounts, actions, catchme, concat, expect_with, keys, mode, private, row, state};
 use crate::support::World;
 
 /// Text that a careless writer or reader would change.
@@ -67,9 +69,11 @@ fn odd_world() -> World {
     let mut yaml = "servers:\n  s: { incoming: { host: i.x.jp, port: 995, protocol: pop3, max_message_size: 5MB }, outgoing: { max_message_size: unlimited } }\naccounts:\n".to_owned();
     for (n, text) in ODD.iter().enumerate() {
         let text = quoted(text);
-        yaml += &format!(
-            "  a{n}: {{ comment: {text}, signature: {text}, label: {text}, visible: false, capacity: {n} }}\n"
-        );
+        writeln!(
+            yaml,
+            "  a{n}: {{ comment: {text}, signature: {text}, label: {text}, visible: false, capacity: {n} }}"
+        )
+        .unwrap();
     }
     for (n, text) in [
         "one\ntwo\n",
@@ -88,13 +92,13 @@ fn odd_world() -> World {
     .iter()
     .enumerate()
     {
-        yaml += &format!("  m{n}: {{ signature: {}, auto_reply: {{ body: {} }} }}\n", quoted(text), quoted(text));
+        writeln!(yaml, "  m{n}: {{ signature: {0}, auto_reply: {{ body: {0} }} }}", quoted(text)).unwrap();
     }
     yaml +=
         "  list: { forward: { to: [a@x.jp, b@x.jp], enabled: true }, user: taro, server: s }\n  empty: {}\npatterns:\n";
     for text in ["no", "~", "<<", "0123", "a: b", "a b", "受信", "'", "\"", "x#", "#x", "🦀", "a/b", "50%", "a,b", "-"]
     {
-        yaml += &format!("  {0}: {{ {0}: {{ organization: {0} }} }}\n", quoted(text));
+        writeln!(yaml, "  {0}: {{ {0}: {{ organization: {0} }} }}", quoted(text)).unwrap();
     }
     world.write("a.yaml", yaml);
     world
@@ -147,7 +151,7 @@ fn exported_files_plan_nothing() {
 /// A world of one account with this comment; each way out of it, and whether it still plans
 /// nothing when it is the only source.
 fn ways_that_change(comment: &str) -> Vec<String> {
-    let escaped: String = comment.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+    let escaped = concat(comment.chars(), |c| format!("\\U{:08x}", u32::from(c)));
     let world = World::project("generic", "sources: [in.yaml]\n");
     world.write("in.yaml", format!("accounts: {{ a: {{ comment: \"{escaped}\", signature: \"{escaped}\\n\" }} }}\n"));
     world.expect(0, &["apply", "--yes", "-q"]);
@@ -309,6 +313,13 @@ fn what_catchme_mail_cannot_hold_is_not_exported() {
     assert!(!world.file("out.csv").exists());
 }
 
+/// The names in `env: NAME`, however it is laid out.
+fn variables_in(yaml: &str) -> Vec<&str> {
+    let name =
+        |text: &'_ str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default().len();
+    yaml.split("env: ").skip(1).map(|text| &text[..name(text)]).collect()
+}
+
 /// The exported file of a product becomes YAML with references in the place of passwords; with
 /// the variables set, it plans nothing.
 #[test]
@@ -322,9 +333,9 @@ fn an_import_of_an_exported_catchme_mail_file_plans_nothing() {
     world.remove("out.csv");
     world.write("a.yaml", &run.stdout);
     let mut variables: Vec<(&str, &str)> = Vec::new();
-    for line in run.stdout.lines().filter_map(|line| line.trim().strip_prefix("env: ")) {
+    for name in variables_in(&run.stdout) {
         variables
-            .push((line, if line.contains("OUTGOING") || line.contains("TARO") { "open sesame" } else { "0987,\"65" }));
+            .push((name, if name.contains("OUTGOING") || name.contains("TARO") { "open sesame" } else { "0987,\"65" }));
     }
     assert_eq!(variables.len(), 4);
     let run = expect_with(&world, 0, &variables, &["plan", "--strict", "--format", "json"]);
@@ -353,13 +364,13 @@ fn an_import_keeps_references_and_invents_distinct_names() {
     for clear in ["clear1", "clear2", "98765"] {
         assert!(!run.stdout.contains(clear) && !run.stderr.contains(clear), "{}", run.stdout);
     }
-    let mut names: Vec<&str> = run.stdout.lines().filter_map(|line| line.trim().strip_prefix("env: ")).collect();
+    let mut names = variables_in(&run.stdout);
     assert_eq!(names.len(), 4);
     assert!(names.contains(&"MINE"), "{names:?}");
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 4, "two passwords under one name: {names:?}");
-    assert!(run.stdout.contains("file: secrets/x") && run.stdout.contains("absent: true"), "{}", run.stdout);
+    assert!(run.stdout.contains("secrets/x") && run.stdout.contains("absent: true"), "{}", run.stdout);
     // It reads as it was meant.
     world.write("yubin.yaml", "version: 1\nname: x\nsources: [out.yaml]\n");
     world.write("out.yaml", &run.stdout);

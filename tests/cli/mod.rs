@@ -25,6 +25,11 @@ pub fn accounts(numbers: impl IntoIterator<Item = usize>, comment: &str) -> Stri
     if yaml.is_empty() { "accounts: {}\n".to_owned() } else { format!("accounts:\n{yaml}") }
 }
 
+/// One text after the other.
+pub fn concat<T>(items: impl IntoIterator<Item = T>, one: impl Fn(T) -> String) -> String {
+    items.into_iter().map(one).collect()
+}
+
 /// A complete POP3 record of 12 columns, as in example 1 of document 000; its password stands in
 /// the file `pw`.
 pub fn row(user: &str, name: &str) -> String {

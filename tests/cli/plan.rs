@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{accounts, actions, catchme, database, expect_with, keys, private, row, rules};
+use super::{accounts, actions, catchme, concat, database, expect_with, keys, private, row, rules};
 use crate::support::World;
 
 #[test]
@@ -441,7 +441,7 @@ fn same_files_and_same_store_give_the_same_bytes() {
         for file in 0..6 {
             world.write(&format!("f{file}.yaml"), accounts(file * 300..file * 300 + 300, "x"));
         }
-        let rows: String = (0..3_000).map(|n| format!("u{},p{n},\"a, b\"\n", n % 7)).collect();
+        let rows = concat(0..3_000, |n| format!("u{},p{n},\"a, b\"\n", n % 7));
         world.write("patterns.csv", format!("user,name,organization\n{rows}"));
         world.write("broken.csv", "name,capacity\nx1,1\nx2,2\n");
     };
@@ -596,7 +596,7 @@ fn null_goes_back_to_the_products_default() {
     let world = catchme("");
     world.write(
         "people.csv",
-        row("taro", "p1").replace("smtp.xxx.jp,,", "smtp.xxx.jp,587,").replace("\n", ",,,,,,,1,1,1\n"),
+        row("taro", "p1").replace("smtp.xxx.jp,,", "smtp.xxx.jp,587,").replace('\n', ",,,,,,,1,1,1\n"),
     );
     world.expect(0, &["apply", "--yes"]);
     world.write("people.csv", "user,name,outgoing.port\n");

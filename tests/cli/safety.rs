@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use yubin::model::{Kind, Type};
 
-use super::{accounts, actions, catchme, database, expect_with, private, revision, row, rules, shown, state};
+use super::{accounts, actions, catchme, concat, database, expect_with, private, revision, row, rules, shown, state};
 use crate::support::World;
 
 /// A world that owns this many accounts.
@@ -84,8 +84,8 @@ fn max_overwrites_holds_at_its_edges() {
 fn limits_count_each_kind_by_itself() {
     let world = World::project("generic", "policy: { undeclared: delete }\n");
     let write = |servers: usize, patterns: usize| {
-        let servers: String = (servers..10).map(|n| format!("  s{n}: {{}}\n")).collect();
-        let patterns: String = (patterns..10).map(|n| format!("    p{n}: {{}}\n")).collect();
+        let servers = concat(servers..10, |n| format!("  s{n}: {{}}\n"));
+        let patterns = concat(patterns..10, |n| format!("    p{n}: {{}}\n"));
         world.write("a.yaml", format!("servers:\n{servers}patterns:\n  u:\n{patterns}"));
     };
     write(0, 0);
@@ -103,7 +103,7 @@ fn limits_count_each_kind_by_itself() {
 #[test]
 fn a_percent_is_of_what_the_project_owns() {
     let world = owning(10, "existing: overwrite");
-    let rows: String = (0..100).map(|n| format!("('z{n}'),")).collect();
+    let rows = concat(0..100, |n| format!("('z{n}'),"));
     database(&world).execute(&format!("INSERT INTO account (name) VALUES {}", rows.trim_end_matches(',')), []).unwrap();
     world.write("a.yaml", accounts(4..10, "x"));
     assert_eq!(rules(&world.json(4, &["plan"])), ["max_deletes"]);
@@ -523,7 +523,7 @@ fn direct_edits_of_any_column_are_changed_back() {
         let names: Vec<&str> = fields.iter().map(|(name, ..)| *name).collect();
         let words: Vec<&str> = fields.iter().map(|(_, word, _)| word.as_str()).collect();
         let keyed = if kind == Kind::Pattern { ("user,name", "u,") } else { ("name", "") };
-        let rows: String = (0..fields.len() + 3).map(|n| format!("{}r{n:03},{}\n", keyed.1, words.join(","))).collect();
+        let rows = concat(0..fields.len() + 3, |n| format!("{}r{n:03},{}\n", keyed.1, words.join(",")));
         world.write("a.csv", format!("{},{}\n{rows}", keyed.0, names.join(",")));
         world.expect(0, &["apply", "--yes"]);
         world.expect(0, &["plan", "--exit-code"]);

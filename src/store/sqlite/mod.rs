@@ -69,8 +69,8 @@ impl Store for Sqlite {
 
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        let found = self.look(&connection)?;
-        write::commit(&mut connection, &found, approved.plan(), entry, progress).map_err(|failure| match failure {
+        self.look(&connection)?;
+        write::commit(&mut connection, approved.plan(), entry, progress).map_err(|failure| match failure {
             write::Failure::Moved(error) => error,
             write::Failure::Sqlite(error) => failed(&self.path, "did not take the changes; it is as it was", error),
         })

@@ -24,7 +24,6 @@ const STRIDE: u64 = 1_000;
 
 pub fn commit(
     connection: &mut Connection,
-    found: &Found,
     plan: &Plan,
     entry: &Entry<'_>,
     progress: &dyn Fn(u64),
@@ -35,7 +34,9 @@ pub fn commit(
     )?;
     // Immediate: a read that grows into a write would fail at once instead of waiting.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::migrate(&transaction, found)?;
+    // Another first apply may have made the tables while this one waited.
+    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    schema::migrate(&transaction, &if tables == 0 { Found::Empty } else { Found::Current })?;
     let (base, key_id): (Base, Option<String>) =
         transaction.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
             Ok((Base { revision: row.get(0)?, outside_writes: row.get(1)? }, row.get(2)?))
