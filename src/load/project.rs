@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8};
 use globset::GlobBuilder;
 
 use crate::format::node::{Content, Entry, Node, Reader};
-use crate::model::diagnostic::{did_you_mean, shown, unknown_word};
+use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Existing, Kind, Limit, Place, PlaintextSecrets, Policy, Result,
     Severity, Undeclared,
@@ -262,7 +262,7 @@ impl Look<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => String::new(),
         };
-        let message = format!("`{what}` is one of `{}`, not {}", names.join("`, `"), unknown_word(word, near));
+        let message = format!("`{what}` is one of `{}`{}", names.join("`, `"), instead(word, near));
         self.problem("project/value", message, place, &hint);
     }
 

@@ -176,7 +176,8 @@ pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>)
         // Lengths alone rule most names out.
         .filter(|name| name.chars().count().abs_diff(len) <= allowed(name) || begins && name.starts_with(&written))
         .map(|name| {
-            let continued = begins && name.starts_with(&format!("{written}_"));
+            let rest = name.strip_prefix(written.as_str());
+            let continued = begins && rest.is_some_and(|rest| rest.starts_with(['_', '-', '.']));
             let distance = if continued { 1 } else { strsim::damerau_levenshtein(&written, name) };
             (distance, name)
         })
@@ -199,6 +200,11 @@ pub fn shown(name: &str) -> String {
 pub fn unknown_word(written: &str, near: Option<&str>) -> String {
     match near {
         Some(_) => format!("`{}`", shown(written)),
-        None => "what stands here".to_owned(),
+        None => "this name".to_owned(),
     }
+}
+
+/// `, not …` for the end of a message about a wrong word, if the word may be repeated.
+pub fn instead(written: &str, near: Option<&str>) -> String {
+    near.map_or(String::new(), |_| format!(", not `{}`", shown(written)))
 }

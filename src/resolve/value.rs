@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 
 use crate::model::desired::Aim;
-use crate::model::diagnostic::{did_you_mean, unknown_word};
+use crate::model::diagnostic::{did_you_mean, instead};
 use crate::model::{Field, Place, Raw, Type, Value};
 
 /// Why a value does not fit its field.
@@ -110,7 +110,7 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
                 Ok(Aim::Value(value))
             } else {
                 let near = did_you_mean(text, words.iter().copied());
-                let message = format!("`{name}` is one of `{}`, not {}", words.join("`, `"), unknown_word(text, near));
+                let message = format!("`{name}` is one of `{}`{}", words.join("`, `"), instead(text, near));
                 misfit("value/choice", message, near.map(|near| format!("did you mean `{near}`?")).as_deref())
             }
         }
