@@ -74,7 +74,7 @@ impl RecordFormat for CatchmeMail {
             absent: filled == 2,
             whole_record: true,
             // With room for the defaults that an add brings.
-            cells: Vec::with_capacity(filled + 6),
+            cells: Vec::with_capacity(filled + 2),
             broken: Vec::new(),
             digest: None,
         };

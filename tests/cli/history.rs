@@ -300,6 +300,21 @@ fn a_project_takes_back_only_what_it_owns() {
     assert_eq!(revision(&world), 1);
 }
 
+/// What other software wrote before the revision is what was there before it.
+#[test]
+fn an_undo_brings_back_what_other_software_wrote() {
+    let world = World::project("generic", "");
+    world.write("a.csv", "name,comment,label\na,x,l\n");
+    world.expect(0, &["apply", "--yes"]);
+    database(&world).execute("UPDATE account SET comment = 'theirs', capacity = 5 WHERE name = 'a'", []).unwrap();
+    let before = state(&world);
+    world.expect(0, &["apply", "--yes"]);
+    assert_eq!(shown(&world, "account/a"), json!({ "label": "l", "capacity": 5, "comment": "x" }));
+    world.expect(0, &["undo", "2", "--yes"]);
+    assert_eq!(state(&world), before);
+    assert_eq!(actions(&world.json(0, &["plan"])), ["overwrite account/a"]);
+}
+
 /// Nothing has changed but a password: it is seen, and its undo brings the old one back.
 #[test]
 fn an_undo_of_a_change_of_secrets_alone() {

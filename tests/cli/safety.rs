@@ -235,6 +235,31 @@ fn a_source_that_vanished_deletes_nothing() {
     assert_eq!(revision(&world), 1);
 }
 
+/// What is not read, although it looks like a source, must not read as "delete what it declared".
+#[cfg(target_os = "linux")]
+#[test]
+fn files_are_not_passed_over_in_silence() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = owning(3, "max_deletes: 100%");
+    world.write("a.yaml", accounts(0..1, "x"));
+    // A name in Shift_JIS, as file servers have them.
+    let name = std::ffi::OsStr::from_bytes(b"\x8c\xda\x8bq.yaml");
+    std::fs::write(world.path().join(name), accounts(1..3, "x")).unwrap();
+    let plan = world.run(&["plan", "--format", "json"]);
+    let json: Json = serde_json::from_str(&plan.stdout).unwrap();
+    let told = json["diagnostics"].as_array().is_some_and(|all| !all.is_empty());
+    assert!(told || json["summary"]["delete"] == 0, "two accounts are deleted without a word: {}", plan.stdout);
+    std::fs::remove_file(world.path().join(name)).unwrap();
+    // A folder behind a link.
+    let elsewhere = World::new();
+    elsewhere.write("b.yaml", accounts(1..3, "x"));
+    std::os::unix::fs::symlink(elsewhere.path(), world.file("people")).unwrap();
+    let plan = world.run(&["plan", "--format", "json"]);
+    let json: Json = serde_json::from_str(&plan.stdout).unwrap();
+    let told = json["diagnostics"].as_array().is_some_and(|all| !all.is_empty());
+    assert!(told || json["summary"]["delete"] == 0, "two accounts are deleted without a word: {}", plan.stdout);
+}
+
 /// Without `sources:` nothing says that a file is missing, but an emptied folder mentions nothing.
 #[test]
 fn a_folder_without_files_deletes_nothing() {
