@@ -12,8 +12,8 @@ use super::plan::replace;
 use super::{Common, End, print_data};
 use crate::format::yaml::{Entity, Written};
 use crate::format::{catchme_mail, csv, json, yaml};
-use crate::model::{Address, Code, Error, Kind, Result, Row, Value};
-use crate::system::{CATCHME_COLUMNS, Coding, REQUIRED_COLUMNS, Target};
+use crate::model::{Address, Code, Error, FieldId, Kind, Result, Row, Value};
+use crate::system::{CATCHME_COLUMNS, Coding, REQUIRED_COLUMNS, System, Target};
 use crate::vault::Vault;
 use crate::wire;
 
@@ -140,7 +140,7 @@ fn to_yaml(rows: &[(Kind, Row)], to: &mut Vec<u8>) -> std::io::Result<()> {
 }
 
 /// Secrets are left out, and what only the product can set.
-fn declarable(kind: Kind, field: crate::model::FieldId) -> bool {
+fn declarable(kind: Kind, field: FieldId) -> bool {
     let spec = kind.field(field);
     !spec.is_secret() && !spec.read_only
 }
@@ -177,6 +177,10 @@ fn to_catchme(rows: &[(Kind, Row)], vault: Option<&Vault>) -> Result<String> {
                 continue;
             };
             let field = kind.id(name);
+            if is_idle(*kind, row, field) {
+                record.push(String::new());
+                continue;
+            }
             let cell = match (row.get(field), vault) {
                 (Some(Value::Sealed(sealed)), Some(vault)) => {
                     vault.unseal(&address, kind.field(field), sealed)?.expose().to_owned()
@@ -212,6 +216,13 @@ fn to_catchme(rows: &[(Kind, Row)], vault: Option<&Vault>) -> Result<String> {
     catchme_mail::write(&mut bytes, records.into_iter())
         .map_err(|error| Error::failure("the export cannot be written").because(error))?;
     String::from_utf8(bytes).map_err(|error| Error::failure("the export cannot be written").because(error))
+}
+
+/// Whether the value has no effect beside the others (△ and ▲ of 000:116, AMB-A6).
+fn is_idle(kind: Kind, row: &Row, field: FieldId) -> bool {
+    let rule = System::find("catchme-mail").and_then(|system| system.rule(kind, field));
+    rule.and_then(|rule| rule.only_when)
+        .is_some_and(|(other, word)| row.get(kind.id(other)).is_some_and(|value| value.text() != Some(word)))
 }
 
 fn encode(text: &str, label: &str) -> Result<Vec<u8>> {

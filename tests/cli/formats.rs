@@ -188,6 +188,36 @@ fn unicode_line_separators_survive_every_format() {
     }
 }
 
+/// A field that is `null` although the server brings a value has none, in what is exported, too.
+#[test]
+fn an_export_does_not_bring_back_what_was_taken_from_a_server() {
+    let mut changed = Vec::new();
+    for format in ["yaml", "json", "csv"] {
+        let world = World::project("generic", "sources: [e.yaml, e.csv]\n");
+        world.write("e.csv", "");
+        world.write(
+            "e.yaml",
+            "servers: { s: { incoming: { host: x.jp, security: none } } }\naccounts: { a: { server: s, incoming: { security: null } } }\n",
+        );
+        world.expect(0, &["apply", "--yes", "-q"]);
+        assert_eq!(super::shown(&world, "account/a"), json!({ "server": "s", "incoming.host": "x.jp" }));
+        let text = world.expect(0, &["export", format]).stdout;
+        world.write("e.yaml", "");
+        match format {
+            "csv" => world.write("e.csv", text),
+            "yaml" => world.write("e.yaml", text),
+            _ => {
+                world.write("e.json", text);
+                world.write("e.yaml", world.expect(0, &["import", "json", "e.json"]).stdout);
+            }
+        }
+        if world.json(0, &["plan"])["changes"] != json!([]) {
+            changed.push(format);
+        }
+    }
+    assert_eq!(changed, [""; 0]);
+}
+
 /// What would move a cursor is data in data.
 #[test]
 fn control_characters_survive_every_format() {
