@@ -26,7 +26,7 @@ impl World {
     /// With a `yubin.yaml` of this system and these further lines.
     pub fn project(system: &str, more: &str) -> World {
         let world = World::new();
-        world.write("yubin.yaml", &format!("version: 1\nname: head-office\nsystem: {system}\n{more}"));
+        world.write("yubin.yaml", format!("version: 1\nname: head-office\nsystem: {system}\n{more}"));
         world
     }
 
