@@ -300,6 +300,29 @@ fn a_project_takes_back_only_what_it_owns() {
     assert_eq!(revision(&world), 1);
 }
 
+/// A server that is gone cannot be referred to again: refused with the reason, for to plan again
+/// would be of no use.
+#[test]
+fn an_undo_that_needs_a_deleted_server_is_refused() {
+    let world = World::project("generic", "policy: { max_deletes: 9 }\n");
+    for text in [
+        "servers: { s: {}, t: {} }\naccounts: { a: { server: s }, b: { server: s } }\n",
+        "servers: { s: {}, t: {} }\naccounts: { a: { absent: true }, b: { server: t } }\n",
+        "servers: { s: { absent: true }, t: {} }\n",
+    ] {
+        world.write("a.yaml", text);
+        world.expect(0, &["apply", "--yes", "-q"]);
+    }
+    let run = world.expect(4, &["undo", "2", "--yes"]);
+    let said = run.stdout + &run.stderr;
+    assert!(said.contains("server/s") && !said.contains("other software"), "{said}");
+    assert_eq!(revision(&world), 3);
+    // With the server back, it goes.
+    world.expect(0, &["undo", "3", "--yes", "-q"]);
+    world.expect(0, &["undo", "2", "--yes", "-q"]);
+    assert_eq!(shown(&world, "account/a"), json!({ "server": "s" }));
+}
+
 /// What other software wrote before the revision is what was there before it.
 #[test]
 fn an_undo_brings_back_what_other_software_wrote() {

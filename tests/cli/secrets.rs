@@ -278,6 +278,27 @@ fn a_secret_that_cannot_be_had_is_invalid_input() {
     assert!(!world.file("yubin.db").exists());
 }
 
+/// A pipe that nobody writes to would be waited for for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_secret_file_that_is_no_file_holds_nothing_up() {
+    let world = World::project("generic", "");
+    assert!(std::process::Command::new("mkfifo").arg(world.file("pw")).status().unwrap().success());
+    world.write("a.yaml", "accounts: { a: { password: { file: pw } } }\n");
+    let mut command = world.command(&["plan"]);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    for _ in 0..300 {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(3));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("it still waits");
+}
+
 #[test]
 fn a_secret_file_that_others_may_read_is_a_warning() {
     let world = World::project("generic", "");
