@@ -75,41 +75,80 @@ pub fn revision(revision: &Revision) -> Json {
     })
 }
 
-fn field(kind: Kind, change: &FieldChange) -> Json {
-    let spec = kind.field(change.field);
-    let mut shown = Map::new();
-    shown.insert("field".to_owned(), Json::from(spec.name));
-    if spec.is_secret() {
-        shown.insert("secret".to_owned(), Json::from(true));
-        shown.insert("change".to_owned(), Json::from(change.secret().name()));
-    } else {
-        shown.insert("before".to_owned(), change.before.as_deref().map_or(Json::Null, value));
-        shown.insert("after".to_owned(), change.after.as_ref().map_or(Json::Null, value));
-    }
-    if change.origin == Origin::Default {
-        shown.insert("default".to_owned(), Json::from(true));
-    }
-    Json::Object(shown)
+/// Writes what is a JSON text by itself.
+fn put(to: &mut Vec<u8>, value: impl Serialize) {
+    // Strings, numbers and lists of them can always be written, and a vector takes them.
+    let _ = serde_json::to_writer(to, &value);
 }
 
-pub fn change(plan: &Plan, change: &Change) -> Json {
-    let mut shown = Map::new();
-    shown.insert("action".to_owned(), Json::from(change.action.name()));
-    shown.insert("address".to_owned(), Json::from(change.address().to_string()));
-    shown.insert("kind".to_owned(), Json::from(change.kind.name()));
-    shown.insert("key".to_owned(), Json::from(change.key.parts().collect::<Vec<_>>()));
-    let source = change
-        .source
-        .map(|source| json!({ "file": plan.file(source), "line": source.place.line, "column": source.place.column }));
-    shown.insert("source".to_owned(), source.unwrap_or(Json::Null));
+fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
+    match value {
+        None => to.extend_from_slice(b"null"),
+        Some(Value::Bool(value)) => put(to, value),
+        Some(Value::Int(value)) => put(to, value),
+        Some(Value::Text(value)) => put(to, value.as_str()),
+        Some(other) => put(to, self::value(other)),
+    }
+}
+
+fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange) {
+    let spec = kind.field(change.field);
+    to.extend_from_slice(b"{\"field\":");
+    put(to, spec.name);
+    if spec.is_secret() {
+        to.extend_from_slice(b",\"secret\":true,\"change\":");
+        put(to, change.secret().name());
+    } else {
+        to.extend_from_slice(b",\"before\":");
+        put_value(to, change.before.as_deref());
+        to.extend_from_slice(b",\"after\":");
+        put_value(to, change.after.as_ref());
+    }
+    if change.origin == Origin::Default {
+        to.extend_from_slice(b",\"default\":true");
+    }
+    to.push(b'}');
+}
+
+/// A change as the plan document shows it, written without a tree in between: there may be a
+/// million of them.
+fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change) {
+    to.extend_from_slice(b"{\"action\":");
+    put(to, change.action.name());
+    to.extend_from_slice(b",\"address\":");
+    put(to, change.address().to_string());
+    to.extend_from_slice(b",\"kind\":");
+    put(to, change.kind.name());
+    to.extend_from_slice(b",\"key\":");
+    put(to, change.key.parts().collect::<Vec<_>>());
+    to.extend_from_slice(b",\"source\":");
+    match change.source {
+        None => to.extend_from_slice(b"null"),
+        Some(source) => {
+            to.extend_from_slice(b"{\"file\":");
+            put(to, plan.file(source));
+            to.extend_from_slice(b",\"line\":");
+            put(to, source.place.line);
+            to.extend_from_slice(b",\"column\":");
+            put(to, source.place.column);
+            to.push(b'}');
+        }
+    }
     if change.adopted {
-        shown.insert("adopted".to_owned(), Json::from(true));
+        to.extend_from_slice(b",\"adopted\":true");
     }
     if let Some(reason) = change.reason() {
-        shown.insert("reason".to_owned(), Json::from(reason));
+        to.extend_from_slice(b",\"reason\":");
+        put(to, reason);
     }
-    shown.insert("fields".to_owned(), change.fields.iter().map(|one| field(change.kind, one)).collect());
-    Json::Object(shown)
+    to.extend_from_slice(b",\"fields\":[");
+    for (at, field) in change.fields.iter().enumerate() {
+        if at > 0 {
+            to.push(b',');
+        }
+        put_field(to, change.kind, field);
+    }
+    to.extend_from_slice(b"]}");
 }
 
 pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
@@ -174,18 +213,35 @@ impl PlanDocument<'_> {
         let head = serde_json::to_string(&head)?;
         let head = head.strip_suffix('}').unwrap_or(&head);
         write!(to, "{head}")?;
-        list(to, "changes", plan.changes.iter().map(|one| change(plan, one)))?;
-        list(to, "effects", effects(plan))?;
-        list(to, "diagnostics", self.diagnostics.iter().map(diagnostic))?;
+        let mut written = Vec::new();
+        list(to, "changes", &plan.changes, &mut written, |to, one| put_change(to, plan, one))?;
+        let effects: Vec<&Change> = plan.changes.iter().filter(|change| change.logs_out().is_some()).collect();
+        list(to, "effects", &effects, &mut written, |to, change| {
+            to.extend_from_slice(b"{\"effect\":\"logout\",\"user\":");
+            put(to, change.logs_out());
+            to.extend_from_slice(b",\"address\":");
+            put(to, change.address().to_string());
+            to.push(b'}');
+        })?;
+        list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;
         writeln!(to, "}}")
     }
 }
 
-/// `,"name":[` and an item a line.
-fn list(to: &mut dyn Write, name: &str, items: impl Iterator<Item = Json>) -> io::Result<()> {
+/// `,"name":[` and an item a line; `written` is memory to work in.
+fn list<T>(
+    to: &mut dyn Write,
+    name: &str,
+    items: &[T],
+    written: &mut Vec<u8>,
+    put: impl Fn(&mut Vec<u8>, &T),
+) -> io::Result<()> {
     write!(to, ",\n\"{name}\":[")?;
-    for (at, item) in items.enumerate() {
-        write!(to, "{}\n{item}", if at > 0 { "," } else { "" })?;
+    for (at, item) in items.iter().enumerate() {
+        written.clear();
+        written.extend_from_slice(if at > 0 { b",\n" } else { b"\n" });
+        put(written, item);
+        to.write_all(written)?;
     }
     write!(to, "]")
 }
