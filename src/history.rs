@@ -2,8 +2,8 @@
 
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Kind, Logged, Origin, Plan, Result,
-    Row, Special, Value, Version,
+    Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Key, Kind, Logged, Origin, Plan,
+    Result, Row, Special, Type, Value, Version,
 };
 
 /// The log of a store, as far as an undo asks it.
@@ -45,6 +45,9 @@ pub fn undo(
             None => plan.changes.extend(inverse(log, &logged, &address, project)?),
         }
     }
+    for change in &plan.changes {
+        overlaps.extend(dangling(log, &plan, change)?);
+    }
     if !overlaps.is_empty() {
         let message = format!("revision {revision} cannot be taken back alone: {}", overlaps.join("; "));
         return Err(
@@ -53,6 +56,16 @@ pub fn undo(
     }
     plan.settle();
     Ok(plan)
+}
+
+/// A server that a change brings back a reference to, and that is gone.
+fn dangling(log: &dyn Log, plan: &Plan, change: &Change) -> Result<Option<String>> {
+    let restored = change.fields.iter().find(|field| matches!(change.kind.field(field.field).ty, Type::Reference));
+    let Some(name) = restored.and_then(|field| field.after.as_ref()).and_then(Value::text) else { return Ok(None) };
+    let server = Address::new(Kind::Server, Key::single(name));
+    let comes_back = plan.changes.iter().any(|other| other.action == Action::Add && other.address() == server);
+    let exists = comes_back || log.current(&server)?.is_some();
+    Ok((!exists).then(|| format!("`{}` needs `{server}`, which was deleted since", change.address())))
 }
 
 /// Fields in which two states differ.

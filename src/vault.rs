@@ -252,6 +252,9 @@ pub fn fetch(source: &SecretSource, root: &Path) -> std::result::Result<Clear, M
                     );
                 }
             }
+            if !path.is_file() {
+                return missing(format!("`{name}` is no ordinary file"), "its path is relative to yubin.yaml");
+            }
             match fs::read(&path).map(String::from_utf8) {
                 Ok(Ok(mut text)) => {
                     let end = text.strip_suffix('\n').map_or(text.len(), |t| t.strip_suffix('\r').unwrap_or(t).len());

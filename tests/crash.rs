@@ -40,6 +40,10 @@ fn content(world: &World) -> String {
         return "nothing".to_owned();
     }
     let mut hasher = blake3::Hasher::new();
+    // Tables, indexes, and the triggers that notice other software.
+    for sql in names("SELECT concat_ws(' ', type, name, sql) FROM sqlite_schema ORDER BY name") {
+        hasher.update(sql.as_bytes());
+    }
     let mut counts = String::new();
     for table in tables {
         let columns = names(&format!("SELECT name FROM pragma_table_info('{table}') WHERE name <> 'at'"));

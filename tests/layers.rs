@@ -1,4 +1,4 @@
-//! The house is built in layers (`ARCHITECTURE.md`): who may import whom, and who may not do what.
+//! The house is built in layers (`docs/architecture.md`): who may import whom, and who may not do what.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

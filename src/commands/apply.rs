@@ -150,8 +150,9 @@ struct Head {
 }
 
 fn read_saved(path: &Path) -> Result<Saved> {
-    let text = fs::read_to_string(path)
+    let bytes = fs::read(path)
         .map_err(|error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let head: Head = serde_json::from_str(&text).map_err(|error| {
         // Line and column only: the message may repeat what stands there.
         let place = format!("line {}, column {}", error.line(), error.column());

@@ -28,7 +28,14 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
     let count = if count.is_empty() { "no problems".to_owned() } else { count };
     if !common.quiet {
-        print(|to| writeln!(to, "{count} in {} files, {} resources", checked.files, checked.resources))?;
+        print(|to| {
+            writeln!(
+                to,
+                "{count} in {}, {}",
+                text::number(checked.files, "file"),
+                text::number(checked.resources, "resource")
+            )
+        })?;
     }
     Ok(end)
 }

@@ -15,6 +15,7 @@ use crate::format::{File, yaml};
 use crate::load::{self, FormatName};
 use crate::model::desired::Aim;
 use crate::model::{Code, Diagnostics, Draft, Error, Kind, Result, SecretSource, Wanted};
+use crate::render::text;
 use crate::resolve;
 use crate::system::System;
 
@@ -95,7 +96,8 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let secrets = names.iter().map(|names| names.iter().flatten().count()).sum::<usize>();
     if secrets > 0 {
         common.say(&format!(
-            "{secrets} passwords were left behind: the YAML names an environment variable in the place of each"
+            "{} left behind: the YAML names an environment variable in the place of each",
+            text::number(secrets, "password")
         ));
     }
     Ok(End::Done)

@@ -60,20 +60,21 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         .map(|(field, version)| {
             let set_by = (!version.outside).then_some(version.row.revision);
             let revision = set_by.and_then(|number| revisions.iter().find(|revision| revision.revision == number));
-            (field, set_by, revision, version)
+            let place = (!version.outside).then_some((version.file.as_deref(), version.line));
+            (field, set_by, revision, place.unwrap_or_default())
         })
         .collect();
     if common.is_json() {
         let fields: Vec<_> = fields
             .iter()
-            .map(|(field, number, revision, version)| {
+            .map(|(field, number, revision, (file, line))| {
                 json!({
                     "field": field,
                     "revision": number,
                     "at": revision.map(|revision| &revision.at),
                     "actor": revision.map(|revision| &revision.actor),
-                    "file": version.file,
-                    "line": version.line,
+                    "file": file,
+                    "line": line,
                 })
             })
             .collect();
@@ -82,7 +83,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     }
     let width = fields.iter().map(|(field, ..)| field.len()).max().unwrap_or(0);
     print(|to| {
-        for (field, number, revision, version) in &fields {
+        for (field, number, revision, place) in &fields {
             let who = match (number, revision) {
                 (Some(number), Some(revision)) => {
                     format!("revision {number}  {}  {}", revision.at, harmless(&revision.actor))
@@ -90,7 +91,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                 (Some(number), None) => format!("revision {number}"),
                 (None, _) => "other software".to_owned(),
             };
-            let place = match (&version.file, version.line) {
+            let place = match *place {
                 (Some(file), Some(line)) => format!("  {}:{line}", harmless(file)),
                 _ => String::new(),
             };

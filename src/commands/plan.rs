@@ -55,7 +55,8 @@ pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()>
     }
     common.say_diagnostics(&session.diagnostics);
     if common.quiet {
-        return Ok(());
+        return text::refusals(&planned.verdict.refused, &mut anstream::stderr().lock())
+            .map_err(|error| Error::failure("the output cannot be written").because(error));
     }
     let report = text::Report {
         plan: &planned.plan,

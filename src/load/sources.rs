@@ -38,7 +38,7 @@ pub struct Loaded {
 /// Finds, reads and decodes all sources.
 pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Loaded {
     let mut all = Vec::new();
-    if let Err(error) = walk(&project.root, "", &mut all) {
+    if let Err(error) = walk(&project.root, "", &mut all, diagnostics) {
         diagnostics.push(Diagnostic::error("file/unreadable", format!("the project's folder cannot be read: {error}")));
     }
     all.sort();
@@ -147,22 +147,36 @@ fn glob(path: &str) -> Option<GlobMatcher> {
 
 /// All files below the folder, but for hidden ones, bundles that were exported, and projects
 /// inside the project.
-fn walk(root: &Path, below: &str, found: &mut Vec<String>) -> std::io::Result<()> {
+fn walk(root: &Path, below: &str, found: &mut Vec<String>, diagnostics: &mut Diagnostics) -> std::io::Result<()> {
     let folder = root.join(below);
     if !below.is_empty() && (folder.join(FILE_NAME).is_file() || is_bundle(&folder)) {
         return Ok(());
     }
     for entry in fs::read_dir(&folder)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name = match entry.file_name().into_string() {
+            Ok(name) => name,
+            Err(name) => {
+                // Passed over in silence, what it declares would look like what is declared no more.
+                let message =
+                    format!("the name of `{}` is not UTF-8, and the file is not read", name.to_string_lossy());
+                diagnostics.push(Diagnostic::error("file/unreadable", message).hint("rename it"));
+                continue;
+            }
+        };
         if name.starts_with('.') {
             continue;
         }
         let path = if below.is_empty() { name } else { format!("{below}/{name}") };
         if entry.file_type()?.is_dir() {
-            walk(root, &path, found)?;
+            walk(root, &path, found, diagnostics)?;
         } else if path != FILE_NAME && root.join(&path).is_file() {
             found.push(path);
+        } else if root.join(&path).is_dir() {
+            let message = "a folder behind a link is not read";
+            diagnostics.push(
+                Diagnostic::warning("file/link", message).hint("move the folder into the project").at(&path, 0, 0),
+            );
         }
     }
     Ok(())

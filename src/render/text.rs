@@ -95,10 +95,15 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(to, "{} {}", style("Plan:", STRONG), tally(plan))?;
     logouts(plan, to)?;
-    for refusal in report.refused {
-        writeln!(to, "{} {}: {}", style("Refused:", ERROR), refusal.rule, harmless(&refusal.message))?;
-    }
+    refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
+}
+
+/// Why the plan may not be applied.
+pub fn refusals(refused: &[Refusal], to: &mut dyn Write) -> io::Result<()> {
+    refused.iter().try_for_each(|refusal| {
+        writeln!(to, "{} {}: {}", style("Refused:", ERROR), refusal.rule, harmless(&refusal.message))
+    })
 }
 
 /// `3 to add, 1 to delete; 120 unchanged`
@@ -248,13 +253,14 @@ pub fn diagnostic(diagnostic: &Diagnostic, to: &mut dyn Write) -> io::Result<()>
     Ok(())
 }
 
+/// `1 file`, `2 files`
+pub fn number(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// `2 errors, 1 warning`; empty if there is nothing.
 pub fn count(errors: usize, warnings: usize) -> String {
-    let one = |count: usize, noun: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {noun}")),
-        count => Some(format!("{count} {noun}s")),
-    };
+    let one = |count: usize, noun: &str| (count > 0).then(|| number(count, noun));
     [one(errors, "error"), one(warnings, "warning")].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

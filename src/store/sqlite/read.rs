@@ -38,8 +38,29 @@ fn odd(kind: Kind, column: &str) -> Error {
         .hint("other software has written it; correct the value")
 }
 
-/// Reads the columns of `all_columns`.
-fn row(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Row> {
+/// The value of a column; `Err` if its type cannot hold it.
+fn value(ty: Type, found: ValueRef<'_>) -> std::result::Result<Option<Value>, ()> {
+    Ok(Some(match (ty, found) {
+        (_, ValueRef::Null) => return Ok(None),
+        (Type::Bool, ValueRef::Integer(number @ (0 | 1))) => Value::Bool(number == 1),
+        (Type::Int { .. }, ValueRef::Integer(number)) => Value::Int(number),
+        (Type::Secret, ValueRef::Blob(bytes)) => Value::Sealed(Sealed::from_bytes(bytes)),
+        (Type::List, ValueRef::Text(text)) => {
+            let items: Vec<String> = serde_json::from_slice(text).map_err(|_| ())?;
+            Value::List(items.into_iter().map(CompactString::from).collect())
+        }
+        (Type::Size, ValueRef::Text(text)) => {
+            Value::from_word(ty, std::str::from_utf8(text).map_err(|_| ())?).ok_or(())?
+        }
+        (Type::Bool | Type::Int { .. } | Type::Secret, _) => return Err(()),
+        (_, ValueRef::Text(text)) => Value::Text(CompactString::from_utf8(text).map_err(|_| ())?),
+        _ => return Err(()),
+    }))
+}
+
+/// Reads the columns of `all_columns`. What other software wrote into a column whose type cannot
+/// hold it is for `unreadable` to judge.
+fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Result<()>) -> Result<Row> {
     let keys = kind.key_parts().len();
     let mut parts = Vec::with_capacity(keys);
     for at in 0..keys {
@@ -50,33 +71,23 @@ fn row(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Row> {
     let revision: u64 = row.get(keys + 2).map_err(failed)?;
     let mut cells = Vec::with_capacity(24);
     for (field, spec) in (0..).zip(kind.fields()) {
-        let found = row.get_ref(keys + 3 + usize::from(field)).map_err(failed)?;
-        let value = match (spec.ty, found) {
-            (_, ValueRef::Null) => continue,
-            (Type::Bool, ValueRef::Integer(number @ (0 | 1))) => Value::Bool(number == 1),
-            (Type::Int { .. }, ValueRef::Integer(number)) => Value::Int(number),
-            (Type::Secret, ValueRef::Blob(bytes)) => Value::Sealed(Sealed::from_bytes(bytes)),
-            (Type::List, ValueRef::Text(text)) => {
-                let items: Vec<CompactString> = serde_json::from_slice::<Vec<String>>(text)
-                    .map_err(|_| odd(kind, &spec.column()))?
-                    .into_iter()
-                    .map(CompactString::from)
-                    .collect();
-                Value::List(items.into())
-            }
-            (Type::Size, ValueRef::Text(text)) => {
-                let word = std::str::from_utf8(text).map_err(|_| odd(kind, &spec.column()))?;
-                Value::from_word(spec.ty, word).ok_or_else(|| odd(kind, &spec.column()))?
-            }
-            (Type::Bool | Type::Int { .. } | Type::Secret, _) => return Err(odd(kind, &spec.column())),
-            (_, ValueRef::Text(text)) => {
-                Value::Text(CompactString::from_utf8(text).map_err(|_| odd(kind, &spec.column()))?)
-            }
-            _ => return Err(odd(kind, &spec.column())),
-        };
-        cells.push(Cell { field, value });
+        match value(spec.ty, row.get_ref(keys + 3 + usize::from(field)).map_err(failed)?) {
+            Ok(Some(value)) => cells.push(Cell { field, value }),
+            Ok(None) => {}
+            Err(()) => unreadable(&spec.column())?,
+        }
     }
     Ok(Row { key, owner, revision, cells })
+}
+
+/// A row of the present: every value must be sound.
+fn row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
+    row_with(kind, found, |column| Err(odd(kind, column)))
+}
+
+/// A row of the past: what was unreadable then can be corrected no more, and counts as no value.
+fn past_row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
+    row_with(kind, found, |_| Ok(()))
 }
 
 fn each(
@@ -238,10 +249,10 @@ impl Snapshot for Reading {
             format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind)),
         ] {
             let mut statement = self.connection.prepare(&sql).map_err(failed)?;
-            each(kind, &mut statement, rusqlite::params_from_iter(address.key.parts()), &mut |row| {
-                rows.push(row);
-                Ok(())
-            })?;
+            let mut found = statement.query(rusqlite::params_from_iter(address.key.parts())).map_err(failed)?;
+            while let Some(found) = found.next().map_err(failed)? {
+                rows.push(past_row(kind, found)?);
+            }
         }
         let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
         let name = address.key.parts().last().unwrap_or_default().to_owned();
@@ -273,7 +284,7 @@ impl Reading {
             }
             statement.raw_bind_parameter(at, revision).map_err(failed)?;
             let mut rows = statement.raw_query();
-            rows.next().map_err(failed)?.map(|found| row(kind, found)).transpose()
+            rows.next().map_err(failed)?.map(|found| past_row(kind, found)).transpose()
         };
         let by_key = by_key(kind);
         let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"))?;

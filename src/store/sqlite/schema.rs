@@ -13,7 +13,7 @@ use crate::model::{Field, Kind, Type};
 
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
-/// Counted up by each change of the schema, with a step in `MIGRATIONS`.
+/// Counted up by each change of the schema, with a step in `migrate`.
 pub const VERSION: i32 = 1;
 
 /// Columns of yubin before the fields: digest of the record that declared the resource, the
