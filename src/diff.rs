@@ -183,10 +183,14 @@ fn existing(
         return None;
     }
     let action = match policy.existing {
-        _ if reason.is_some() => Action::Blocked,
+        // What is left alone need not be expressible.
         Existing::Skip => Action::Skip,
+        _ if reason.is_some() => Action::Blocked,
         Existing::Overwrite | Existing::Fail => Action::Overwrite,
     };
+    if action == Action::Skip {
+        reason = None;
+    }
     Some(Change {
         adopted: adopted && action == Action::Overwrite,
         digest: wanted.digest,

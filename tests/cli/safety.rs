@@ -764,3 +764,16 @@ fn a_good_apply_follows_a_failed_one() {
     world.expect(0, &["apply", "--yes"]);
     assert_eq!(revision(&world), 1);
 }
+
+/// What a product cannot do does not matter where nothing is to be done.
+#[test]
+fn a_clearing_that_is_skipped_blocks_nothing() {
+    let world = catchme("policy: { existing: skip }\n");
+    world.write("people.csv", row("taro", "p1"));
+    world.expect(0, &["apply", "--yes"]);
+    database(&world).execute("UPDATE pattern SET organization = 'x'", []).unwrap();
+    world.remove("people.csv");
+    world.write("a.yaml", "patterns: { taro: { p1: { organization: null } } }\n");
+    let plan = world.json(0, &["plan"]);
+    assert_eq!(actions(&plan), ["skip pattern/taro/p1"]);
+}
