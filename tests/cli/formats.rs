@@ -5,69 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::{accounts, actions, catchme, concat, expect_with, keys, mode, private, row, state};
-use crate::support::World;
-
-/// Text that a careless writer or reader would change.
-const ODD: &[&str] = &[
-    "no",
-    "yes",
-    "0123",
-    "098765",
-    "1_000",
-    "1e3",
-    "0x1F",
-    "~",
-    "null",
-    "true",
-    "<<",
-    "=",
-    "-",
-    "- x",
-    "? x",
-    ": x",
-    "x: y",
-    "x #y",
-    "#x",
-    "@x",
-    "`x`",
-    "%x",
-    "&x",
-    "*x",
-    "!x",
-    "|",
-    ">",
-    "'x'",
-    "\"x\"",
-    "a\"b",
-    "a'b",
-    "{x}",
-    "[x]",
-    "a,b",
-    ",",
-    "a;b",
-    " lead",
-    "trail ",
-    "受信箱/表示",
-    "🦀 e\u{301}",
-    "\u{feff}bom",
-    "a\u{a0}b",
-    "a\u{2028}b",
-    "a\u{85}b",
-    "a\tb",
-    "2026-01-02",
-    "12:34:56",
-    "${env:X}",
-    "\\n",
-    "\\",
-    "...",
-    "---",
-];
+use crate::support::{ODD_TEXTS, World};
 
 fn odd_world() -> World {
     let world = World::project("generic", "");
     let quoted = |text: &str| Json::from(text).to_string();
     let mut yaml = "servers:\n  s: { incoming: { host: i.x.jp, port: 995, protocol: pop3, max_message_size: 5MB }, outgoing: { max_message_size: unlimited } }\naccounts:\n".to_owned();
-    for (n, text) in ODD.iter().enumerate() {
+    for (n, text) in ODD_TEXTS.iter().enumerate() {
         let text = quoted(text);
         writeln!(
             yaml,
