@@ -101,7 +101,6 @@ pub fn assemble(
         project: project.to_owned(),
         system: system.name,
         base: current.base,
-        config_digest: desired.config_digest,
         files: desired.files,
         unchanged: desired.recognised.len() as u64,
         owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),

@@ -2,12 +2,13 @@
 //! to the program, call these functions and nothing behind them.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread;
 
 use crate::diff::{self, Current, Declared, Part};
 use crate::guard::{self, InUse, Verdict};
 use crate::history;
-use crate::load::{self, Loaded, Project, Recogniser};
+use crate::load::{self, Opened, Project, Sources};
 use crate::model::desired::Aim;
 use crate::model::plan::Base;
 use crate::model::{
@@ -85,8 +86,9 @@ impl Session {
 
     /// Reads and validates the files, without the store.
     pub fn check(&mut self) -> Checked {
-        let loaded = load::read_sources(&self.project, &mut self.diagnostics);
-        let draft = load::draft(&self.project, &loaded, None, &mut self.diagnostics);
+        let sources = load::read_sources(&self.project, &mut self.diagnostics);
+        let opened = load::open(&self.project, &sources, None, &mut self.diagnostics);
+        let draft = load::draft(&self.project, &opened, None, &mut self.diagnostics);
         let files = draft.files.len();
         let count = |_: &[String], wanted: Vec<Wanted>| wanted.len();
         let (_, resources) = resolve::resolve(self.project.system, draft, None, &mut self.diagnostics, count);
@@ -105,16 +107,18 @@ impl Session {
     /// diagnostics.
     pub fn plan(&mut self) -> Result<Option<Planned>> {
         let snapshot = self.store.snapshot()?;
-        let (loaded, inventory) = self.read_both(snapshot.as_deref())?;
         let vault = self.vault(snapshot.as_deref())?;
-        let draft = {
-            // Without a store every record is new, but its digest is worth keeping.
-            let known = vault.as_ref().map(|vault| Recogniser { inventory: &inventory, key: vault.record_key() });
-            load::draft(&self.project, &loaded, known.as_ref(), &mut self.diagnostics)
-        };
-        drop(loaded);
+        // Without a store every record is new, but its digest is worth keeping.
+        let key = vault.as_ref().map(Vault::record_key);
+        let sources = OnceLock::new();
+        let (opened, inventory, config_digest) = self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
+        let draft = load::draft(&self.project, &opened, Some(&inventory), &mut self.diagnostics);
         let gone = self.undeclared(&draft, &inventory);
-        let rows = fetch(snapshot.as_deref(), &draft, &gone)?;
+        let rows = thread::scope(|scope| {
+            // Giving hundreds of megabytes back takes a while.
+            scope.spawn(move || drop(opened));
+            fetch(snapshot.as_deref(), &draft, &gone, &inventory)
+        })?;
         let stored = Stored { inventory: &inventory, rows: &rows };
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let current = Current { base, inventory: &inventory, rows: &rows };
@@ -139,7 +143,8 @@ impl Session {
         if self.diagnostics.has_errors() {
             return Ok(None);
         }
-        let plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
+        let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
+        plan.config_digest = config_digest;
         self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
     }
 
@@ -196,24 +201,30 @@ impl Session {
         self.vault(Some(snapshot))?.ok_or_else(|| self.lost_key())
     }
 
-    /// Files and inventory, at the same time.
-    fn read_both(&mut self, snapshot: Option<&dyn Snapshot>) -> Result<(Loaded, Inventory)> {
-        let (project, diagnostics) = (&self.project, &mut self.diagnostics);
-        let Some(snapshot) = snapshot else {
-            return Ok((load::read_sources(project, diagnostics), Inventory::default()));
+    /// Files, inventory and the configuration's digest, at the same time.
+    fn read_both<'a>(
+        &mut self,
+        snapshot: Option<&dyn Snapshot>,
+        key: Option<&[u8; 32]>,
+        sources: &'a OnceLock<Sources>,
+    ) -> Result<(Opened<'a>, Inventory, String)> {
+        let project = &self.project;
+        let read = || {
+            let mut problems = Diagnostics::default();
+            let sources = sources.get_or_init(|| load::read_sources(project, &mut problems));
+            thread::scope(|scope| {
+                let digest = scope.spawn(|| load::config_digest(project, sources));
+                let opened = load::open(project, sources, key, &mut problems);
+                (opened, problems, parallel::join(digest))
+            })
         };
-        let name = project.name.clone();
-        thread::scope(|scope| {
-            let reading = scope.spawn(move || {
-                let mut problems = Diagnostics::default();
-                let loaded = load::read_sources(project, &mut problems);
-                (loaded, problems)
-            });
-            let inventory = snapshot.inventory(&name);
-            let (loaded, problems) = parallel::join(reading);
-            diagnostics.extend(problems);
-            Ok((loaded, inventory?))
-        })
+        let (inventory, (opened, problems, digest)) = thread::scope(|scope| {
+            let reading = scope.spawn(read);
+            let inventory = snapshot.map_or(Ok(Inventory::default()), |snapshot| snapshot.inventory(&project.name));
+            (inventory, parallel::join(reading))
+        });
+        self.diagnostics.extend(problems);
+        Ok((opened, inventory?, digest))
     }
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
@@ -326,11 +337,13 @@ fn seal(wanted: &mut [Wanted], vault: Option<&Vault>, root: &Path, files: &[Stri
 }
 
 /// The stored rows of what is declared in full, and of what is declared no more.
-fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)]) -> Result<Rows> {
+fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)], inventory: &Inventory) -> Result<Rows> {
     let mut rows = Rows::default();
     let Some(snapshot) = snapshot else { return Ok(rows) };
     for kind in Kind::ALL {
-        let declared = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
+        let shelf = inventory.of(kind);
+        let of_kind = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
+        let declared = of_kind.filter(|key| shelf.find(key.as_bytes()).is_some());
         let gone = gone.iter().filter(|(other, _)| *other == kind).map(|(_, key)| key);
         let mut keys: Vec<Key> = declared.chain(gone).cloned().collect();
         // In the order in which they lie on the disk.

@@ -70,7 +70,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         let bytes = fs::read(common.dir.join(path))
             .map_err(|error| Error::failure(format!("{name} cannot be read")).because(error))?;
         draft.files.push(name.clone());
-        match decode(&name, bytes, encoding) {
+        match decode(&name, &bytes, encoding) {
             Ok(text) => {
                 load::read_one(File { id, name: &name, text: &text }, format, kind, &mut draft, &mut diagnostics);
             }

@@ -1,6 +1,7 @@
 //! The CSV of CatchMe@MAIL: 26 positional columns, no header (000:7-148). The table of the
 //! document is the truth; its printed example 2 is a misprint (AMB-A1).
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use compact_str::CompactString;
@@ -13,8 +14,8 @@ use crate::system::{CATCHME_COLUMNS as COLUMNS, Coding, REQUIRED_COLUMNS, Target
 pub struct CatchmeMail;
 
 impl RecordFormat for CatchmeMail {
-    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)> {
-        Some((Kind::Pattern, Key::pair(cells.next()?, cells.next()?)))
+    fn locate(&self, cells: &mut dyn Iterator<Item = Cow<'_, str>>) -> Option<(Kind, Key)> {
+        Some((Kind::Pattern, Key::pair(&cells.next()?, &cells.next()?)))
     }
 
     fn first_record(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Canonical CSV: a header of field names, one record a resource. An empty cell is "not written",
 //! lists are parted by `;`, `absent` is a column.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use compact_str::CompactString;
@@ -26,6 +27,8 @@ pub struct Canonical {
     columns: Vec<(String, Column)>,
     /// Without a `kind` column: the kind of all records.
     kind: Option<Kind>,
+    /// Behind the last column that says which resource it is.
+    key_ends: usize,
     context: String,
 }
 
@@ -103,7 +106,9 @@ impl Canonical {
             found.mentioned[kind as usize] = true;
         }
         let context = format!("{:?} {}", kind.map(Kind::name), names.join(","));
-        Some(Canonical { columns, kind, context })
+        let of_key = |(_, column): &(String, Column)| matches!(column, Column::Kind | Column::User | Column::Name);
+        let key_ends = columns.iter().rposition(of_key).map_or(0, |at| at + 1);
+        Some(Canonical { columns, kind, key_ends, context })
     }
 
     fn kind_of(&self, cells: &[CellText<'_>]) -> Option<Kind> {
@@ -132,19 +137,19 @@ fn unknown(name: &str, kind: Option<Kind>) -> Diagnostic {
 }
 
 impl RecordFormat for Canonical {
-    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)> {
-        let (mut kind, mut user, mut name) = (self.kind, "", "");
-        for ((_, column), cell) in self.columns.iter().zip(cells) {
+    fn locate(&self, cells: &mut dyn Iterator<Item = Cow<'_, str>>) -> Option<(Kind, Key)> {
+        let (mut kind, mut user, mut name) = (self.kind, Cow::Borrowed(""), Cow::Borrowed(""));
+        for ((_, column), cell) in self.columns[..self.key_ends].iter().zip(cells) {
             match column {
-                Column::Kind => kind = Kind::from_name(cell),
+                Column::Kind => kind = Kind::from_name(&cell),
                 Column::User => user = cell,
                 Column::Name => name = cell,
                 _ => {}
             }
         }
         Some(match kind? {
-            Kind::Pattern => (Kind::Pattern, Key::pair(user, name)),
-            kind => (kind, Key::single(name)),
+            Kind::Pattern => (Kind::Pattern, Key::pair(&user, &name)),
+            kind => (kind, Key::single(&name)),
         })
     }
 

@@ -1,14 +1,18 @@
 //! Bytes to text, by declaration; bytes that do not fit are refused with their place and a hint
 //! at the encoding they do fit.
 
+use std::borrow::Cow;
+
 use encoding_rs::{DecoderResult, EUC_JP, Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use simdutf8::compat::from_utf8;
 
 use crate::model::{Diagnostic, Place};
 
 /// Decodes the bytes of `file`; a byte order mark of the declared encoding is dropped.
 #[expect(clippy::result_large_err, reason = "one a file at the most")]
-pub fn decode(file: &str, bytes: Vec<u8>, declared: &'static Encoding) -> Result<String, Diagnostic> {
-    let marked = Encoding::for_bom(&bytes);
+pub fn decode<'a>(file: &str, bytes: &'a [u8], declared: &'static Encoding) -> Result<Cow<'a, str>, Diagnostic> {
+    let marked = Encoding::for_bom(bytes);
     if let Some((found, _)) = marked
         && found != declared
         && declared == UTF_8
@@ -17,26 +21,22 @@ pub fn decode(file: &str, bytes: Vec<u8>, declared: &'static Encoding) -> Result
     }
     // UTF-8 passes for other encodings, as mojibake; other text hardly ever passes for UTF-8.
     if ![UTF_8, UTF_16LE, UTF_16BE].contains(&declared)
-        && let Ok(text) = std::str::from_utf8(&bytes)
+        && let Ok(text) = from_utf8(bytes)
         && let Some(first) = text.find(|c: char| !c.is_ascii())
     {
         return Err(undecodable(file, end_of(&text[..first]), declared, Some(UTF_8)));
     }
     let skip = marked.filter(|(found, _)| *found == declared).map_or(0, |(_, len)| len);
     if declared == UTF_8 {
-        let mut bytes = bytes;
-        bytes.drain(..skip);
+        let bytes = &bytes[skip..];
         // UTF-16 without its mark is full of NUL, which no text holds.
-        if let Some(nul) = memchr::memchr(0, &bytes) {
-            let text = String::from_utf8_lossy(&bytes[..nul]);
-            return Err(undecodable(file, end_of(&text), declared, guess(&bytes, declared)));
-        }
-        return String::from_utf8(bytes).map_err(|error| {
-            let good = error.utf8_error().valid_up_to();
-            let bytes = error.into_bytes();
-            let text = String::from_utf8_lossy(&bytes[..good]);
-            undecodable(file, end_of(&text), declared, guess(&bytes, declared))
-        });
+        let bad = memchr::memchr(0, bytes);
+        let text = match (from_utf8(bytes), bad) {
+            (Ok(text), None) => return Ok(Cow::Borrowed(text)),
+            (Err(error), None) => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
+            (_, Some(nul)) => String::from_utf8_lossy(&bytes[..nul]),
+        };
+        return Err(undecodable(file, end_of(&text), declared, guess(bytes, declared)));
     }
     let mut decoder = declared.new_decoder_without_bom_handling();
     // Two bytes of Shift_JIS become three of UTF-8.
@@ -46,10 +46,10 @@ pub fn decode(file: &str, bytes: Vec<u8>, declared: &'static Encoding) -> Result
         let (result, read) = decoder.decode_to_string_without_replacement(rest, &mut text, true);
         rest = &rest[read..];
         match result {
-            DecoderResult::InputEmpty => return Ok(text),
+            DecoderResult::InputEmpty => return Ok(Cow::Owned(text)),
             DecoderResult::OutputFull => text.reserve(rest.len() * 3 + 16),
             DecoderResult::Malformed(..) => {
-                return Err(undecodable(file, end_of(&text), declared, guess(&bytes, declared)));
+                return Err(undecodable(file, end_of(&text), declared, guess(bytes, declared)));
             }
         }
     }
@@ -123,33 +123,33 @@ mod tests {
     fn declared_encodings_are_read() {
         for encoding in [UTF_8, SHIFT_JIS, EUC_JP, ISO_2022_JP] {
             let (bytes, _, _) = encoding.encode("受信箱/表示①,abc\r\n");
-            let text = decode("a.csv", bytes.into_owned(), encoding);
+            let text = decode("a.csv", &bytes, encoding);
             if encoding == ISO_2022_JP {
                 assert!(text.is_ok());
             } else {
                 assert_eq!(text.unwrap(), "受信箱/表示①,abc\r\n", "{}", encoding.name());
             }
         }
-        assert_eq!(decode("a", b"\xef\xbb\xbfx".to_vec(), UTF_8).unwrap(), "x");
+        assert_eq!(decode("a", b"\xef\xbb\xbfx", UTF_8).unwrap(), "x");
     }
 
     #[test]
     fn the_likely_encoding_is_named() {
         for encoding in [SHIFT_JIS, EUC_JP] {
             let (bytes, _, _) = encoding.encode("taro,p1\r\n送信サーバ,受信箱");
-            let problem = decode("a.csv", bytes.into_owned(), UTF_8).unwrap_err();
+            let problem = decode("a.csv", &bytes, UTF_8).unwrap_err();
             assert_eq!((problem.line, problem.column), (2, 1));
             assert!(problem.hint.unwrap().contains(&encoding.name().to_lowercase()), "{}", encoding.name());
         }
         // Valid Shift_JIS, and not what was written: 蜿嶺ｿ｡邂ｱ.
-        let problem = decode("a.csv", "箱,受信箱".as_bytes().to_vec(), SHIFT_JIS).unwrap_err();
+        let problem = decode("a.csv", "箱,受信箱".as_bytes(), SHIFT_JIS).unwrap_err();
         assert_eq!((problem.line, problem.column), (1, 1));
         assert!(problem.hint.unwrap().contains("utf-8"));
-        let problem = decode("a.csv", b"caf\xe9 cr\xe8me,x".to_vec(), UTF_8).unwrap_err();
+        let problem = decode("a.csv", b"caf\xe9 cr\xe8me,x", UTF_8).unwrap_err();
         assert_eq!((problem.line, problem.column), (1, 4));
         let utf16: Vec<u8> = "taro".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(
-            decode("a.csv", [b"\xff\xfe".to_vec(), utf16].concat(), UTF_8)
+            decode("a.csv", &[b"\xff\xfe".to_vec(), utf16].concat(), UTF_8)
                 .unwrap_err()
                 .hint
                 .unwrap()

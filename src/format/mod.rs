@@ -8,6 +8,7 @@ pub mod node;
 pub mod records;
 pub mod yaml;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::model::{Diagnostic, DraftResource, Key, Kind, Place, Raw, SecretSource};
@@ -34,9 +35,9 @@ pub struct Found {
 }
 
 /// A format of delimited records, one resource each.
-pub trait RecordFormat: Sync {
+pub trait RecordFormat: Send + Sync {
     /// Kind and key of the record, cheaply; `None` if only `draft` can tell what is wrong.
-    fn locate(&self, cells: &mut dyn Iterator<Item = &str>) -> Option<(Kind, Key)>;
+    fn locate(&self, cells: &mut dyn Iterator<Item = Cow<'_, str>>) -> Option<(Kind, Key)>;
 
     /// Reads a record whose quotes are sound.
     fn draft(&self, file: File<'_>, record: &Record, cells: &[CellText<'_>], found: &mut Found);

@@ -95,6 +95,30 @@ fn past_quote(bytes: &[u8], open: usize) -> Option<usize> {
     }
 }
 
+/// The cell of a record that starts at `offset`, and the offset of the comma behind it.
+fn cell<'a>(text: &'a str, offset: usize, flaws: &mut Vec<Malformed>) -> (Cow<'a, str>, usize) {
+    let bytes = text.as_bytes();
+    if bytes.get(offset) != Some(&b'"') {
+        let end = memchr(b',', &bytes[offset..]).map_or(bytes.len(), |at| offset + at);
+        if memchr(b'"', &bytes[offset..end]).is_some() {
+            flaws.push(Malformed { cell: offset, what: Flaw::StrayQuote });
+        }
+        return (Cow::Borrowed(&text[offset..end]), end);
+    }
+    let close = past_quote(bytes, offset);
+    if close.is_none() {
+        flaws.push(Malformed { cell: offset, what: Flaw::Unterminated });
+    }
+    let close = close.unwrap_or(bytes.len() + 1);
+    let end = memchr(b',', bytes.get(close..).unwrap_or_default()).map_or(bytes.len(), |at| close + at);
+    if end > close {
+        flaws.push(Malformed { cell: offset, what: Flaw::AfterQuote });
+    }
+    let inside = &text[offset + 1..close - 1];
+    let inside = if inside.contains('"') { Cow::Owned(inside.replace("\"\"", "\"")) } else { Cow::Borrowed(inside) };
+    (inside, end)
+}
+
 /// Line breaks: CR LF counts once.
 fn breaks(bytes: &[u8]) -> u32 {
     let lf = memchr::memchr_iter(b'\n', bytes).count();
@@ -103,12 +127,21 @@ fn breaks(bytes: &[u8]) -> u32 {
 }
 
 impl Record {
-    pub fn is_quoted(&self) -> bool {
-        self.quoted
-    }
-
     pub fn text<'a>(&self, file: &'a str) -> &'a str {
         &file[self.start..self.start + self.len as usize]
+    }
+
+    /// The texts of the cells one by one, for whoever needs only the first few. The record's flaws do
+    /// not show.
+    pub fn texts<'a>(&self, file: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        let text = self.text(file);
+        let mut next = Some(0);
+        let mut flaws = Vec::new();
+        std::iter::from_fn(move || {
+            let (cell, end) = cell(text, next?, &mut flaws);
+            next = (end < text.len()).then_some(end + 1);
+            Some(cell)
+        })
     }
 
     /// The cells of the record, and its flaws; a flawed cell is cut short.
@@ -128,27 +161,7 @@ impl Record {
         let mut flaws = Vec::new();
         let mut offset = 0;
         loop {
-            let (cell, end) = if bytes.get(offset) == Some(&b'"') {
-                let close = past_quote(bytes, offset);
-                if close.is_none() {
-                    flaws.push(Malformed { cell: offset, what: Flaw::Unterminated });
-                }
-                let close = close.unwrap_or(bytes.len() + 1);
-                let end = memchr(b',', bytes.get(close..).unwrap_or_default()).map_or(bytes.len(), |at| close + at);
-                if end > close {
-                    flaws.push(Malformed { cell: offset, what: Flaw::AfterQuote });
-                }
-                let inside = &text[offset + 1..close - 1];
-                let inside =
-                    if inside.contains('"') { Cow::Owned(inside.replace("\"\"", "\"")) } else { Cow::Borrowed(inside) };
-                (inside, end)
-            } else {
-                let end = memchr(b',', &bytes[offset..]).map_or(bytes.len(), |at| offset + at);
-                if memchr(b'"', &bytes[offset..end]).is_some() {
-                    flaws.push(Malformed { cell: offset, what: Flaw::StrayQuote });
-                }
-                (Cow::Borrowed(&text[offset..end]), end)
-            };
+            let (cell, end) = cell(text, offset, &mut flaws);
             cells.push(CellText { text: cell, offset });
             if end >= bytes.len() {
                 return flaws;

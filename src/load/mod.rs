@@ -2,12 +2,15 @@
 //! all cores. A record that says byte for byte what was applied last is recognised by its digest
 //! and not read any further, so that an unchanged file costs little more than the look at it.
 
+mod digest;
 mod project;
 mod sources;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::format::records::{CellText, Record, records};
+use crate::format::encoding::decode;
+use crate::format::records::{Record, records};
 use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv, json, yaml};
 use crate::model::draft::{Digest, Recognised};
 use crate::model::inventory::Owner;
@@ -17,33 +20,49 @@ use crate::model::{
     Source,
 };
 
+use digest::Digester;
+
 pub use project::{
     FILE_NAME, FormatName, POLICY_KEYS, Project, SOURCE_KEYS, SourceSpec, TOP_KEYS, find_root, read_project,
 };
-pub use sources::{Loaded, read_sources};
-
-/// How unchanged records are told from changed ones.
-pub struct Recogniser<'a> {
-    pub inventory: &'a Inventory,
-    /// Of the store: without it a digest says nothing about the passwords in a record.
-    pub key: [u8; 32],
-}
+pub use sources::{Sources, digest as config_digest, read_sources};
 
 /// Records that one thread takes at a time.
 const RUN: usize = 8_192;
 
-enum Work<'a> {
-    Yaml(File<'a>),
-    Records { table: usize, from: usize, to: usize },
+/// The sources as text, files of records split into them.
+pub struct Opened<'a> {
+    sources: &'a Sources,
+    /// One for each source that could be read.
+    files: Vec<OpenFile<'a>>,
+    mentioned: [bool; 3],
+}
+
+struct OpenFile<'a> {
+    id: u32,
+    name: &'a str,
+    text: Cow<'a, str>,
+    /// `None` for YAML, and for records of no known format.
+    table: Option<Table>,
 }
 
 /// A file of delimited records.
-struct Table<'a> {
-    file: File<'a>,
+struct Table {
     records: Vec<Record>,
     format: Box<dyn RecordFormat>,
-    /// Key of the digests of this file's records; `None` if they are not to be recognised.
-    digest_key: Option<[u8; 32]>,
+    /// `None` if the records of this file are not to be recognised.
+    digester: Option<Digester>,
+}
+
+enum Work<'a> {
+    Yaml(File<'a>),
+    Records { file: File<'a>, table: &'a Table, from: usize, to: usize },
+}
+
+impl OpenFile<'_> {
+    fn file(&self) -> File<'_> {
+        File { id: self.id, name: self.name, text: &self.text }
+    }
 }
 
 #[derive(Default)]
@@ -54,51 +73,77 @@ struct Done {
     mentioned: [bool; 3],
 }
 
-/// Reads all sources. Without a recogniser every record is read in full.
+/// Decodes the sources and splits those of records. `key` is that of the store for digests: without it
+/// a digest says nothing about the passwords in a record.
+pub fn open<'a>(
+    project: &Project,
+    sources: &'a Sources,
+    key: Option<&[u8; 32]>,
+    diagnostics: &mut Diagnostics,
+) -> Opened<'a> {
+    let mut opened = Opened { sources, files: Vec::with_capacity(sources.files.len()), mentioned: [false; 3] };
+    for (id, source) in (0..).zip(&sources.files) {
+        let Some(bytes) = &source.bytes else { continue };
+        let text = match decode(&source.name, bytes, source.spec.encoding) {
+            Ok(text) => text,
+            Err(problem) => {
+                diagnostics.push(problem);
+                continue;
+            }
+        };
+        let mut file = OpenFile { id, name: &source.name, text, table: None };
+        if !source.is_yaml() {
+            let mut found = Found::default();
+            file.table = open_table(project, file.file(), &source.spec, key, &mut found);
+            diagnostics.extend(found.problems);
+            mention(&mut opened.mentioned, found.mentioned);
+            if file.table.is_none() {
+                continue;
+            }
+        }
+        opened.files.push(file);
+    }
+    opened
+}
+
+/// Reads all that was opened. Without an inventory every record is read in full.
 pub fn draft(
     project: &Project,
-    loaded: &Loaded,
-    known: Option<&Recogniser<'_>>,
+    opened: &Opened<'_>,
+    inventory: Option<&Inventory>,
     diagnostics: &mut Diagnostics,
 ) -> Draft {
+    let sources = opened.sources;
     let mut draft = Draft {
-        files: loaded.files.iter().map(|file| file.name.clone()).collect(),
-        config_digest: loaded.config_digest.clone(),
-        vanished: loaded.vanished.clone(),
+        files: sources.files.iter().map(|file| file.name.clone()).collect(),
+        vanished: sources.vanished.clone(),
+        mentioned: opened.mentioned,
         ..Draft::default()
     };
-    let mut tables = Vec::new();
     let mut work = Vec::new();
-    for (id, source) in (0..).zip(&loaded.files) {
-        let Some(text) = &source.text else { continue };
-        let file = File { id, name: &source.name, text };
-        if source.is_yaml() {
+    for open in &opened.files {
+        let file = open.file();
+        let Some(table) = &open.table else {
             work.push(Work::Yaml(file));
             continue;
+        };
+        let count = table.records.len();
+        for from in (table.format.first_record()..count).step_by(RUN) {
+            work.push(Work::Records { file, table, from, to: (from + RUN).min(count) });
         }
-        let mut found = Found::default();
-        if let Some(table) = open_table(project, file, &source.spec, known, &mut found) {
-            let first = table.format.first_record();
-            for from in (first..table.records.len()).step_by(RUN) {
-                work.push(Work::Records { table: tables.len(), from, to: (from + RUN).min(table.records.len()) });
-            }
-            tables.push(table);
-        }
-        diagnostics.extend(found.problems);
-        mention(&mut draft.mentioned, found.mentioned);
     }
     for done in parallel::each(&work, |work| match *work {
         Work::Yaml(file) => read_yaml(file),
-        Work::Records { table, from, to } => read_records(&tables[table], from, to, known),
+        Work::Records { file, table, from, to } => read_records(file, table, from, to, inventory),
     }) {
         mention(&mut draft.mentioned, done.mentioned);
         diagnostics.extend(done.problems);
         draft.resources.extend(done.resources);
         draft.recognised.extend(done.recognised);
     }
-    refuse_duplicates(&mut draft, known.map(|known| known.inventory), diagnostics);
-    check_users(project, &draft, known, diagnostics);
-    check_clear_secrets(project, &draft, &tables, diagnostics);
+    refuse_duplicates(&mut draft, inventory, diagnostics);
+    check_users(project, &draft, inventory, diagnostics);
+    check_clear_secrets(project, &draft, opened, diagnostics);
     draft
 }
 
@@ -117,8 +162,8 @@ pub fn read_one(
         Some(format) => {
             let spec = SourceSpec { format: Some(format), kind, ..SourceSpec::default() };
             if let Some((records, format)) = open_records(file, &spec, false, &mut found) {
-                let table = Table { file, records, format, digest_key: None };
-                let done = read_records(&table, table.format.first_record(), table.records.len(), None);
+                let table = Table { records, format, digester: None };
+                let done = read_records(file, &table, table.format.first_record(), table.records.len(), None);
                 found.problems.extend(done.problems);
                 found.resources.extend(done.resources);
             }
@@ -193,10 +238,13 @@ fn read_yaml(file: File<'_>) -> Done {
     Done { resources: found.resources, recognised: Vec::new(), problems: found.problems, mentioned: found.mentioned }
 }
 
-type Opened = (Vec<Record>, Box<dyn RecordFormat>);
-
 /// Splits a file into records and picks its format.
-fn open_records(file: File<'_>, spec: &SourceSpec, is_catchme: bool, found: &mut Found) -> Option<Opened> {
+fn open_records(
+    file: File<'_>,
+    spec: &SourceSpec,
+    is_catchme: bool,
+    found: &mut Found,
+) -> Option<(Vec<Record>, Box<dyn RecordFormat>)> {
     let records = records(file.text);
     let first = records.first()?;
     let mut cells = Vec::new();
@@ -226,45 +274,31 @@ fn open_records(file: File<'_>, spec: &SourceSpec, is_catchme: bool, found: &mut
     Some((records, format))
 }
 
-fn open_table<'a>(
+fn open_table(
     project: &Project,
-    file: File<'a>,
+    file: File<'_>,
     spec: &SourceSpec,
-    known: Option<&Recogniser<'_>>,
+    key: Option<&[u8; 32]>,
     found: &mut Found,
-) -> Option<Table<'a>> {
+) -> Option<Table> {
     let (records, format) = open_records(file, spec, project.system.name == "catchme-mail", found)?;
     // A clear password that is denied must be found again in every run.
     let denied = project.policy.plaintext_secrets == PlaintextSecrets::Deny;
-    let digest_key = known.filter(|_| !denied).map(|known| {
-        let mut context = blake3::Hasher::new_keyed(&known.key);
-        for part in [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, format.context()] {
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part.as_bytes());
-        }
-        *context.finalize().as_bytes()
-    });
-    Some(Table { file, records, format, digest_key })
+    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, format.context()];
+    let digester = key.filter(|_| !denied).map(|key| Digester::new(key, &context));
+    Some(Table { records, format, digester })
 }
 
-fn digest(key: &[u8; 32], record: &str) -> Digest {
-    let hash = blake3::keyed_hash(key, record.as_bytes());
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hash.as_bytes()[..16]);
-    digest
-}
-
-fn read_records(table: &Table<'_>, from: usize, to: usize, known: Option<&Recogniser<'_>>) -> Done {
-    let file = table.file;
+fn read_records(file: File<'_>, table: &Table, from: usize, to: usize, inventory: Option<&Inventory>) -> Done {
     let mut done = Done::default();
     let mut cells = Vec::new();
     let mut found = Found::default();
     // Files mostly are in the order of the store.
     let mut hint = 0;
     for record in &table.records[from..to] {
-        let digest = table.digest_key.as_ref().map(|key| digest(key, record.text(file.text)));
-        if let (Some(known), Some(digest)) = (known, &digest)
-            && let Some(recognised) = recognise(table, record, digest, known, hint)
+        let digest = table.digester.as_ref().map(|digester| digester.digest(record.text(file.text)));
+        if let (Some(inventory), Some(digest)) = (inventory, &digest)
+            && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
         {
             done.mentioned[recognised.kind as usize] = true;
             hint = recognised.entry + 1;
@@ -290,26 +324,20 @@ fn read_records(table: &Table<'_>, from: usize, to: usize, known: Option<&Recogn
 }
 
 fn recognise(
-    table: &Table<'_>,
+    file: File<'_>,
+    table: &Table,
     record: &Record,
     digest: &Digest,
-    known: &Recogniser<'_>,
+    inventory: &Inventory,
     hint: u32,
 ) -> Option<Recognised> {
-    let text = record.text(table.file.text);
-    let (kind, key) = if record.is_quoted() {
-        let mut cells: Vec<CellText<'_>> = Vec::new();
-        record.cells(table.file.text, &mut cells);
-        table.format.locate(&mut cells.iter().map(|cell| cell.text.as_ref()))?
-    } else {
-        table.format.locate(&mut text.split(','))?
-    };
-    let shelf = known.inventory.of(kind);
+    let (kind, key) = table.format.locate(&mut record.texts(file.text))?;
+    let shelf = inventory.of(kind);
     let entry = shelf.find_from(hint, key.as_bytes())?;
     let ours = matches!(shelf.owner(entry), Owner::Us);
     (ours && shelf.recognises(entry, digest)).then(|| {
-        let place = record.place(table.file.text, 0);
-        Recognised { kind, entry, source: Source { file: table.file.id, place } }
+        let place = record.place(file.text, 0);
+        Recognised { kind, entry, source: Source { file: file.id, place } }
     })
 }
 
@@ -325,7 +353,7 @@ fn says_everything(resource: &DraftResource) -> bool {
 }
 
 /// Patterns belong to registered users (000:2).
-fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>, diagnostics: &mut Diagnostics) {
+fn check_users(project: &Project, draft: &Draft, inventory: Option<&Inventory>, diagnostics: &mut Diagnostics) {
     let Some(users) = &project.users else { return };
     let mut check = |key: &str, address: &dyn Fn() -> Address, source: Source| {
         if !users.contains(key) {
@@ -340,8 +368,8 @@ fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>,
     for resource in draft.resources.iter().filter(|resource| resource.kind == Kind::Pattern && !resource.absent) {
         check(resource.key.first(), &|| resource.address(), resource.source);
     }
-    let Some(known) = known else { return };
-    let shelf = known.inventory.of(Kind::Pattern);
+    let Some(inventory) = inventory else { return };
+    let shelf = inventory.of(Kind::Pattern);
     for one in draft.recognised.iter().filter(|one| one.kind == Kind::Pattern) {
         let joined = shelf.joined(one.entry);
         let user = joined.split('\0').next().unwrap_or_default();
@@ -352,7 +380,7 @@ fn check_users(project: &Project, draft: &Draft, known: Option<&Recogniser<'_>>,
 const SECRET_HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
 
 /// Passwords in clear: an error for each where they are denied, otherwise a warning for each file.
-fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], diagnostics: &mut Diagnostics) {
+fn check_clear_secrets(project: &Project, draft: &Draft, opened: &Opened<'_>, diagnostics: &mut Diagnostics) {
     let policy = project.policy.plaintext_secrets;
     if policy == PlaintextSecrets::Allow {
         return;
@@ -382,9 +410,10 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
     if policy == PlaintextSecrets::Deny {
         return;
     }
-    for table in tables {
-        let mut recognised = draft.recognised.iter().filter(|one| one.source.file == table.file.id);
-        let clear = recognised.find_map(|one| clear_in(table, one));
+    for open in &opened.files {
+        let Some(table) = &open.table else { continue };
+        let mut recognised = draft.recognised.iter().filter(|one| one.source.file == open.id);
+        let clear = recognised.find_map(|one| clear_in(open.file(), table, one));
         if let Some((source, address, field)) = clear
             && first.get(&source.file).is_none_or(|(earlier, ..)| source < *earlier)
         {
@@ -402,13 +431,13 @@ fn check_clear_secrets(project: &Project, draft: &Draft, tables: &[Table<'_>], d
 }
 
 /// The first password in clear of a recognised record.
-fn clear_in(table: &Table<'_>, one: &Recognised) -> Option<(Source, Address, &'static str)> {
+fn clear_in(file: File<'_>, table: &Table, one: &Recognised) -> Option<(Source, Address, &'static str)> {
     let at = table.records.binary_search_by_key(&one.source.place.line, |record| record.line).ok()?;
     let record = &table.records[at];
     let mut cells = Vec::new();
-    record.cells(table.file.text, &mut cells);
+    record.cells(file.text, &mut cells);
     let mut found = Found::default();
-    table.format.draft(table.file, record, &cells, &mut found);
+    table.format.draft(file, record, &cells, &mut found);
     let resource = found.resources.pop()?;
     resource.cells.iter().find_map(|cell| {
         matches!(cell.raw, Raw::Secret(_)).then(|| {

@@ -89,7 +89,7 @@ pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Projec
         users_file: None,
         bytes: bytes.clone(),
     };
-    let text = match crate::format::encoding::decode(FILE_NAME, bytes, UTF_8) {
+    let text = match crate::format::encoding::decode(FILE_NAME, &bytes, UTF_8) {
         Ok(text) => text,
         Err(problem) => {
             diagnostics.push(problem);
@@ -316,7 +316,7 @@ impl Look<'_> {
             return;
         }
         match fs::read(self.project.root.join(&name)) {
-            Ok(bytes) => match crate::format::encoding::decode(&name, bytes.clone(), UTF_8) {
+            Ok(bytes) => match crate::format::encoding::decode(&name, &bytes, UTF_8) {
                 Ok(text) => {
                     let users = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                     self.project.users = Some(users.map(str::to_owned).collect());

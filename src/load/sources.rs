@@ -7,7 +7,6 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::project::{FILE_NAME, FormatName, Project, SourceSpec};
-use crate::format::encoding::decode;
 use crate::model::{Diagnostic, Diagnostics};
 
 pub struct SourceFile {
@@ -15,7 +14,7 @@ pub struct SourceFile {
     pub name: String,
     pub spec: SourceSpec,
     /// `None` if it could not be read.
-    pub text: Option<String>,
+    pub bytes: Option<Vec<u8>>,
 }
 
 impl SourceFile {
@@ -27,45 +26,52 @@ impl SourceFile {
     }
 }
 
-pub struct Loaded {
+/// The sources as they stand on the disk.
+pub struct Sources {
     /// By name.
     pub files: Vec<SourceFile>,
-    pub config_digest: String,
     /// Entries of `sources:` that match no file.
     pub vanished: Vec<String>,
 }
 
-/// Finds, reads and decodes all sources.
-pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Loaded {
+/// Finds and reads all sources.
+pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources {
     let mut all = Vec::new();
     if let Err(error) = walk(&project.root, "", &mut all, diagnostics) {
         diagnostics.push(Diagnostic::error("file/unreadable", format!("the project's folder cannot be read: {error}")));
     }
     all.sort();
     let (picked, vanished) = pick(project, &all, diagnostics);
-    let mut hasher = blake3::Hasher::new();
-    feed(&mut hasher, FILE_NAME, &project.bytes);
-    if let Some((name, bytes)) = &project.users_file {
-        feed(&mut hasher, name, bytes);
-    }
     let files = picked
         .into_iter()
         .map(|(name, spec)| {
-            let text = match fs::read(project.root.join(&name)) {
-                Ok(bytes) => {
-                    feed(&mut hasher, &name, &bytes);
-                    decode(&name, bytes, spec.encoding).map_err(|problem| diagnostics.push(problem)).ok()
-                }
+            let bytes = match fs::read(project.root.join(&name)) {
+                Ok(bytes) => Some(bytes),
                 Err(error) => {
                     let message = format!("the file cannot be read: {error}");
                     diagnostics.push(Diagnostic::error("file/unreadable", message).at(&name, 0, 0));
                     None
                 }
             };
-            SourceFile { name, spec, text }
+            SourceFile { name, spec, bytes }
         })
         .collect();
-    Loaded { files, config_digest: hasher.finalize().to_hex().to_string(), vanished }
+    Sources { files, vanished }
+}
+
+/// The digest of the configuration, in hexadecimal: the project file and everything that it names.
+pub fn digest(project: &Project, sources: &Sources) -> String {
+    let mut hasher = blake3::Hasher::new();
+    feed(&mut hasher, FILE_NAME, &project.bytes);
+    if let Some((name, bytes)) = &project.users_file {
+        feed(&mut hasher, name, bytes);
+    }
+    for file in &sources.files {
+        if let Some(bytes) = &file.bytes {
+            feed(&mut hasher, &file.name, bytes);
+        }
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn feed(hasher: &mut blake3::Hasher, name: &str, bytes: &[u8]) {

@@ -72,6 +72,5 @@ pub struct Desired {
     pub files: Vec<String>,
     pub recognised: Vec<Recognised>,
     pub mentioned: [bool; 3],
-    pub config_digest: String,
     pub vanished: Vec<String>,
 }

@@ -85,8 +85,6 @@ pub struct Draft {
     pub recognised: Vec<Recognised>,
     /// Kinds that the files mention, by `Kind as usize`: only they are managed.
     pub mentioned: [bool; 3],
-    /// Hexadecimal, over the project file and all sources.
-    pub config_digest: String,
     /// Entries of `sources:` that match no file.
     pub vanished: Vec<String>,
 }

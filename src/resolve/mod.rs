@@ -50,7 +50,7 @@ pub fn resolve<T: Send>(
     diagnostics: &mut Diagnostics,
     finish: impl Fn(&[String], Vec<Wanted>) -> T + Sync,
 ) -> (Desired, Vec<T>) {
-    let Draft { files, mut resources, recognised, mentioned, config_digest, vanished } = draft;
+    let Draft { files, mut resources, recognised, mentioned, vanished } = draft;
     // Servers come first by kind, and the others take values from them.
     let others = resources.split_off(resources.partition_point(|resource| resource.kind == Kind::Server));
     let mut step = Step { system, files: &files, stored, servers: HashMap::new() };
@@ -84,7 +84,7 @@ pub fn resolve<T: Send>(
         diagnostics.extend(problems.0);
     }
     let mentioned = Kind::ALL.map(|kind| mentioned[kind as usize] && system.manages(kind));
-    (Desired { files, recognised, mentioned, config_digest, vanished }, finished)
+    (Desired { files, recognised, mentioned, vanished }, finished)
 }
 
 #[derive(Default)]

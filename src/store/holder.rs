@@ -14,11 +14,14 @@ fn find(database: &Path) -> Option<String> {
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 
-    // In WAL mode the writer locks byte 120 of the shared memory (SQLite's walindex format, section 2.3).
-    const WRITE_LOCK: u64 = 120;
+    // The writer locks byte 120 of the shared memory in WAL mode (SQLite's walindex format, section 2.3), and
+    // the byte behind the pending byte of the file itself while a store is loaded for the first time.
+    const WAL_WRITE: u64 = 120;
+    const RESERVED: u64 = 0x4000_0001;
     let mut shared = OsString::from(database);
     shared.push("-shm");
-    let inode = fs::metadata(shared).ok()?.ino();
+    let inode = |path: &Path| fs::metadata(path).ok().map(|meta| meta.ino());
+    let held = [(inode(Path::new(&shared)), WAL_WRITE), (inode(database), RESERVED)];
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let pid = locks.lines().find_map(|line| {
         // "1: POSIX  ADVISORY  WRITE 4711 08:01:131 120 120"
@@ -26,8 +29,9 @@ fn find(database: &Path) -> Option<String> {
         let (mode, pid, file) = (words.next()?, words.next()?, words.next()?);
         let first: u64 = words.next()?.parse().ok()?;
         let last: u64 = words.next()?.parse().ok()?;
-        let same_file = file.rsplit(':').next()?.parse() == Ok(inode);
-        (mode == "WRITE" && same_file && (first..=last).contains(&WRITE_LOCK)).then(|| pid.to_owned())
+        let file: u64 = file.rsplit(':').next()?.parse().ok()?;
+        let holds = held.iter().any(|(inode, byte)| *inode == Some(file) && (first..=last).contains(byte));
+        (mode == "WRITE" && holds).then(|| pid.to_owned())
     })?;
     // The name only: arguments of a process may hold secrets.
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;

@@ -28,10 +28,14 @@ pub fn commit(
     entry: &Entry<'_>,
     progress: &dyn Fn(u64),
 ) -> Result<Receipt, Failure> {
+    // Rows have some hundreds of bytes: larger pages make long scans and bulk loads cheaper.
     connection.execute_batch(
-        // Rows have some hundreds of bytes: larger pages make long scans and bulk loads cheaper.
-        "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -131072;",
+        "PRAGMA page_size = 8192; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -131072;",
     )?;
+    let first = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+    // A rollback journal of an empty file is empty, where a write-ahead log would hold the whole load
+    // once more. Nobody reads a store that has nothing yet.
+    connection.pragma_update(None, "journal_mode", if first { "DELETE" } else { "WAL" })?;
     // Immediate: a read that grows into a write would fail at once instead of waiting.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another first apply may have made the tables while this one waited.
@@ -73,6 +77,10 @@ pub fn commit(
     write_changes(&transaction, plan, revision, progress)?;
     schema::make_triggers(&transaction)?;
     transaction.commit()?;
+    if first {
+        // What is committed stays so if this fails; the next apply tries again.
+        let _ = connection.pragma_update(None, "journal_mode", "WAL");
+    }
     Ok(Receipt { revision })
 }
 
