@@ -7,7 +7,7 @@ use crate::model::{
     Action, Change, Desired, Existing, FieldChange, Key, Kind, Plan, Policy, Row, Rows, Special, Undeclared, Value,
     Wanted,
 };
-use crate::system::{Clears, System};
+use crate::system::System;
 
 /// Resources of the project that are declared no more and are to be deleted, by kind and key.
 pub fn undeclared(
@@ -105,6 +105,7 @@ pub fn assemble(
         unchanged: desired.recognised.len() as u64,
         owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),
         vanished: desired.vanished,
+        deletes_mail: system.deletes_mail,
         ..Plan::default()
     };
     plan.changes.reserve(parts.iter().map(|part| part.changes.len()).sum());
@@ -163,11 +164,11 @@ fn existing(
         if before == after.as_ref() {
             continue;
         }
+        let name = wanted.kind.field(wish.field).name;
         if after.is_none()
-            && let Clears::No(why) = system.clears
+            && let Some(why) = system.keeps(name)
             && reason.is_none()
         {
-            let name = wanted.kind.field(wish.field).name;
             reason = Some(format!("{} cannot clear `{name}`: {why}", system.product));
         }
         fields.push(FieldChange {

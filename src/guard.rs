@@ -131,8 +131,11 @@ fn limits(plan: &Plan, policy: &Policy, kind: Kind, refused: &mut Vec<Refusal>) 
         let message = format!("the files declare no {plural} any more, and all {vanishing} would be deleted");
         refuse(refused, "empty_kind", format!("{message}; write `absent: true` for each that is meant to go"));
     }
+    // An emptied inbox is as lost as a deleted one.
+    let purges = plan.changes.iter().filter(|change| change.kind == kind && change.purges()).count() as u64;
+    let verb = if purges > 0 { "deletes and emptied inboxes" } else { "deletes" };
     let rules = [
-        ("max_deletes", "deletes", plan.count_of(kind, Action::Delete), Some(policy.max_deletes)),
+        ("max_deletes", verb, plan.count_of(kind, Action::Delete) + purges, Some(policy.max_deletes)),
         ("max_overwrites", "overwrites", plan.count_of(kind, Action::Overwrite), policy.max_overwrites),
     ];
     for (rule, verb, touched, limit) in rules {

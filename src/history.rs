@@ -5,6 +5,7 @@ use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Key, Kind, Logged, Origin, Plan,
     Result, Row, Special, Type, Value, Version,
 };
+use crate::system::System;
 
 /// The log of a store, as far as an undo asks it.
 pub trait Log {
@@ -19,7 +20,7 @@ pub fn undo(
     log: &dyn Log,
     revision: u64,
     project: &str,
-    system: &'static str,
+    system: &'static System,
     base: Base,
     inventory: &Inventory,
 ) -> Result<Plan> {
@@ -31,7 +32,8 @@ pub fn undo(
     }
     let mut plan = Plan {
         project: project.to_owned(),
-        system,
+        system: system.name,
+        deletes_mail: system.deletes_mail,
         base,
         owned: Kind::ALL.map(|kind| inventory.of(kind).owned() as u64),
         note: Some(format!("undo of revision {revision}")),

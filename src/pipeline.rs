@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
 
+use crate::check;
 use crate::diff::{self, Current, Declared, Part};
 use crate::guard::{self, InUse, Verdict};
 use crate::history;
@@ -12,10 +13,10 @@ use crate::load::{self, Opened, Project, Sources};
 use crate::model::desired::Aim;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, Error, Inventory, Key, Kind, Logged, Plan, Result,
-    Row, Rows, SecretSource, Value, Version, Wanted, parallel,
+    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, Error, FieldId, Inventory, Key, Kind, Logged, Origin,
+    Plan, Result, Row, Rows, SecretSource, Value, Version, Wanted, Wish, parallel,
 };
-use crate::resolve::{self, Stored};
+use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{self, KeySource, Vault};
@@ -91,7 +92,7 @@ impl Session {
         let draft = load::draft(&self.project, &opened, None, &mut self.diagnostics);
         let files = draft.files.len();
         let count = |_: &[String], wanted: Vec<Wanted>| wanted.len();
-        let (_, resources) = resolve::resolve(self.project.system, draft, None, &mut self.diagnostics, count);
+        let (_, resources) = resolve::resolve(rules(&self.project), draft, None, &mut self.diagnostics, count);
         self.settle();
         Checked { files, resources: resources.into_iter().sum() }
     }
@@ -123,10 +124,12 @@ impl Session {
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let current = Current { base, inventory: &inventory, rows: &rows };
         self.hint_at_deletes(&draft);
-        let (system, policy, root) = (self.project.system, &self.project.policy, &self.project.root);
+        let (system, policy) = (self.project.system, &self.project.policy);
+        let rules = rules(&self.project);
+        let sealer = Sealer { vault: vault.as_ref(), root: &self.project.root, rules, rows: &rows };
         let (desired, parts) =
-            resolve::resolve(system, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
-                let sealing = seal(&mut wanted, vault.as_ref(), root, files);
+            resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
+                let sealing = sealer.seal(&mut wanted, files);
                 (diff::compare(system, wanted, &current, policy), sealing)
             });
         let (parts, sealing): (Vec<Part>, Vec<Sealing>) = parts.into_iter().unzip();
@@ -160,8 +163,7 @@ impl Session {
         };
         let inventory = snapshot.inventory(&self.project.name)?;
         let log = SnapshotLog(&*snapshot);
-        let plan =
-            history::undo(&log, revision, &self.project.name, self.project.system.name, snapshot.base(), &inventory)?;
+        let plan = history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         self.judged(plan, String::new(), vault, Some(&*snapshot))
     }
 
@@ -295,19 +297,66 @@ struct Sealing {
     no_key: bool,
 }
 
-/// Fetches and seals every declared secret.
-fn seal(wanted: &mut [Wanted], vault: Option<&Vault>, root: &Path, files: &[String]) -> Sealing {
-    let mut sealing = Sealing::default();
-    for wanted in wanted {
-        if !wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
-            continue;
+fn rules(project: &Project) -> Rules<'_> {
+    Rules { system: project.system, given: &project.given }
+}
+
+/// Fetches and seals what is declared as a secret.
+struct Sealer<'a> {
+    vault: Option<&'a Vault>,
+    root: &'a Path,
+    rules: Rules<'a>,
+    rows: &'a Rows,
+}
+
+const PASSWORD: FieldId = Kind::Account.id("password");
+const STATUS: FieldId = Kind::Account.id("status");
+
+impl Sealer<'_> {
+    fn seal(&self, wanted: &mut [Wanted], files: &[String]) -> Sealing {
+        let mut sealing = Sealing::default();
+        for wanted in wanted {
+            let forced = self.forced(wanted);
+            if forced.is_some() && wanted.wish(PASSWORD).is_none() {
+                let place = wanted.source.place;
+                let message = "the provider has changed this password by force, and no new one is declared (002:94)";
+                let problem = Diagnostic::warning("cpi/forced-password", message)
+                    .hint("declare a new one, and update the mail programs that use it (002:81)")
+                    .at(&files[wanted.source.file as usize], place.line, place.column);
+                sealing.problems.push(problem.of(&wanted.address()).field("password"));
+            }
+            if !wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
+                continue;
+            }
+            let Some(vault) = self.vault else {
+                sealing.no_key = true;
+                return sealing;
+            };
+            self.seal_one(wanted, vault, forced, files, &mut sealing);
         }
-        let Some(vault) = vault else {
-            sealing.no_key = true;
-            return sealing;
-        };
+        sealing
+    }
+
+    /// The stored row of an account whose password the provider has changed by force (002:93).
+    fn forced(&self, wanted: &Wanted) -> Option<&Row> {
+        if wanted.kind != Kind::Account || wanted.absent {
+            return None;
+        }
+        let row = self.rows.get(wanted.kind, &wanted.key)?;
+        row.get(STATUS).is_some_and(|status| status.is_word("password_forced")).then_some(row)
+    }
+
+    fn seal_one(
+        &self,
+        wanted: &mut Wanted,
+        vault: &Vault,
+        forced: Option<&Row>,
+        files: &[String],
+        sealing: &mut Sealing,
+    ) {
         let address = wanted.address();
         let kind = wanted.kind;
+        let mut renewed = None;
         for wish in &mut wanted.wishes {
             let Aim::Secret(source) = &wish.aim else { continue };
             let field = kind.field(wish.field);
@@ -316,24 +365,43 @@ fn seal(wanted: &mut [Wanted], vault: Option<&Vault>, root: &Path, files: &[Stri
                 problem.at(&files[wish.source.file as usize], place.line, place.column).of(&address).field(field.name)
             };
             if let SecretSource::File(name) = source
-                && vault::is_exposed(&root.join(name))
+                && vault::is_exposed(&self.root.join(name))
             {
                 let message = format!("others than its owner may read the file `{name}`");
                 sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
             }
-            match vault::fetch(source, root) {
-                Ok(clear) => {
-                    let sealed = vault.seal(&address, field, &clear);
-                    if !matches!(source, SecretSource::Clear(_)) {
-                        sealing.outside.push(sealed.as_bytes().to_vec());
-                    }
-                    wish.aim = Aim::Value(Value::Sealed(sealed));
+            let clear = match vault::fetch(source, self.root) {
+                Ok(clear) => clear,
+                Err((code, message, hint)) => {
+                    sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
+                    continue;
                 }
-                Err((code, message, hint)) => sealing.problems.push(at(Diagnostic::error(code, message).hint(hint))),
+            };
+            if kind == Kind::Account && wish.field == PASSWORD {
+                let old = forced.map(|row| match row.get(PASSWORD) {
+                    Some(Value::Sealed(sealed)) => vault.unseal(&address, field, sealed).ok(),
+                    _ => None,
+                });
+                let known = check::Known { name: address.key.first(), forced: old };
+                if let Some((code, message, hint)) =
+                    check::password(self.rules.system, self.rules.given, &known, &clear)
+                {
+                    sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
+                } else if forced.is_some() {
+                    renewed = Some(wish.source);
+                }
             }
+            let sealed = vault.seal(&address, field, &clear);
+            if !matches!(source, SecretSource::Clear(_)) {
+                sealing.outside.push(sealed.as_bytes().to_vec());
+            }
+            wish.aim = Aim::Value(Value::Sealed(sealed));
+        }
+        if let Some(source) = renewed {
+            let aim = Aim::Value(Value::Text("normal".into()));
+            wanted.extend([Wish { field: STATUS, origin: Origin::Written, aim, source }]);
         }
     }
-    sealing
 }
 
 /// The stored rows of what is declared in full, and of what is declared no more.

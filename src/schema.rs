@@ -36,6 +36,10 @@ struct ProjectFile {
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
+    /// Values of the product's own masters.
+    masters: Option<MastersBlock>,
+    /// What holds for this copy of the product where no document states its rules.
+    rules: Option<RulesBlock>,
 }
 
 /// A path or a glob; or a path with what is to be known about its files.
@@ -68,6 +72,54 @@ struct SourceBlock {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the shape alone matters")]
+struct MastersBlock {
+    /// Values of 連絡ステータス (StaffExpress): what `contact_log.status` may hold.
+    contact_status: Option<Vec<String>>,
+    /// Values of 連絡区分 (StaffExpress): what `contact_log.category1` to `category3` may hold.
+    contact_category: Option<Vec<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct RulesBlock {
+    /// Names of accounts.
+    account_name: Option<TextBlock>,
+    /// Passwords of accounts.
+    password: Option<TextBlock>,
+    /// The mail domain of the accounts: no password may be equal to it.
+    #[schemars(example = &"example.jp")]
+    domain: Option<String>,
+    /// Rows of one file that registers accounts.
+    #[schemars(range(min = 1))]
+    register_rows: Option<usize>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct TextBlock {
+    /// Characters at the least.
+    #[schemars(range(min = 1))]
+    min: Option<usize>,
+    /// Characters at the most.
+    #[schemars(range(min = 1))]
+    max: Option<usize>,
+    /// The characters that are allowed, as in the brackets of a regular expression.
+    #[schemars(example = &"A-Za-z0-9._-")]
+    chars: Option<String>,
+    /// The characters that may stand first and last.
+    #[schemars(example = &"A-Za-z0-9")]
+    edges: Option<String>,
+    /// Whether a letter is demanded.
+    letter: Option<bool>,
+    /// Whether a digit is demanded.
+    digit: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
 struct PolicyBlock {
     /// What happens to a declared resource that exists and differs.
     #[schemars(extend("enum" = ["overwrite", "skip", "fail"], "default" = "overwrite"))]
@@ -87,6 +139,8 @@ struct PolicyBlock {
     /// A password written in clear in a file.
     #[schemars(extend("enum" = ["deny", "warn", "allow"], "default" = "warn"))]
     plaintext_secrets: Option<String>,
+    /// Whether a capacity of 0 may be declared: the vendor does not say what it means (002:115).
+    allow_zero_capacity: Option<bool>,
 }
 
 fn system_names(_: &mut SchemaGenerator) -> schemars::Schema {
@@ -259,7 +313,15 @@ fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
                     schema = json!({ "enum": [crate::wire::value(&value), null] });
                 }
             }
-            Need::Optional => {}
+            Need::RequiredWhen(other, word) => {
+                let _ = write!(doc, "; required when it is added while {other} is {word}");
+            }
+            Need::Optional | Need::Never(_) => {}
+        }
+        if !rule.values.is_empty() {
+            let values = rule.values.iter().filter_map(|word| Value::from_word(field.ty, word));
+            let values: Vec<Json> = values.map(|value| crate::wire::value(&value)).chain([Json::Null]).collect();
+            schema = json!({ "enum": values });
         }
         if let Some((other, word)) = rule.only_when {
             let _ = write!(doc, "; effective only if {other} is {word}");

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::{
-    Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Refusal, Revision, Row, Value, parallel,
+    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Revision, Row, Value, parallel,
 };
 
 pub const FORMAT_VERSION: u32 = 1;
@@ -151,11 +151,16 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change) {
     to.extend_from_slice(b"]}");
 }
 
-pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
-    plan.changes.iter().filter_map(|change| {
-        let user = change.logs_out()?;
-        Some(json!({ "effect": "logout", "user": user, "address": change.address().to_string() }))
+fn effect(plan: &Plan, change: &Change) -> Option<Json> {
+    let address = change.address().to_string();
+    Some(match change.effect(plan)? {
+        Effect::Logout(user) => json!({ "effect": "logout", "user": user, "address": address }),
+        effect @ Effect::PurgeMail => json!({ "effect": effect.name(), "address": address }),
     })
+}
+
+pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
+    plan.changes.iter().filter_map(|change| effect(plan, change))
 }
 
 /// What the plan document says beside the plan.
@@ -215,14 +220,8 @@ impl PlanDocument<'_> {
         write!(to, "{head}")?;
         let mut written = Vec::new();
         list(to, "changes", &plan.changes, &mut written, |to, one| put_change(to, plan, one))?;
-        let effects: Vec<&Change> = plan.changes.iter().filter(|change| change.logs_out().is_some()).collect();
-        list(to, "effects", &effects, &mut written, |to, change| {
-            to.extend_from_slice(b"{\"effect\":\"logout\",\"user\":");
-            put(to, change.logs_out());
-            to.extend_from_slice(b",\"address\":");
-            put(to, change.address().to_string());
-            to.push(b'}');
-        })?;
+        let effects: Vec<&Change> = plan.changes.iter().filter(|change| change.effect(plan).is_some()).collect();
+        list(to, "effects", &effects, &mut written, |to, change| put(to, effect(plan, change)))?;
         list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;
         writeln!(to, "}}")
     }

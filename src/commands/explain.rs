@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Common, End, print, print_json};
-use crate::check::CHECKS;
+use crate::check;
 use crate::model::diagnostic::did_you_mean;
 use crate::model::{Code, Error, FieldId, Kind, Result, Type, Value};
 use crate::system::{self, Default as SystemDefault, Need, System};
@@ -68,7 +68,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                 writeln!(to, "        {}", spec.doc)?;
                 writeln!(to, "        {}", sentence(system, kind, field, &row))?;
             }
-            let checks = CHECKS.iter().filter(|check| check.systems.contains(&system.name) && fields.is_empty());
+            let checks = check::of(system.name).filter(|_| fields.is_empty());
             for (at, check) in checks.enumerate() {
                 if at == 0 {
                     writeln!(to, "\n  rules")?;
@@ -127,7 +127,7 @@ fn row(system: &System, kind: Kind, field: FieldId) -> serde_json::Value {
         "label": spec.label,
         "doc": spec.doc,
         "expressible": system.expresses(kind, field),
-        "observable": system.open,
+        "observable": system.observes(kind, field),
         "required": rule.is_some_and(|rule| rule.need == Need::Required),
         "default": default,
         "values": values,

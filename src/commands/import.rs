@@ -14,9 +14,9 @@ use crate::format::yaml::{Entity, Written};
 use crate::format::{File, yaml};
 use crate::load::{self, FormatName};
 use crate::model::desired::Aim;
-use crate::model::{Code, Diagnostics, Draft, Error, Kind, Result, SecretSource, Wanted};
+use crate::model::{Code, Diagnostics, Draft, Error, Given, Kind, Result, SecretSource, Wanted};
 use crate::render::text;
-use crate::resolve;
+use crate::resolve::{self, Rules};
 use crate::system::System;
 
 /// Turn product files into YAML; a password becomes a reference to an environment variable
@@ -78,7 +78,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         }
     }
     load::refuse_duplicates(&mut draft, None, &mut diagnostics);
-    let (_, runs) = resolve::resolve(system, draft, None, &mut diagnostics, |_, wanted| wanted);
+    let given = Given::default();
+    let rules = Rules { system, given: &given };
+    let (_, runs) = resolve::resolve(rules, draft, None, &mut diagnostics, |_, wanted| wanted);
     let resources: Vec<Wanted> = runs.into_iter().flatten().collect();
     diagnostics.sort();
     if diagnostics.has_errors() {

@@ -10,8 +10,8 @@ use globset::GlobBuilder;
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Existing, Kind, Limit, Place, PlaintextSecrets, Policy, Result,
-    Severity, Undeclared,
+    Address, Code, Diagnostic, Diagnostics, Error, Existing, Given, Key as ResourceKey, Kind, Limit, Place,
+    PlaintextSecrets, Policy, Result, Severity, TextLimits, Undeclared,
 };
 use crate::system::{self, System};
 
@@ -57,6 +57,8 @@ pub struct Project {
     /// `None`: every YAML and CSV file of the folder.
     pub sources: Option<Vec<SourceSpec>>,
     pub policy: Policy,
+    /// `masters:` and `rules:`.
+    pub given: Given,
     pub users: Option<HashSet<String>>,
     /// The file of `users:` as it was read.
     pub users_file: Option<(String, Vec<u8>)>,
@@ -85,6 +87,7 @@ pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Projec
         store: "sqlite:yubin.db".to_owned(),
         sources: None,
         policy: Policy::default(),
+        given: Given::default(),
         users: None,
         users_file: None,
         bytes: bytes.clone(),
@@ -103,6 +106,9 @@ pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Projec
         let mut look = Look { diagnostics, project: &mut project };
         look.top(node);
     }
+    let permanent =
+        project.system.permanent.iter().map(|(name, _)| Address::new(Kind::Account, ResourceKey::single(name)));
+    project.policy.protect.extend(permanent);
     Ok(project)
 }
 
@@ -120,7 +126,23 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "sources", read: |look, node| look.sources(node) },
     Key { name: "policy", read: |look, node| look.policy(node) },
     Key { name: "users", read: |look, node| look.users(node) },
+    Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
+    Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },
 ];
+
+pub static MASTER_KEYS: &[Key] = &[
+    Key { name: "contact_status", read: |look, node| look.project.given.contact_status = look.words(node) },
+    Key { name: "contact_category", read: |look, node| look.project.given.contact_category = look.words(node) },
+];
+
+pub static RULE_KEYS: &[Key] = &[
+    Key { name: "account_name", read: |look, node| look.text_limits(node, |given| &mut given.account_name) },
+    Key { name: "password", read: |look, node| look.text_limits(node, |given| &mut given.password) },
+    Key { name: "domain", read: |look, node| look.project.given.domain = look.word(&node, "domain") },
+    Key { name: "register_rows", read: |look, node| look.project.given.register_rows = look.count(&node) },
+];
+
+pub const TEXT_KEYS: [&str; 6] = ["min", "max", "chars", "edges", "letter", "digit"];
 
 pub static POLICY_KEYS: &[Key] = &[
     Key {
@@ -169,6 +191,10 @@ pub static POLICY_KEYS: &[Key] = &[
             ];
             look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
         },
+    },
+    Key {
+        name: "allow_zero_capacity",
+        read: |look, node| look.project.given.allow_zero_capacity = look.flag(&node).unwrap_or_default(),
     },
 ];
 
@@ -329,6 +355,58 @@ impl Look<'_> {
                 self.problem("file/missing", message, node.place, "");
             }
         }
+    }
+
+    /// A list of texts.
+    fn words(&mut self, node: Node) -> Option<Vec<String>> {
+        let found = node.what();
+        let Content::List(items) = node.content else {
+            self.problem("value/type", format!("a list of texts is expected, not {found}"), node.place, "");
+            return None;
+        };
+        items.iter().map(|item| self.word(item, "an item")).collect()
+    }
+
+    fn count(&mut self, node: &Node) -> Option<usize> {
+        let word = self.word(node, "the number")?;
+        let count = word.parse().ok().filter(|count| *count > 0);
+        if count.is_none() {
+            self.problem("project/value", "a whole number from 1 is expected", node.place, "");
+        }
+        count
+    }
+
+    fn flag(&mut self, node: &Node) -> Option<bool> {
+        match self.word(node, "the value")?.as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.problem("project/value", "expected `true` or `false`", node.place, "");
+                None
+            }
+        }
+    }
+
+    /// What the project says about a text.
+    fn text_limits(&mut self, node: Node, of: fn(&mut Given) -> &mut TextLimits) {
+        let found = node.what();
+        let Content::Map(entries) = node.content else {
+            self.problem("value/type", format!("a rule is a mapping, not {found}"), node.place, "");
+            return;
+        };
+        let mut limits = TextLimits::default();
+        for Entry { key, key_place, value } in entries {
+            match key.as_str() {
+                "min" => limits.min = self.count(&value),
+                "max" => limits.max = self.count(&value),
+                "chars" => limits.chars = self.word(&value, "chars"),
+                "edges" => limits.edges = self.word(&value, "edges"),
+                "letter" => limits.letter = self.flag(&value),
+                "digit" => limits.digit = self.flag(&value),
+                _ => self.unknown(&key, key_place, "a rule", TEXT_KEYS.to_vec()),
+            }
+        }
+        *of(&mut self.project.given) = limits;
     }
 
     fn policy(&mut self, node: Node) {

@@ -3,6 +3,7 @@
 use super::draft::{Digest, Recognised, Source};
 use super::field::FieldId;
 use super::kind::{Address, Key, Kind};
+use super::resource::Row;
 use super::secret::SecretSource;
 use super::value::Value;
 
@@ -46,6 +47,15 @@ pub struct Wanted {
     pub digest: Option<Digest>,
 }
 
+impl Wish {
+    pub fn value(&self) -> Option<&Value> {
+        match &self.aim {
+            Aim::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 impl Wanted {
     pub fn address(&self) -> Address {
         Address::new(self.kind, self.key.clone())
@@ -73,4 +83,21 @@ pub struct Desired {
     pub recognised: Vec<Recognised>,
     pub mentioned: [bool; 3],
     pub vanished: Vec<String>,
+}
+
+/// Whether a declared resource exists. Without a store it is not known.
+#[derive(Clone, Copy)]
+pub enum Existence<'a> {
+    Unknown,
+    Absent,
+    Present(&'a Row),
+}
+
+impl<'a> Existence<'a> {
+    pub fn row(self) -> Option<&'a Row> {
+        match self {
+            Existence::Present(row) => Some(row),
+            _ => None,
+        }
+    }
 }

@@ -135,9 +135,43 @@ impl Change {
         self.special.as_ref()?.foreign_owner.as_deref()
     }
 
-    /// The user whose sessions end when this is applied (000:6).
-    pub fn logs_out(&self) -> Option<&str> {
-        (self.kind == Kind::Pattern && self.action.writes()).then(|| self.key.first())
+    /// What an apply of the plan causes beside the state.
+    pub fn effect(&self, plan: &Plan) -> Option<Effect<'_>> {
+        if plan.recorded || !self.action.writes() {
+            return None;
+        }
+        match (self.kind, self.action) {
+            (Kind::Pattern, _) => Some(Effect::Logout(self.key.first())),
+            (Kind::Account, Action::Delete) if plan.deletes_mail => Some(Effect::PurgeMail),
+            (Kind::Account, Action::Overwrite) if self.purges() => Some(Effect::PurgeMail),
+            _ => None,
+        }
+    }
+
+    /// Whether an inbox is emptied: a new id asks for it once (002:67).
+    pub fn purges(&self) -> bool {
+        const PURGE_MAIL: FieldId = Kind::Account.id("purge_mail");
+        self.kind == Kind::Account
+            && self.action == Action::Overwrite
+            && self.fields.iter().any(|field| field.field == PURGE_MAIL && field.after.is_some())
+    }
+}
+
+/// What happens beside the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect<'a> {
+    /// The user's sessions end (000:6).
+    Logout(&'a str),
+    /// All mail of the account is lost for good (002:57, 002:67).
+    PurgeMail,
+}
+
+impl Effect<'_> {
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::Logout(_) => "logout",
+            Effect::PurgeMail => "purge_mail",
+        }
     }
 }
 
@@ -166,6 +200,10 @@ pub struct Plan {
     /// Kinds that the files mention, and how many resources of each they declare.
     pub declared: [Option<u64>; 3],
     pub vanished: Vec<String>,
+    /// Whether the mail of an account goes with it (002:57).
+    pub deletes_mail: bool,
+    /// Whether the plan only records what has happened already.
+    pub recorded: bool,
     /// What the log says about the plan, such as which revision it takes back.
     pub note: Option<String>,
 }

@@ -27,6 +27,16 @@ impl Value {
         }
     }
 
+    /// Whether this is the value that the word stands for, where words are unique: not of sizes and lists.
+    pub fn is_word(&self, word: &str) -> bool {
+        match self {
+            Value::Text(text) => text == word,
+            Value::Bool(value) => word == if *value { "true" } else { "false" },
+            Value::Int(number) => word.parse() == Ok(*number),
+            Value::List(_) | Value::Size(_) | Value::Sealed(_) => false,
+        }
+    }
+
     /// Reads the word that stands for a value of this type in a table of facts or in a CSV cell.
     /// `None` if the type does not know the word. Secrets have no word.
     pub fn from_word(ty: Type, word: &str) -> Option<Value> {

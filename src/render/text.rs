@@ -8,7 +8,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
-use crate::model::{Action, Change, Diagnostic, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value};
+use crate::model::{
+    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
+};
 
 const ADD: Style = AnsiColor::Green.on_default();
 const OVERWRITE: Style = AnsiColor::Yellow.on_default();
@@ -94,7 +96,7 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "{}", style("Nothing to change.", STRONG))?;
     }
     writeln!(to, "{} {}", style("Plan:", STRONG), tally(plan))?;
-    logouts(plan, to)?;
+    effects(plan, to)?;
     refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
 }
@@ -128,8 +130,19 @@ pub fn tally(plan: &Plan) -> String {
     format!("{}; {} unchanged", counts.join(", "), plan.unchanged)
 }
 
-fn logouts(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
-    let mut users: Vec<&str> = plan.changes.iter().filter_map(Change::logs_out).collect();
+fn effects(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
+    let effects = || plan.changes.iter().filter_map(|change| change.effect(plan));
+    let lost = effects().filter(|effect| *effect == Effect::PurgeMail).count();
+    if lost > 0 {
+        let noun = if lost == 1 { "mailbox" } else { "mailboxes" };
+        writeln!(to, "{} {lost} {noun}: all mail in them is lost for good", style("Empties", DELETE))?;
+    }
+    let mut users: Vec<&str> = effects()
+        .filter_map(|effect| match effect {
+            Effect::Logout(user) => Some(user),
+            Effect::PurgeMail => None,
+        })
+        .collect();
     users.sort_unstable();
     users.dedup();
     if users.is_empty() {
@@ -177,8 +190,19 @@ fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
     for field in &change.fields {
         field_line(change, field, width, to)?;
     }
-    if let Some(user) = change.logs_out() {
-        writeln!(to, "    {}", style(format!("logs out {}", harmless(user)), FAINT))?;
+    match change.effect(plan) {
+        Some(Effect::Logout(user)) => {
+            writeln!(to, "    {}", style(format!("logs out {}", harmless(user)), FAINT))?;
+        }
+        Some(Effect::PurgeMail) => {
+            let settings = if change.action == Action::Delete { " and all its settings" } else { "" };
+            let size = change.fields.iter().find(|field| change.kind.field(field.field).name == "mailbox_size");
+            let size = size.and_then(|field| field.before.as_deref()).map(|value| format!(" ({})", shown(value)));
+            let size = size.unwrap_or_default();
+            let message = format!("all mail of the account{size}{settings} is lost for good");
+            writeln!(to, "    {}", style(message, DELETE))?;
+        }
+        None => {}
     }
     writeln!(to)
 }

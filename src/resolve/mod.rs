@@ -8,14 +8,21 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 
 use crate::check;
-use crate::model::desired::Aim;
+use crate::model::desired::{Aim, Existence};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{
-    Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, FieldId, Inventory, Key, Kind, Origin,
-    Row, Rows, Source, Value, Wanted, Wish, parallel,
+    Address, Desired, Diagnostic, Diagnostics, Draft, DraftCell, DraftResource, FieldId, Given, Inventory, Key, Kind,
+    Origin, Rows, Source, Value, Wanted, Wish, parallel,
 };
-use crate::system::{self, Clears, Need, System};
+use crate::system::{self, Need, Rule, System};
 use value::{Misfit, aim};
+
+/// The rules that hold: the product's, and what the project says about its own copy.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    pub system: &'static System,
+    pub given: &'a Given,
+}
 
 /// What the store says about the resources of a draft.
 pub struct Stored<'a> {
@@ -24,27 +31,10 @@ pub struct Stored<'a> {
     pub rows: &'a Rows,
 }
 
-/// Whether a declared resource exists. Without a store it is not known.
-#[derive(Clone, Copy)]
-pub enum Existence<'a> {
-    Unknown,
-    Absent,
-    Present(&'a Row),
-}
-
-impl<'a> Existence<'a> {
-    pub fn row(self) -> Option<&'a Row> {
-        match self {
-            Existence::Present(row) => Some(row),
-            _ => None,
-        }
-    }
-}
-
 /// Resolves all resources on all cores; `finish` takes them run by run, in the thread that has
 /// resolved them.
 pub fn resolve<T: Send>(
-    system: &'static System,
+    rules: Rules<'_>,
     draft: Draft,
     stored: Option<&Stored<'_>>,
     diagnostics: &mut Diagnostics,
@@ -53,12 +43,22 @@ pub fn resolve<T: Send>(
     let Draft { files, mut resources, recognised, mentioned, vanished } = draft;
     // Servers come first by kind, and the others take values from them.
     let others = resources.split_off(resources.partition_point(|resource| resource.kind == Kind::Server));
-    let mut step = Step { system, files: &files, stored, servers: HashMap::new() };
+    let system = rules.system;
+    let mut step = Step { system, given: rules.given, files: &files, stored, servers: HashMap::new() };
     let mut problems = Problems::default();
     let mut references = HashMap::new();
+    let mut typed: Vec<(DraftResource, Typed)> = resources
+        .into_iter()
+        .map(|mut server| {
+            let typed = step.typed(&mut server, &mut problems);
+            (server, typed)
+        })
+        .collect();
+    if system.ordered {
+        step.order(&mut typed, &mut problems);
+    }
     let mut servers = Vec::new();
-    for mut server in resources {
-        let typed = step.typed(&mut server, &mut problems);
+    for (server, typed) in typed {
         if !server.absent {
             references.insert(server.key.clone(), typed.wishes.clone());
         }
@@ -98,6 +98,7 @@ struct Typed {
 
 struct Step<'a> {
     system: &'static System,
+    given: &'a Given,
     files: &'a [String],
     stored: Option<&'a Stored<'a>>,
     servers: HashMap<Key, Vec<Wish>>,
@@ -159,11 +160,43 @@ impl<'a> Step<'a> {
         Typed { wishes, broken }
     }
 
+    /// Gives every server its place in the list: servers without one stand in the order of the files,
+    /// in the places that the others leave free (003:87, 004:85).
+    fn order(&self, servers: &mut [(DraftResource, Typed)], problems: &mut Problems) {
+        const POSITION: FieldId = Kind::Server.id("position");
+        let mut taken: HashMap<i64, Key> = HashMap::new();
+        let mut free: Vec<&mut (DraftResource, Typed)> = Vec::new();
+        for server in servers.iter_mut().filter(|(resource, _)| !resource.absent) {
+            let (resource, typed) = &*server;
+            match typed.wishes.iter().find(|wish| wish.field == POSITION) {
+                Some(Wish { aim: Aim::Value(Value::Int(place)), source, .. }) => {
+                    if let Some(other) = taken.insert(*place, resource.key.clone()) {
+                        let other = Address::new(Kind::Server, other);
+                        let problem =
+                            Diagnostic::error("server/position", format!("`{other}` has the same place in the list"))
+                                .hint("give every server a place of its own, or leave `position` out");
+                        problems.0.push(self.at(problem, *source).of(&resource.address()).field("position"));
+                    }
+                }
+                _ if typed.broken.contains(&POSITION) => {}
+                _ => free.push(server),
+            }
+        }
+        free.sort_by_key(|(resource, _)| resource.source);
+        let mut places = (1..).filter(|place| !taken.contains_key(place));
+        for (resource, typed) in free {
+            let aim = Aim::Value(Value::Int(places.next().unwrap_or_default()));
+            typed.wishes.retain(|wish| wish.field != POSITION);
+            typed.wishes.push(Wish { field: POSITION, origin: Origin::Default, aim, source: resource.source });
+            typed.wishes.sort_by_key(|wish| wish.field);
+        }
+    }
+
     /// Applies references and the system's rules. `None` for a kind that the system has not.
     fn wanted(&self, resource: DraftResource, typed: Typed, problems: &mut Problems) -> Option<Wanted> {
         let kind = resource.kind;
         let address = resource.address();
-        let Typed { wishes, broken } = typed;
+        let Typed { wishes, mut broken } = typed;
         if !self.system.manages(kind) {
             let able: Vec<&str> = system::ALL.iter().filter(|s| s.manages(kind)).map(|s| s.name).collect();
             let message = format!("{} has no {kind}s", self.system.product);
@@ -182,14 +215,22 @@ impl<'a> Step<'a> {
             wishes,
             digest: resource.digest,
         };
-        if !wanted.absent {
-            self.follow_server(&mut wanted, &address, problems);
-            self.express(&mut wanted, &address, problems);
-            self.default(&mut wanted, existence);
+        if wanted.absent {
+            self.keep_permanent(&wanted, &address, problems);
+        } else {
+            let server = self.follow_server(&mut wanted, &address, problems);
+            self.express(&mut wanted, &mut broken, &address, problems);
+            self.default(&mut wanted, &broken, existence);
             self.drop_idle(&mut wanted, existence, &address, problems);
             self.require(&wanted, &broken, existence, resource.whole_record, &address, problems);
-            let subject =
-                check::Subject { system: self.system, wanted: &wanted, stored: existence.row(), broken: &broken };
+            let subject = check::Subject {
+                system: self.system,
+                given: self.given,
+                wanted: &wanted,
+                existence,
+                broken: &broken,
+                server,
+            };
             let mut findings = Vec::new();
             check::run(&subject, &mut findings);
             problems.0.extend(findings.into_iter().map(|(problem, source)| self.at(problem, source).of(&address)));
@@ -200,89 +241,160 @@ impl<'a> Step<'a> {
         Some(wanted)
     }
 
-    /// Takes from the server what the resource does not write itself.
-    fn follow_server(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) {
-        let Some(reference) = wanted.kind.find("server") else { return };
-        let Some(at) = wanted.place_of(reference) else { return };
+    /// Refuses the tombstone of what the product never deletes.
+    fn keep_permanent(&self, wanted: &Wanted, address: &Address, problems: &mut Problems) {
+        let named = |(name, _): &&(&str, &str)| *name == wanted.key.first();
+        if wanted.kind == Kind::Account
+            && let Some((name, source)) = self.system.permanent.iter().find(named)
+        {
+            let message = format!("`{name}` belongs to the product and cannot be deleted ({source})");
+            let problem = Diagnostic::error("cpi/postmaster", message).hint("remove `absent`, or the whole entry");
+            problems.0.push(self.at(problem, wanted.source).of(address));
+        }
+    }
+
+    /// Takes from the server what the resource does not write itself, unless accounts of the system refer
+    /// to servers themselves. Returns what the server says.
+    fn follow_server(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) -> Option<&[Wish]> {
+        let reference = wanted.kind.find("server")?;
+        let at = wanted.place_of(reference)?;
         let source = wanted.wishes[at].source;
-        if let Aim::Value(Value::Text(name)) = &wanted.wishes[at].aim {
-            if let Some(server) = self.servers.get(&Key::single(name)) {
-                let brought = brought(wanted, server, source);
-                wanted.extend(brought);
-            } else {
-                let near = did_you_mean(name, self.servers.keys().map(Key::as_joined));
-                let named = near.map_or(String::new(), |_| format!(" {}", unknown_word(name, near)));
-                let problem = Diagnostic::error("reference/unknown", format!("no file declares the server{named}"));
-                let problem = problem.hint(match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "declare it under `servers:`".to_owned(),
-                });
-                problems.0.push(self.at(problem, source).of(address).field("server"));
+        let Aim::Value(Value::Text(name)) = &wanted.wishes[at].aim else { return None };
+        let server = self.servers.get(&Key::single(name)).map(Vec::as_slice);
+        if server.is_none() {
+            let near = did_you_mean(name, self.servers.keys().map(Key::as_joined));
+            let named = near.map_or(String::new(), |_| format!(" {}", unknown_word(name, near)));
+            let problem = Diagnostic::error("reference/unknown", format!("no file declares the server{named}"));
+            let problem = problem.hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "declare it under `servers:`".to_owned(),
+            });
+            problems.0.push(self.at(problem, source).of(address).field("server"));
+        }
+        let refers = self.system.manages(Kind::Server);
+        if let Some(server) = server
+            && (self.system.open || !refers)
+        {
+            if !refers {
+                self.refuse_lost(wanted.kind, server, source, address, problems);
             }
+            let brought = brought(wanted, server, source);
+            wanted.extend(brought);
         }
         // Systems without servers keep the values, not the name.
-        if !self.system.manages(Kind::Server) {
+        if !refers {
             wanted.wishes.retain(|wish| wish.field != reference);
+        }
+        server
+    }
+
+    /// A setting of the server that the kind has no field for would be dropped in silence.
+    fn refuse_lost(&self, kind: Kind, server: &[Wish], source: Source, address: &Address, problems: &mut Problems) {
+        for wish in server {
+            let field = Kind::Server.field(wish.field);
+            let off = match &wish.aim {
+                Aim::Value(Value::Bool(on)) => !on,
+                Aim::Value(Value::Size(limit)) => limit.is_none(),
+                Aim::Value(_) | Aim::Secret(_) | Aim::Clear => true,
+            };
+            if off || field.name == "supports_uidl" || kind.find(field.name).is_some() {
+                continue;
+            }
+            let product = self.system.product;
+            let message = format!("{product} has no setting for `{}`, which this server asks for", field.name);
+            let problem =
+                Diagnostic::error("system/not-expressible", message).hint(self.elsewhere(Kind::Server, wish.field));
+            problems.0.push(self.at(problem, source).of(address).field(field.name));
+        }
+    }
+
+    /// What to do about a field that the system cannot set.
+    fn elsewhere(&self, kind: Kind, field: FieldId) -> String {
+        let able = system::able(kind, field);
+        if able.is_empty() {
+            "remove it".to_owned()
+        } else {
+            format!("remove it; systems that can: {}", able.join(", "))
         }
     }
 
     /// Refuses what the system cannot say, and drops what it can only do in one way.
-    fn express(&self, wanted: &mut Wanted, address: &Address, problems: &mut Problems) {
+    fn express(&self, wanted: &mut Wanted, broken: &mut Vec<FieldId>, address: &Address, problems: &mut Problems) {
         let kind = wanted.kind;
         wanted.wishes.retain_mut(|wish| {
             let spec = kind.field(wish.field);
-            let rule = self.system.rule(kind, wish.field);
-            let clears = matches!(self.system.clears, Clears::Yes);
-            if !clears && matches!(&wish.aim, Aim::Value(Value::Text(text)) if text.is_empty()) {
+            if matches!(&wish.aim, Aim::Value(Value::Text(text)) if text.is_empty())
+                && self.system.keeps(spec.name).is_some()
+            {
                 // An empty text and no text are the same to a product whose empty cell keeps.
                 wish.aim = Aim::Clear;
             }
-            let reason = match rule {
-                None if self.system.open => return true,
-                None => format!("{} has no setting for `{}`", self.system.product, spec.name),
-                Some(rule) => match rule.need {
-                    Need::Fixed(word) => {
-                        let fixed = Value::from_word(spec.ty, word);
-                        let same = match &wish.aim {
-                            Aim::Value(value) => Some(value) == fixed.as_ref(),
-                            Aim::Clear => true,
-                            Aim::Secret(_) => false,
-                        };
-                        if same {
-                            return false;
-                        }
-                        format!("{} knows `{}` only as `{word}` ({})", self.system.product, spec.name, rule.source)
+            let product = self.system.product;
+            let rule = self.system.rule(kind, wish.field);
+            let problem = match rule {
+                None if self.system.open || spec.read_only => return true,
+                None => {
+                    let document = self.system.document;
+                    let reason = format!("{product} has no setting for `{}` ({document})", spec.name);
+                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                }
+                Some(Rule { need: Need::Never(why), source, .. }) => {
+                    let reason = format!("{product} has no setting for `{}`: {why} ({source})", spec.name);
+                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                }
+                Some(Rule { need: Need::Fixed(word), source, .. }) => {
+                    let same = match &wish.aim {
+                        Aim::Value(value) => Some(value) == Value::from_word(spec.ty, word).as_ref(),
+                        Aim::Clear => true,
+                        Aim::Secret(_) => false,
+                    };
+                    if same {
+                        return false;
                     }
-                    Need::Required | Need::Optional => return true,
-                },
+                    let reason = format!("{product} knows `{}` only as `{word}` ({source})", spec.name);
+                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                }
+                Some(rule) => {
+                    let Aim::Value(value) = &wish.aim else { return true };
+                    let takes = |word: &&str| Value::from_word(spec.ty, word).as_ref() == Some(value);
+                    if rule.values.is_empty() || rule.values.iter().any(|word| takes(&word)) {
+                        return true;
+                    }
+                    let words = rule.values.join("`, `");
+                    let message = format!("{product} takes for `{}` one of `{words}` ({})", spec.name, rule.source);
+                    let able = system::able_with(kind, wish.field, value);
+                    let problem = Diagnostic::error("system/value", message);
+                    if able.is_empty() {
+                        problem.hint("write one of these")
+                    } else {
+                        problem.hint(format!("write one of these; systems that take this value: {}", able.join(", ")))
+                    }
+                }
             };
-            let able = system::able(kind, wish.field);
-            let hint = if able.is_empty() {
-                "remove it".to_owned()
-            } else {
-                format!("remove it; systems that can: {}", able.join(", "))
-            };
-            let problem = Diagnostic::error("system/not-expressible", reason).hint(hint);
+            broken.push(wish.field);
             problems.0.push(self.at(problem, wish.source).of(address).field(spec.name));
             false
         });
     }
 
     /// `null` is the default; what is added takes the default of every field that is not written.
-    fn default(&self, wanted: &mut Wanted, existence: Existence<'_>) {
-        let mut added = Vec::new();
+    fn default(&self, wanted: &mut Wanted, broken: &[FieldId], existence: Existence<'_>) {
+        let mut added: Vec<Wish> = Vec::new();
         for (field, rule) in &self.system.by_field(wanted.kind).defaults {
             let at = wanted.place_of(*field);
             let cleared = at.is_some_and(|at| matches!(wanted.wishes[at].aim, Aim::Clear));
-            let adds = at.is_none() && matches!(existence, Existence::Absent);
+            let adds = at.is_none() && matches!(existence, Existence::Absent) && !broken.contains(field);
             if !cleared && !adds {
                 continue;
             }
-            let Some(value) = rule.default_value(|other| effective(wanted, existence, other)) else { continue };
+            // A default may depend on another one, whose row stands before it.
+            let before = |other| added.iter().find(|wish: &&Wish| wish.field == other).and_then(Wish::value);
+            let get = |other| effective(wanted, existence, other).or_else(|| before(other));
+            let Some(value) = rule.default_value(get) else { continue };
             let aim = Aim::Value(value);
             match at {
                 Some(at) => wanted.wishes[at].aim = aim,
-                None if applies(rule.only_when, wanted, existence) != Some(false) => {
+                None if applies(rule.only_when, wanted.kind, get) != Some(false) => {
                     added.push(Wish { field: *field, origin: Origin::Default, aim, source: wanted.source });
                 }
                 None => {}
@@ -296,7 +408,7 @@ impl<'a> Step<'a> {
         let mut idle = Vec::new();
         for (field, rule) in &self.system.by_field(wanted.kind).conditional {
             let Some(wish) = wanted.wish(*field) else { continue };
-            if applies(rule.only_when, wanted, existence) != Some(false) {
+            if applies(rule.only_when, wanted.kind, |other| effective(wanted, existence, other)) != Some(false) {
                 continue;
             }
             idle.push(*field);
@@ -328,14 +440,22 @@ impl<'a> Step<'a> {
         problems: &mut Problems,
     ) {
         let kind = wanted.kind;
-        let missing: Vec<&system::Rule> = self
+        let missing: Vec<&Rule> = self
             .system
             .by_field(kind)
             .required
             .iter()
-            .filter(|(field, _)| {
+            .filter(|(field, rule)| {
                 let wish = wanted.wish(*field);
-                !broken.contains(field)
+                let asked = match rule.need {
+                    Need::RequiredWhen(other, word) => {
+                        applies(Some((other, word)), kind, |other| effective(wanted, existence, other)) == Some(true)
+                            && !broken.contains(&kind.id(other))
+                    }
+                    _ => true,
+                };
+                asked
+                    && !broken.contains(field)
                     && wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
             })
             .map(|(_, rule)| *rule)
@@ -345,7 +465,11 @@ impl<'a> Step<'a> {
         }
         if matches!(existence, Existence::Absent) {
             for rule in missing {
-                let message = format!("`{}` is required when a {kind} is added ({})", rule.field, rule.source);
+                let while_ = match rule.need {
+                    Need::RequiredWhen(other, word) => format!(" while `{other}` is `{word}`"),
+                    _ => String::new(),
+                };
+                let message = format!("`{}` is required when a {kind} is added{while_} ({})", rule.field, rule.source);
                 problems.0.push(
                     self.at(Diagnostic::error("system/required", message), wanted.source).of(address).field(rule.field),
                 );
@@ -371,10 +495,13 @@ fn effective<'v>(wanted: &'v Wanted, existence: Existence<'v>, field: FieldId) -
 }
 
 /// Whether a condition holds; `None` if that is not known.
-fn applies(condition: Option<(&'static str, &'static str)>, wanted: &Wanted, existence: Existence<'_>) -> Option<bool> {
+fn applies<'v>(
+    condition: Option<(&'static str, &'static str)>,
+    kind: Kind,
+    get: impl Fn(FieldId) -> Option<&'v Value>,
+) -> Option<bool> {
     let Some((other, word)) = condition else { return Some(true) };
-    let value = effective(wanted, existence, wanted.kind.id(other))?;
-    Some(value.text() == Some(word))
+    Some(get(kind.id(other))?.is_word(word))
 }
 
 /// What the server brings into fields that the resource does not write: host, port, protocol,

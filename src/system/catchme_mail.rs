@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System};
+use super::{Clears, Default, Need, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -18,74 +18,193 @@ pub static SYSTEM: System = System {
     clears: Clears::No(
         "an empty column keeps what was there (000:124); to clear it, delete the pattern and add it again",
     ),
+    ordered: false,
+    accounts: TextRules { name: None, password: None },
+    permanent: &[],
+    deletes_mail: false,
 };
-
-const fn rule(field: &'static str, need: Need, default: Default, source: &'static str) -> Rule {
-    Rule { kind: Kind::Pattern, field, need, default, only_when: None, source, verified: true, note: "" }
-}
 
 const POP3: Option<(&str, &str)> = Some(("incoming.protocol", "pop3"));
 const IMAP: Option<(&str, &str)> = Some(("incoming.protocol", "imap"));
 
 const RULES: &[Rule] = &[
-    rule("outgoing.label", Need::Required, Default::None, "000:23"),
-    rule("outgoing.host", Need::Required, Default::None, "000:27"),
+    required("outgoing.label", "カラムNo.3 送信サーバ名", "000:23", "個人メールサーバの送信サーバ名"),
+    required("outgoing.host", "カラムNo.4 送信サーバホスト名", "000:27", "個人メールサーバの送信サーバホスト名"),
     Rule {
+        default: Default::Value("25"),
         verified: false,
         note: "the number stands in the product's help for users [X]; the document only says デフォルト値",
-        ..rule("outgoing.port", Need::Optional, Default::Value("25"), "000:31")
+        ..rule(
+            "outgoing.port",
+            "カラムNo.5 送信サーバポート番号",
+            "000:31",
+            "個人メールサーバの送信サーバポート番号(省略時はデフォルト値)",
+        )
     },
-    rule("incoming.label", Need::Required, Default::None, "000:35"),
-    rule("incoming.host", Need::Required, Default::None, "000:39"),
+    required("incoming.label", "カラムNo.6 受信サーバ名", "000:35", "個人メールサーバの受信サーバ名"),
+    required("incoming.host", "カラムNo.7 受信サーバホスト名", "000:39", "個人メールサーバの受信サーバホスト名"),
     Rule {
+        default: Default::By("incoming.protocol", &[("pop3", "110"), ("imap", "143")]),
         verified: false,
         note: "the numbers are those of the protocols [P]; the document only says デフォルト値",
         ..rule(
             "incoming.port",
-            Need::Optional,
-            Default::By("incoming.protocol", &[("pop3", "110"), ("imap", "143")]),
+            "カラムNo.8 受信サーバポート番号",
             "000:43",
+            "個人メールサーバの受信サーバポート番号(省略時はデフォルト値)",
         )
     },
-    rule("address", Need::Required, Default::None, "000:47"),
-    rule("incoming.protocol", Need::Required, Default::None, "000:51"),
-    rule("incoming.username", Need::Required, Default::None, "000:55"),
-    rule("incoming.password", Need::Required, Default::None, "000:59"),
+    required("address", "カラムNo.9 メールアドレス", "000:47", "個人メールサーバのメールアドレス"),
+    required(
+        "incoming.protocol",
+        "カラムNo.10 受信プロトコル",
+        "000:51",
+        "個人メールサーバの受信プロトコル(0:IMAP、1:POP3)",
+    ),
+    required(
+        "incoming.username",
+        "カラムNo.11 受信メールサーバのアカウント",
+        "000:55",
+        "個人メールサーバの受信メールサーバのアカウント",
+    ),
+    required(
+        "incoming.password",
+        "カラムNo.12 受信メールサーバのパスワード",
+        "000:59",
+        "個人メールサーバの受信メールサーバのパスワード",
+    ),
     Rule {
+        default: Default::Value("false"),
         only_when: POP3,
-        ..rule("incoming.delete_after_download", Need::Optional, Default::Value("false"), "000:63, 000:119")
+        ..rule(
+            "incoming.delete_after_download",
+            "カラムNo.13 POP3メールをサーバから削除するかどうか",
+            "000:63, 000:119",
+            "個人メールサーバのPOP3メールをサーバから削除するかどうか(1:削除する、それ以外:削除しない)",
+        )
     },
     Rule {
         only_when: POP3,
         note: "days; needed when delete_after_download is on [P]",
-        ..rule("incoming.delete_after_days", Need::Optional, Default::None, "000:67")
+        ..rule(
+            "incoming.delete_after_days",
+            "カラムNo.14 POP3メールを削除するタイミング",
+            "000:67",
+            "個人メールサーバのPOP3メールを削除するタイミング(1〜99:ダウンロード後指定日時後に削除、0:すぐに削除)",
+        )
     },
-    rule("sender_name", Need::Optional, Default::None, "000:71"),
-    rule("organization", Need::Optional, Default::None, "000:75"),
-    rule("reply_to", Need::Optional, Default::None, "000:79"),
-    rule("default_bcc", Need::Optional, Default::None, "000:83"),
-    rule("save_sent", Need::Optional, Default::Value("false"), "000:87, 000:120"),
-    rule("request_read_receipt", Need::Optional, Default::Value("false"), "000:91, 000:121"),
-    rule("outgoing.auth.enabled", Need::Optional, Default::Value("false"), "000:95, 000:122"),
-    rule("outgoing.auth.credentials", Need::Optional, Default::Value("incoming"), "000:99"),
+    rule("sender_name", "カラムNo.15 送信者名", "000:71", "個人メールサーバの送信者名"),
+    rule("organization", "カラムNo.16 組織名", "000:75", "個人メールサーバのアドレスに対応する組織名"),
+    rule("reply_to", "カラムNo.17 返信アドレス", "000:79", "個人メールサーバの返信アドレス"),
+    rule("default_bcc", "カラムNo.18 デフォルトBCC", "000:83", "個人メールサーバのデフォルトBCC"),
+    Rule {
+        default: Default::Value("false"),
+        ..rule(
+            "save_sent",
+            "カラムNo.19 送信済みメールを保存するかどうか",
+            "000:87, 000:120",
+            "個人メールサーバの送信済みメールを保存するかどうか(1:保存する、それ以外、保存しない)",
+        )
+    },
+    Rule {
+        default: Default::Value("false"),
+        ..rule(
+            "request_read_receipt",
+            "カラムNo.20 開封確認を要求するかどうか",
+            "000:91, 000:121",
+            "個人メールサーバの送信メールに対して開封確認を要求するかどうか(1:要求する、それ以外:要求しない)",
+        )
+    },
+    Rule {
+        default: Default::Value("false"),
+        ..rule(
+            "outgoing.auth.enabled",
+            "カラムNo.21 SMTP認証を使用するかどうか",
+            "000:95, 000:122",
+            "個人メールサーバのSMTP認証を使用するかどうか(1:使用する、それ以外:使用しない)",
+        )
+    },
+    Rule {
+        default: Default::Value("incoming"),
+        ..rule(
+            "outgoing.auth.credentials",
+            "カラムNo.22 SMTP認証方法の指定",
+            "000:99",
+            "個人メールサーバのSMTP認証方法の指定(1:認証情報を指定する、それ以外:受信サーバと同じ認証情報を使用)",
+        )
+    },
     Rule {
         note: "needed when credentials is own (000:128)",
-        ..rule("outgoing.auth.username", Need::Optional, Default::None, "000:103")
+        ..rule(
+            "outgoing.auth.username",
+            "カラムNo.23 SMTP認証方法指定時のユーザアカウント",
+            "000:103",
+            "個人メールサーバのSMTP認証方法指定時のユーザアカウント",
+        )
     },
     Rule {
         note: "needed when credentials is own (000:128)",
-        ..rule("outgoing.auth.password", Need::Optional, Default::None, "000:107")
+        ..rule(
+            "outgoing.auth.password",
+            "カラムNo.24 SMTP認証方法指定時のパスワード",
+            "000:107",
+            "個人メールサーバのSMTP認証方法指定時のパスワード",
+        )
     },
-    Rule { only_when: IMAP, ..rule("incoming.imap_root", Need::Optional, Default::None, "000:111") },
-    Rule { only_when: POP3, ..rule("incoming.folder", Need::Optional, Default::None, "000:115") },
     Rule {
+        only_when: IMAP,
+        ..rule(
+            "incoming.imap_root",
+            "カラムNo.25 IMAPルートフォルダのパス",
+            "000:111",
+            "個人メールサーバのIMAPルートフォルダのパス",
+        )
+    },
+    Rule {
+        only_when: POP3,
+        ..rule(
+            "incoming.folder",
+            "カラムNo.26 POP3メールの保存先",
+            "000:115",
+            "個人メールサーバのPOP3メールの保存先(子メールボックスは親階層も含めて指定)",
+        )
+    },
+    Rule {
+        verified: false,
         note: "taken over when the file is read; the product has no servers of its own",
-        ..rule("server", Need::Optional, Default::None, "000:12-115")
+        ..rule("server", "", "[P]", "")
     },
-    rule("incoming.security", Need::Fixed("none"), Default::None, "000:12-115 has no column"),
-    rule("outgoing.security", Need::Fixed("none"), Default::None, "000:12-115 has no column"),
-    rule("outgoing.auth.mechanism", Need::Fixed("auto"), Default::None, "000:12-115 has no column"),
+    no_column("incoming.security", "none"),
+    no_column("outgoing.security", "none"),
+    no_column("outgoing.auth.mechanism", "auto"),
 ];
+
+const fn rule(field: &'static str, screen: &'static str, source: &'static str, quote: &'static str) -> Rule {
+    Rule {
+        kind: Kind::Pattern,
+        field,
+        screen,
+        need: Need::Optional,
+        default: Default::None,
+        values: &[],
+        only_when: None,
+        // The document describes no export.
+        observable: false,
+        source,
+        quote,
+        verified: true,
+        note: "",
+    }
+}
+
+const fn required(field: &'static str, screen: &'static str, source: &'static str, quote: &'static str) -> Rule {
+    Rule { need: Need::Required, ..rule(field, screen, source, quote) }
+}
+
+const fn no_column(field: &'static str, word: &'static str) -> Rule {
+    let quote = "個人メールサーバ一括登録用CSVファイルのフォーマットを以下に示します。";
+    Rule { need: Need::Fixed(word), ..rule(field, "", "000:7, 000:12-115 has no column", quote) }
+}
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +283,7 @@ mod tests {
                     assert_eq!(rule.need == Need::Required, required, "{name}");
                     // A column is three lines of the table: number, marks, text.
                     assert!(rule.source.starts_with(&format!("000:{}", 15 + 4 * at)), "{name} {}", rule.source);
+                    assert_eq!(rule.screen, format!("カラムNo.{} {}", at + 1, column.label), "{name}");
                 }
             }
         }

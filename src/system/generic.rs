@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, System};
+use super::{Clears, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -15,4 +15,8 @@ pub static SYSTEM: System = System {
     rules: &[],
     index: OnceLock::new(),
     clears: Clears::Yes,
+    ordered: false,
+    accounts: TextRules::NONE,
+    permanent: &[],
+    deletes_mail: false,
 };

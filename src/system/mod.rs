@@ -2,7 +2,11 @@
 //! document 000, line 124; `[X]` stands outside the documents; `[P]` is this project's policy.
 
 mod catchme_mail;
+mod cpi;
+mod cybozu_office;
 mod generic;
+mod mailwise;
+mod staff_express;
 
 use std::sync::OnceLock;
 
@@ -11,7 +15,16 @@ use crate::model::{FieldId, Kind, Value};
 pub use catchme_mail::{COLUMNS as CATCHME_COLUMNS, Coding, Column, REQUIRED_COLUMNS, Target};
 
 /// Every system; a new one is a new file and a row here.
-pub static ALL: [&System; 2] = [&generic::SYSTEM, &catchme_mail::SYSTEM];
+pub static ALL: [&System; 8] = [
+    &generic::SYSTEM,
+    &catchme_mail::SYSTEM,
+    &staff_express::SYSTEM,
+    &cpi::BUSINESS_STANDARD,
+    &cpi::KWC_MAIL,
+    &cpi::SV_BASIC,
+    &mailwise::SYSTEM,
+    &cybozu_office::SYSTEM,
+];
 
 #[derive(Debug)]
 pub struct System {
@@ -31,6 +44,44 @@ pub struct System {
     index: OnceLock<[ByField; 3]>,
     /// Whether the product's own channel can empty a field that holds a value.
     pub clears: Clears,
+    /// Whether the product shows its servers in an order that is part of the state.
+    pub ordered: bool,
+    /// Rules about names and passwords of accounts.
+    pub accounts: TextRules,
+    /// Accounts that the product never deletes, each with the source.
+    pub permanent: &'static [(&'static str, &'static str)],
+    /// Whether the mail of an account is lost with it.
+    pub deletes_mail: bool,
+}
+
+/// Rules about texts that are data: `rules:` of a project may override them.
+#[derive(Clone, Debug)]
+pub struct TextRules {
+    pub name: Option<TextRule>,
+    pub password: Option<TextRule>,
+}
+
+impl TextRules {
+    pub const NONE: TextRules = TextRules { name: None, password: None };
+}
+
+#[derive(Clone, Debug)]
+pub struct TextRule {
+    /// Characters.
+    pub min: usize,
+    pub max: usize,
+    /// A set of characters as in a regular expression's brackets: `A-Za-z0-9._-`.
+    pub chars: &'static str,
+    /// Of the first and the last character; empty if they are as the others.
+    pub edges: &'static str,
+    /// At least one ASCII letter, one digit.
+    pub letter: bool,
+    pub digit: bool,
+    /// What the text may not be equal to: `name`, `domain`.
+    pub not_equal: &'static [&'static str],
+    pub source: &'static str,
+    pub verified: bool,
+    pub note: &'static str,
 }
 
 /// The rules of a kind, by their fields.
@@ -47,17 +98,27 @@ pub enum Clears {
     Yes,
     /// The reason, with its source.
     No(&'static str),
+    /// All but these fields, each with the reason.
+    Except(&'static [(&'static str, &'static str)]),
 }
 
 #[derive(Debug)]
 pub struct Rule {
     pub kind: Kind,
     pub field: &'static str,
+    /// As the product's own screen names it, with its tab; empty if it has no such item.
+    pub screen: &'static str,
     pub need: Need,
     pub default: Default,
+    /// The words that the product accepts; empty if it takes what the field's type takes.
+    pub values: &'static [&'static str],
     /// Effective only if the named field has the named value.
     pub only_when: Option<(&'static str, &'static str)>,
+    /// Whether the product's own export shows it.
+    pub observable: bool,
     pub source: &'static str,
+    /// What the document says on the first line that `source` names; empty if it is no document.
+    pub quote: &'static str,
     /// Whether the documents say it; otherwise it is inferred or this project's policy.
     pub verified: bool,
     pub note: &'static str,
@@ -67,9 +128,13 @@ pub struct Rule {
 pub enum Need {
     /// On an add.
     Required,
+    /// On an add, if the named field has the named value.
+    RequiredWhen(&'static str, &'static str),
     Optional,
     /// The product knows this one behaviour and has no setting for it.
     Fixed(&'static str),
+    /// The product cannot; the reason.
+    Never(&'static str),
 }
 
 #[derive(Debug)]
@@ -99,7 +164,23 @@ impl System {
 
     /// Whether the system has this field at all.
     pub fn expresses(&self, kind: Kind, field: FieldId) -> bool {
-        self.open || kind.field(field).read_only || self.rule(kind, field).is_some()
+        let rule = self.rule(kind, field);
+        let never = matches!(rule, Some(Rule { need: Need::Never(_), .. }));
+        self.open || kind.field(field).read_only || (rule.is_some() && !never)
+    }
+
+    /// Why the product cannot empty the field.
+    pub fn keeps(&self, field: &str) -> Option<&'static str> {
+        match self.clears {
+            Clears::Yes => None,
+            Clears::No(why) => Some(why),
+            Clears::Except(fields) => fields.iter().find(|(name, _)| *name == field).map(|(_, why)| *why),
+        }
+    }
+
+    /// Whether the product's own export shows the field; a store of its own shows all.
+    pub fn observes(&self, kind: Kind, field: FieldId) -> bool {
+        self.open || self.rule(kind, field).is_some_and(|rule| rule.observable)
     }
 }
 
@@ -109,7 +190,7 @@ impl ByField {
         for rule in rules.iter().filter(|rule| rule.kind == kind) {
             let field = kind.id(rule.field);
             index.rules[usize::from(field)] = Some(rule);
-            if rule.need == Need::Required {
+            if matches!(rule.need, Need::Required | Need::RequiredWhen(..)) {
                 index.required.push((field, rule));
             }
             if !matches!(rule.default, Default::None) {
@@ -129,10 +210,21 @@ pub fn able(kind: Kind, field: FieldId) -> Vec<&'static str> {
         .filter(|system| {
             system.manages(kind)
                 && system.expresses(kind, field)
-                && !matches!(system.rule(kind, field), Some(Rule { need: Need::Fixed(_), .. }))
+                && !matches!(system.rule(kind, field), Some(Rule { need: Need::Fixed(_) | Need::Never(_), .. }))
         })
         .map(|system| system.name)
         .collect()
+}
+
+/// The names of the systems in which a field can be set to this value.
+pub fn able_with(kind: Kind, field: FieldId, value: &Value) -> Vec<&'static str> {
+    let ty = kind.field(field).ty;
+    let takes = |name: &&'static str| {
+        let rule = System::find(name).and_then(|system| system.rule(kind, field));
+        let is = |word: &&str| Value::from_word(ty, word).as_ref() == Some(value);
+        rule.is_none_or(|rule| rule.values.is_empty() || rule.values.iter().any(|word| is(&word)))
+    };
+    able(kind, field).into_iter().filter(takes).collect()
 }
 
 impl Rule {
@@ -142,8 +234,8 @@ impl Rule {
             Default::None => return None,
             Default::Value(word) => word,
             Default::By(other, cases) => {
-                let value = get(self.kind.id(other))?.text()?;
-                cases.iter().find(|(case, _)| *case == value)?.1
+                let value = get(self.kind.id(other))?;
+                cases.iter().find(|(case, _)| value.is_word(case))?.1
             }
         };
         Value::from_word(self.kind.field(self.kind.id(self.field)).ty, word)
@@ -175,13 +267,17 @@ mod tests {
                     }
                 };
                 let fixed = if let Need::Fixed(word) = rule.need { vec![word] } else { Vec::new() };
-                for word in words.into_iter().chain(fixed) {
+                for word in words.into_iter().chain(fixed).chain(rule.values.iter().copied()) {
                     assert!(Value::from_word(ty, word).is_some(), "{word} of {}", rule.field);
                 }
-                if let Some((other, word)) = rule.only_when {
+                let when = if let Need::RequiredWhen(other, word) = rule.need { Some((other, word)) } else { None };
+                for (other, word) in rule.only_when.into_iter().chain(when) {
                     let other = rule.kind.field(rule.kind.id(other));
                     assert!(Value::from_word(other.ty, word).is_some());
                 }
+                assert!(rule.verified || !rule.note.is_empty(), "{} of {}: why is it so?", rule.field, system.name);
+                let of_document = rule.source.starts_with(system.document) && !system.document.is_empty();
+                assert_eq!(of_document, !rule.quote.is_empty(), "quote of {} in {}", rule.field, system.name);
             }
         }
     }

@@ -5,6 +5,7 @@ mod formats;
 mod history;
 mod init;
 mod plan;
+mod products;
 mod rules;
 mod safety;
 mod secrets;

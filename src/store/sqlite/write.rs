@@ -4,7 +4,7 @@ use rusqlite::{Connection, Statement, TransactionBehavior};
 
 use super::schema::{self, Found, all_columns};
 use crate::model::plan::Base;
-use crate::model::{Action, Change, Code, Error, Kind, Plan, Value};
+use crate::model::{Action, Change, Code, Effect, Error, Kind, Plan, Value};
 use crate::store::{Entry, Receipt};
 
 pub enum Failure {
@@ -166,7 +166,7 @@ fn record(log: &mut Statement<'_>, change: &Change, plan: &Plan, revision: u64, 
     log.raw_bind_parameter(4, user)?;
     log.raw_bind_parameter(5, parts.next())?;
     log.raw_bind_parameter(6, change.action.name())?;
-    log.raw_bind_parameter(7, change.logs_out().map(|_| "logout"))?;
+    log.raw_bind_parameter(7, change.effect(plan).map(Effect::name))?;
     log.raw_bind_parameter(8, change.source.map(|source| plan.file(source)))?;
     log.raw_bind_parameter(9, change.source.map(|source| source.place.line))?;
     log.raw_execute()?;

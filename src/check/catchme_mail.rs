@@ -1,32 +1,10 @@
-//! Rules that a row of a system's table cannot say: small named functions, each with its source.
+//! Rules of CatchMe@MAIL (000).
 
+use super::{Check, Finding, Subject};
 use crate::model::desired::Aim;
-use crate::model::{Diagnostic, FieldId, Kind, Row, Source, Value, Wanted, Wish};
-use crate::system::System;
+use crate::model::{Diagnostic, FieldId, Kind, Value, Wish};
 
-/// One declared resource beside what the store holds of it.
-pub struct Subject<'a> {
-    pub system: &'a System,
-    pub wanted: &'a Wanted,
-    pub stored: Option<&'a Row>,
-    /// Fields whose written values are wrong: they are not missing.
-    pub broken: &'a [FieldId],
-}
-
-/// A problem and its place.
-pub type Finding = (Diagnostic, Source);
-
-pub struct Check {
-    /// Its name in the requirements.
-    pub id: &'static str,
-    pub systems: &'static [&'static str],
-    pub kind: Kind,
-    pub source: &'static str,
-    pub doc: &'static str,
-    run: fn(&Subject<'_>, &mut Vec<Finding>),
-}
-
-pub static CHECKS: &[Check] = &[
+pub const CHECKS: &[Check] = &[
     Check {
         id: "A-R4",
         systems: &["catchme-mail"],
@@ -52,29 +30,6 @@ pub static CHECKS: &[Check] = &[
         run: delete_days,
     },
 ];
-
-pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    for check in CHECKS {
-        if check.kind == subject.wanted.kind && check.systems.contains(&subject.system.name) {
-            (check.run)(subject, findings);
-        }
-    }
-}
-
-impl Subject<'_> {
-    /// The value that the field will have, if that is known.
-    fn value(&self, field: FieldId) -> Option<&Value> {
-        match self.wanted.wish(field) {
-            Some(Wish { aim: Aim::Value(value), .. }) => Some(value),
-            Some(_) => None,
-            None => self.stored.and_then(|row| row.get(field)),
-        }
-    }
-
-    fn is_written(&self, field: FieldId) -> bool {
-        self.broken.contains(&field) || self.wanted.wish(field).is_some_and(|wish| !matches!(wish.aim, Aim::Clear))
-    }
-}
 
 const CREDENTIALS: FieldId = Kind::Pattern.id("outgoing.auth.credentials");
 const AUTH: FieldId = Kind::Pattern.id("outgoing.auth.enabled");

@@ -1,0 +1,8 @@
+//! The products, by the documents of their vendors.
+
+mod across;
+mod cpi;
+mod cpi_files;
+mod cybozu_office;
+mod mailwise;
+mod staff_express;
