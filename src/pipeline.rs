@@ -136,10 +136,14 @@ impl Session {
         if sealing.iter().any(|sealing| sealing.no_key) {
             return Err(self.lost_key());
         }
-        let mut outside = Vec::new();
+        let (mut outside, mut notices) = (Vec::new(), Vec::new());
         for sealing in sealing {
             self.diagnostics.extend(sealing.problems);
+            notices.extend(sealing.notices);
             outside.extend(sealing.outside);
+        }
+        if !self.diagnostics.has_errors() {
+            self.diagnostics.extend(notices);
         }
         let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(outside.into_iter()));
         self.settle();
@@ -291,6 +295,8 @@ impl Session {
 #[derive(Default)]
 struct Sealing {
     problems: Vec<Diagnostic>,
+    /// What an apply of the plan would bring; without a plan there is nothing to say.
+    notices: Vec<Diagnostic>,
     /// The sealed secrets that stand outside the configuration.
     outside: Vec<Vec<u8>>,
     /// There is something to seal, and no key.
@@ -315,6 +321,7 @@ const STATUS: FieldId = Kind::Account.id("status");
 impl Sealer<'_> {
     fn seal(&self, wanted: &mut [Wanted], files: &[String]) -> Sealing {
         let mut sealing = Sealing::default();
+        let mut findings = Vec::new();
         for wanted in wanted {
             let forced = self.forced(wanted);
             if forced.is_some() && wanted.wish(PASSWORD).is_none() {
@@ -325,14 +332,19 @@ impl Sealer<'_> {
                     .at(&files[wanted.source.file as usize], place.line, place.column);
                 sealing.problems.push(problem.of(&wanted.address()).field("password"));
             }
-            if !wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
-                continue;
+            if wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
+                let Some(vault) = self.vault else {
+                    sealing.no_key = true;
+                    return sealing;
+                };
+                self.seal_one(wanted, vault, forced, files, &mut sealing);
             }
-            let Some(vault) = self.vault else {
-                sealing.no_key = true;
-                return sealing;
-            };
-            self.seal_one(wanted, vault, forced, files, &mut sealing);
+            let row = self.rows.get(wanted.kind, &wanted.key);
+            check::notices(self.rules.system.name, wanted, row, &mut findings);
+            sealing.notices.extend(findings.drain(..).map(|(problem, source)| {
+                let file = &files[source.file as usize];
+                problem.at(file, source.place.line, source.place.column).of(&wanted.address())
+            }));
         }
         sealing
     }

@@ -128,6 +128,6 @@ fn user(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let message = "the account says neither `user_id` nor `user`: the product could not tell whose it is";
         let problem =
             Diagnostic::error("cybozu-office/user", message).hint("write `user_id`; names of users need not be unique");
-        subject.tell(findings, problem, USER_ID, &[]);
+        findings.push((problem, subject.wanted.source));
     }
 }

@@ -4,6 +4,7 @@ mod catchme_mail;
 mod cpi;
 mod cybozu_office;
 mod mailwise;
+mod notice;
 mod password;
 mod staff_express;
 mod text;
@@ -12,6 +13,7 @@ use crate::model::desired::{Aim, Existence};
 use crate::model::{Diagnostic, FieldId, Given, Kind, Source, Value, Wanted, Wish};
 use crate::system::System;
 
+pub use notice::notices;
 pub use password::{Known, password};
 
 /// One declared resource beside what the store holds of it.

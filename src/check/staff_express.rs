@@ -121,7 +121,7 @@ fn auth_is_forced(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn mechanism(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     if security(subject) == Some("starttls") && subject.is(MECHANISM, "plain") {
-        let message = "with TLS the product authenticates by LOGIN alone (001:40)";
+        let message = "with TLS the product authenticates by LOGIN alone, and `login` is the only mechanism (001:40)";
         let problem = Diagnostic::error("staff-express/mechanism", message)
             .hint("write `outgoing.auth.mechanism: login`, or use port 465 with `implicit_tls`");
         subject.tell(findings, problem, MECHANISM, &[MECHANISM, SECURITY]);
@@ -156,7 +156,7 @@ fn receiving_with_tls(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn contact_log(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     if subject.is(LOG, "true") && subject.is(RECEIVE, "false") {
-        let message = "連絡記録に展開する can be ticked only while mail is received (001:22)";
+        let message = "連絡記録に展開する can be ticked only while mail is received, with `receive.enabled` (001:22)";
         let problem = Diagnostic::error("staff-express/contact-log", message)
             .hint("write `contact_log.enabled: false`, or `receive.enabled: true`");
         subject.tell(findings, problem, LOG, &[LOG, RECEIVE]);

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
 use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
+    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
 
 const ADD: Style = AnsiColor::Green.on_default();
@@ -71,12 +71,13 @@ fn order(action: Action) -> u8 {
 
 pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     let plan = report.plan;
-    let mut changes: Vec<&Change> = plan.changes.iter().collect();
+    let (moves, mut changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| only_moves(change));
     changes.sort_by_key(|change| order(change.action));
     let limit = if report.all { usize::MAX } else { SHOWN };
     for change in changes.iter().take(limit) {
         block(plan, change, to)?;
     }
+    new_order(&moves, to)?;
     if changes.len() > limit {
         let rest = &changes[limit..];
         let counts: Vec<String> = Action::ALL
@@ -92,13 +93,50 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     let place = format!("{} ({}) on {} at revision {}", plan.project, plan.system, report.store, plan.base.revision);
-    if changes.is_empty() {
+    if plan.changes.is_empty() {
         writeln!(to, "{}", style("Nothing to change.", STRONG))?;
     }
     writeln!(to, "{} {}", style("Plan:", STRONG), tally(plan))?;
     effects(plan, to)?;
     refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
+}
+
+const POSITION: FieldId = Kind::Server.id("position");
+
+/// Whether a server changes nothing but its place in the list.
+fn only_moves(change: &Change) -> bool {
+    let moves = |field: &FieldChange| field.field == POSITION && field.before.is_some();
+    change.kind == Kind::Server
+        && change.action == Action::Overwrite
+        && !change.adopted
+        && change.special.is_none()
+        && !change.fields.is_empty()
+        && change.fields.iter().all(moves)
+}
+
+/// A new order is one change of the list, however many places it moves.
+fn new_order(moves: &[&Change], to: &mut dyn Write) -> io::Result<()> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    let place = |value: Option<&Value>| if let Some(Value::Int(place)) = value { *place } else { 0 };
+    let mut places: Vec<(i64, i64, &str)> = moves
+        .iter()
+        .map(|change| {
+            let field = &change.fields[0];
+            (place(field.after.as_ref()), place(field.before.as_deref()), change.key.first())
+        })
+        .collect();
+    places.sort_unstable();
+    let places: Vec<String> =
+        places.iter().map(|(after, before, name)| format!("{} {before} → {after}", harmless(name))).collect();
+    writeln!(
+        to,
+        "{} {}\n",
+        style(format!("~ {:<9}", "overwrite"), OVERWRITE),
+        style(format!("position of servers in the list: {}", places.join(", ")), STRONG)
+    )
 }
 
 /// Why the plan may not be applied.

@@ -221,7 +221,7 @@ impl<'a> Step<'a> {
             let server = self.follow_server(&mut wanted, &address, problems);
             self.express(&mut wanted, &mut broken, &address, problems);
             self.default(&mut wanted, &broken, existence);
-            self.drop_idle(&mut wanted, existence, &address, problems);
+            self.drop_idle(&mut wanted, &broken, existence, &address, problems);
             self.require(&wanted, &broken, existence, resource.whole_record, &address, problems);
             let subject = check::Subject {
                 system: self.system,
@@ -394,7 +394,7 @@ impl<'a> Step<'a> {
             let aim = Aim::Value(value);
             match at {
                 Some(at) => wanted.wishes[at].aim = aim,
-                None if applies(rule.only_when, wanted.kind, get) != Some(false) => {
+                None if applies(rule.only_when, wanted.kind, existence, get) != Some(false) => {
                     added.push(Wish { field: *field, origin: Origin::Default, aim, source: wanted.source });
                 }
                 None => {}
@@ -404,11 +404,24 @@ impl<'a> Step<'a> {
     }
 
     /// Drops values that have no effect beside the others (△ and ▲ of 000:116, AMB-A6).
-    fn drop_idle(&self, wanted: &mut Wanted, existence: Existence<'_>, address: &Address, problems: &mut Problems) {
+    fn drop_idle(
+        &self,
+        wanted: &mut Wanted,
+        broken: &[FieldId],
+        existence: Existence<'_>,
+        address: &Address,
+        problems: &mut Problems,
+    ) {
         let mut idle = Vec::new();
         for (field, rule) in &self.system.by_field(wanted.kind).conditional {
             let Some(wish) = wanted.wish(*field) else { continue };
-            if applies(rule.only_when, wanted.kind, |other| effective(wanted, existence, other)) != Some(false) {
+            // What depends on a wrong value is judged when that is right.
+            if rule.only_when.is_some_and(|(other, _)| broken.contains(&wanted.kind.id(other))) {
+                continue;
+            }
+            if applies(rule.only_when, wanted.kind, existence, |other| effective(wanted, existence, other))
+                != Some(false)
+            {
                 continue;
             }
             idle.push(*field);
@@ -449,7 +462,8 @@ impl<'a> Step<'a> {
                 let wish = wanted.wish(*field);
                 let asked = match rule.need {
                     Need::RequiredWhen(other, word) => {
-                        applies(Some((other, word)), kind, |other| effective(wanted, existence, other)) == Some(true)
+                        applies(Some((other, word)), kind, existence, |other| effective(wanted, existence, other))
+                            == Some(true)
                             && !broken.contains(&kind.id(other))
                     }
                     _ => true,
@@ -464,6 +478,8 @@ impl<'a> Step<'a> {
             return;
         }
         if matches!(existence, Existence::Absent) {
+            // Where it is written, if only as `null`.
+            let place = |rule: &Rule| wanted.wish(kind.id(rule.field)).map_or(wanted.source, |wish| wish.source);
             for rule in missing {
                 let while_ = match rule.need {
                     Need::RequiredWhen(other, word) => format!(" while `{other}` is `{word}`"),
@@ -471,7 +487,7 @@ impl<'a> Step<'a> {
                 };
                 let message = format!("`{}` is required when a {kind} is added{while_} ({})", rule.field, rule.source);
                 problems.0.push(
-                    self.at(Diagnostic::error("system/required", message), wanted.source).of(address).field(rule.field),
+                    self.at(Diagnostic::error("system/required", message), place(rule)).of(address).field(rule.field),
                 );
             }
         } else if whole_record {
@@ -498,10 +514,16 @@ fn effective<'v>(wanted: &'v Wanted, existence: Existence<'v>, field: FieldId) -
 fn applies<'v>(
     condition: Option<(&'static str, &'static str)>,
     kind: Kind,
+    existence: Existence<'_>,
     get: impl Fn(FieldId) -> Option<&'v Value>,
 ) -> Option<bool> {
     let Some((other, word)) = condition else { return Some(true) };
-    Some(get(kind.id(other))?.is_word(word))
+    match get(kind.id(other)) {
+        Some(value) => Some(value.is_word(word)),
+        // A switch that nobody has touched is off.
+        None if word == "true" && !matches!(existence, Existence::Unknown) => Some(false),
+        None => None,
+    }
 }
 
 /// What the server brings into fields that the resource does not write: host, port, protocol,
