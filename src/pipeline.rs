@@ -9,12 +9,12 @@ use crate::check;
 use crate::diff::{self, Current, Declared, Part};
 use crate::guard::{self, InUse, Verdict};
 use crate::history;
-use crate::load::{self, Opened, Project, Sources};
+use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::desired::Aim;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, Error, FieldId, Inventory, Key, Kind, Logged, Origin,
-    Plan, Result, Row, Rows, SecretSource, Value, Version, Wanted, Wish, parallel,
+    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, FieldId, Inventory, Key, Kind,
+    Logged, Origin, Plan, Result, Row, Rows, SecretSource, Value, Version, Wanted, Wish, parallel,
 };
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
@@ -89,7 +89,8 @@ impl Session {
     pub fn check(&mut self) -> Checked {
         let sources = load::read_sources(&self.project, &mut self.diagnostics);
         let opened = load::open(&self.project, &sources, None, &mut self.diagnostics);
-        let draft = load::draft(&self.project, &opened, None, &mut self.diagnostics);
+        let reader = Reader::<()> { project: &self.project, inventory: None, early: None };
+        let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
         let count = |_: &[String], wanted: Vec<Wanted>| wanted.len();
         let (_, resources) = resolve::resolve(rules(&self.project), draft, None, &mut self.diagnostics, count);
@@ -113,7 +114,21 @@ impl Session {
         let key = vault.as_ref().map(Vault::record_key);
         let sources = OnceLock::new();
         let (opened, inventory, config_digest) = self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
-        let draft = load::draft(&self.project, &opened, Some(&inventory), &mut self.diagnostics);
+        let (system, policy, root) = (self.project.system, &self.project.policy, &self.project.root);
+        let rules = rules(&self.project);
+        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
+        let no_rows = Rows::default();
+        let new = Current { base, inventory: &inventory, rows: &no_rows };
+        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows };
+        let files = opened.names();
+        let early = |resources: Vec<DraftResource>| {
+            let (mut wanted, problems) = resolve::resolve_new(rules, &files, resources);
+            let mut sealing = seal_new.seal(&mut wanted, &files);
+            sealing.problems.extend(problems);
+            (diff::compare(system, wanted, &new, policy), sealing)
+        };
+        let reader = Reader { project: &self.project, inventory: Some(&inventory), early: Some(&early) };
+        let (draft, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let gone = self.undeclared(&draft, &inventory);
         let rows = thread::scope(|scope| {
             // Giving hundreds of megabytes back takes a while.
@@ -121,17 +136,15 @@ impl Session {
             fetch(snapshot.as_deref(), &draft, &gone, &inventory)
         })?;
         let stored = Stored { inventory: &inventory, rows: &rows };
-        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let current = Current { base, inventory: &inventory, rows: &rows };
-        self.hint_at_deletes(&draft);
-        let (system, policy) = (self.project.system, &self.project.policy);
-        let rules = rules(&self.project);
-        let sealer = Sealer { vault: vault.as_ref(), root: &self.project.root, rules, rows: &rows };
-        let (desired, parts) =
+        hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
+        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows };
+        let (desired, others) =
             resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
                 let sealing = sealer.seal(&mut wanted, files);
                 (diff::compare(system, wanted, &current, policy), sealing)
             });
+        parts.extend(others);
         let (parts, sealing): (Vec<Part>, Vec<Sealing>) = parts.into_iter().unzip();
         if sealing.iter().any(|sealing| sealing.no_key) {
             return Err(self.lost_key());
@@ -272,22 +285,22 @@ impl Session {
         let mentioned = Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind));
         diff::undeclared(mentioned, &declared, inventory, &self.project.policy)
     }
+}
 
-    /// The product's check box does not say whether it also holds for deletes (AMB-A9).
-    fn hint_at_deletes(&mut self, draft: &Draft) {
-        use crate::model::Existing;
-        if self.project.policy.existing == Existing::Overwrite || self.project.system.name != "catchme-mail" {
-            return;
-        }
-        if let Some(first) = draft.resources.iter().find(|resource| resource.absent) {
-            let message = "deletes do not depend on `existing`: it is assumed that the product's check box concerns overwriting alone (000:4-5)";
-            let (file, place) = (&draft.files[first.source.file as usize], first.source.place);
-            self.diagnostics.push(
-                Diagnostic::info("catchme-mail/delete-ignores-existing", message)
-                    .at(file, place.line, place.column)
-                    .of(&first.address()),
-            );
-        }
+/// The product's check box does not say whether it also holds for deletes (AMB-A9).
+fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnostics) {
+    use crate::model::Existing;
+    if project.policy.existing == Existing::Overwrite || project.system.name != "catchme-mail" {
+        return;
+    }
+    if let Some(first) = draft.resources.iter().find(|resource| resource.absent) {
+        let message = "deletes do not depend on `existing`: it is assumed that the product's check box concerns overwriting alone (000:4-5)";
+        let (file, place) = (&draft.files[first.source.file as usize], first.source.place);
+        diagnostics.push(
+            Diagnostic::info("catchme-mail/delete-ignores-existing", message)
+                .at(file, place.line, place.column)
+                .of(&first.address()),
+        );
     }
 }
 

@@ -77,7 +77,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             Err(problem) => diagnostics.push(problem),
         }
     }
-    load::refuse_duplicates(&mut draft, None, &mut diagnostics);
+    load::refuse_duplicates(&mut draft, Vec::new(), None, &mut diagnostics);
     let given = Given::default();
     let rules = Rules { system, given: &given };
     let (_, runs) = resolve::resolve(rules, draft, None, &mut diagnostics, |_, wanted| wanted);

@@ -4,6 +4,7 @@
 
 mod digest;
 mod project;
+mod read;
 mod sources;
 
 use std::borrow::Cow;
@@ -12,19 +13,17 @@ use std::collections::HashMap;
 use crate::format::encoding::decode;
 use crate::format::records::{Record, records};
 use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv, json, yaml};
-use crate::model::draft::{Digest, Recognised};
-use crate::model::inventory::Owner;
+use crate::model::draft::Recognised;
 use crate::model::parallel;
-use crate::model::{
-    Address, Diagnostic, Diagnostics, Draft, DraftResource, Inventory, Kind, PlaintextSecrets, Raw, SecretSource,
-    Source,
-};
+use crate::model::{Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, Source};
 
 use digest::Digester;
+use read::ClearSecret;
 
 pub use project::{
     FILE_NAME, FormatName, POLICY_KEYS, Project, SOURCE_KEYS, SourceSpec, TOP_KEYS, find_root, read_project,
 };
+pub use read::{Early, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
 
 /// Records that one thread takes at a time.
@@ -59,18 +58,17 @@ enum Work<'a> {
     Records { file: File<'a>, table: &'a Table, from: usize, to: usize },
 }
 
+impl Opened<'_> {
+    /// Relative to the project, with `/`; by `Source::file`.
+    pub fn names(&self) -> Vec<String> {
+        self.sources.files.iter().map(|file| file.name.clone()).collect()
+    }
+}
+
 impl OpenFile<'_> {
     fn file(&self) -> File<'_> {
         File { id: self.id, name: self.name, text: &self.text }
     }
-}
-
-#[derive(Default)]
-struct Done {
-    resources: Vec<DraftResource>,
-    recognised: Vec<Recognised>,
-    problems: Vec<Diagnostic>,
-    mentioned: [bool; 3],
 }
 
 /// Decodes the sources and splits those of records. `key` is that of the store for digests: without it
@@ -106,16 +104,11 @@ pub fn open<'a>(
     opened
 }
 
-/// Reads all that was opened. Without an inventory every record is read in full.
-pub fn draft(
-    project: &Project,
-    opened: &Opened<'_>,
-    inventory: Option<&Inventory>,
-    diagnostics: &mut Diagnostics,
-) -> Draft {
+/// Reads all that was opened.
+pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: &mut Diagnostics) -> (Draft, Vec<T>) {
     let sources = opened.sources;
     let mut draft = Draft {
-        files: sources.files.iter().map(|file| file.name.clone()).collect(),
+        files: opened.names(),
         vanished: sources.vanished.clone(),
         mentioned: opened.mentioned,
         ..Draft::default()
@@ -132,19 +125,24 @@ pub fn draft(
             work.push(Work::Records { file, table, from, to: (from + RUN).min(count) });
         }
     }
+    let (mut early, mut finished, mut clear) = (Vec::new(), Vec::new(), HashMap::new());
     for done in parallel::each(&work, |work| match *work {
-        Work::Yaml(file) => read_yaml(file),
-        Work::Records { file, table, from, to } => read_records(file, table, from, to, inventory),
+        Work::Yaml(file) => reader.yaml(file),
+        Work::Records { file, table, from, to } => reader.records(file, table, from, to),
     }) {
         mention(&mut draft.mentioned, done.mentioned);
         diagnostics.extend(done.problems);
         draft.resources.extend(done.resources);
         draft.recognised.extend(done.recognised);
+        early.extend(done.early);
+        finished.extend(done.finished);
+        keep_first(&mut clear, done.clear);
     }
-    refuse_duplicates(&mut draft, inventory, diagnostics);
-    check_users(project, &draft, inventory, diagnostics);
-    check_clear_secrets(project, &draft, opened, diagnostics);
-    draft
+    refuse_duplicates(&mut draft, finished, reader.inventory, diagnostics);
+    if reader.project.policy.plaintext_secrets == PlaintextSecrets::Warn {
+        warn_of_clear_secrets(&draft, opened, clear, diagnostics);
+    }
+    (draft, early)
 }
 
 /// Reads a single file outside a project; without a format, the JSON of `export`.
@@ -163,9 +161,10 @@ pub fn read_one(
             let spec = SourceSpec { format: Some(format), kind, ..SourceSpec::default() };
             if let Some((records, format)) = open_records(file, &spec, false, &mut found) {
                 let table = Table { records, format, digester: None };
-                let done = read_records(file, &table, table.format.first_record(), table.records.len(), None);
-                found.problems.extend(done.problems);
-                found.resources.extend(done.resources);
+                let mut cells = Vec::new();
+                for record in table.records.iter().skip(table.format.first_record()) {
+                    table.read(file, record, &mut cells, &mut found);
+                }
             }
         }
     }
@@ -174,8 +173,14 @@ pub fn read_one(
 }
 
 /// Sorts the resources by kind and key. Of several declarations of one resource the first stays,
-/// in the order of files and lines, and the others are errors.
-pub fn refuse_duplicates(draft: &mut Draft, inventory: Option<&Inventory>, diagnostics: &mut Diagnostics) {
+/// in the order of files and lines, and the others are errors. `finished` are further declarations, of
+/// resources that the inventory does not have.
+pub fn refuse_duplicates(
+    draft: &mut Draft,
+    mut finished: Vec<(Kind, Key, Source)>,
+    inventory: Option<&Inventory>,
+    diagnostics: &mut Diagnostics,
+) {
     let mut problems = Vec::new();
     let files = &draft.files;
     let mut duplicate = |address: Address, first: Source, second: Source| {
@@ -199,6 +204,19 @@ pub fn refuse_duplicates(draft: &mut Draft, inventory: Option<&Inventory>, diagn
         }
         same
     });
+    finished.sort_unstable();
+    for pair in finished.windows(2) {
+        if (pair[0].0, &pair[0].1) == (pair[1].0, &pair[1].1) {
+            duplicate(Address::new(pair[0].0, pair[0].1.clone()), pair[0].2, pair[1].2);
+        }
+    }
+    for resource in draft.resources.iter().filter(|_| !finished.is_empty()) {
+        let same = (resource.kind, &resource.key);
+        if let Ok(at) = finished.binary_search_by(|(kind, key, _)| (*kind, key).cmp(&same)) {
+            let other = finished[at].2;
+            duplicate(resource.address(), other.min(resource.source), other.max(resource.source));
+        }
+    }
     if let Some(inventory) = inventory
         && !draft.recognised.is_empty()
     {
@@ -230,12 +248,6 @@ fn mention(all: &mut [bool; 3], more: [bool; 3]) {
     for (one, other) in all.iter_mut().zip(more) {
         *one |= other;
     }
-}
-
-fn read_yaml(file: File<'_>) -> Done {
-    let mut found = Found::default();
-    yaml::read(file, &mut found);
-    Done { resources: found.resources, recognised: Vec::new(), problems: found.problems, mentioned: found.mentioned }
 }
 
 /// Splits a file into records and picks its format.
@@ -289,136 +301,25 @@ fn open_table(
     Some(Table { records, format, digester })
 }
 
-fn read_records(file: File<'_>, table: &Table, from: usize, to: usize, inventory: Option<&Inventory>) -> Done {
-    let mut done = Done::default();
-    let mut cells = Vec::new();
-    let mut found = Found::default();
-    // Files mostly are in the order of the store.
-    let mut hint = 0;
-    for record in &table.records[from..to] {
-        let digest = table.digester.as_ref().map(|digester| digester.digest(record.text(file.text)));
-        if let (Some(inventory), Some(digest)) = (inventory, &digest)
-            && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
-        {
-            done.mentioned[recognised.kind as usize] = true;
-            hint = recognised.entry + 1;
-            done.recognised.push(recognised);
-            continue;
-        }
-        let flaws = record.cells(file.text, &mut cells);
-        if !flaws.is_empty() {
-            done.problems.extend(broken_quotes(file, record, &flaws));
-            continue;
-        }
-        let problems = found.problems.len();
-        table.format.draft(file, record, &cells, &mut found);
-        let spotless = found.problems.len() == problems;
-        for mut resource in found.resources.drain(..) {
-            resource.digest = digest.filter(|_| spotless && says_everything(&resource));
-            done.resources.push(resource);
-        }
-    }
-    done.problems.append(&mut found.problems);
-    mention(&mut done.mentioned, found.mentioned);
-    done
-}
-
-fn recognise(
-    file: File<'_>,
-    table: &Table,
-    record: &Record,
-    digest: &Digest,
-    inventory: &Inventory,
-    hint: u32,
-) -> Option<Recognised> {
-    let (kind, key) = table.format.locate(&mut record.texts(file.text))?;
-    let shelf = inventory.of(kind);
-    let entry = shelf.find_from(hint, key.as_bytes())?;
-    let ours = matches!(shelf.owner(entry), Owner::Us);
-    (ours && shelf.recognises(entry, digest)).then(|| {
-        let place = record.place(file.text, 0);
-        Recognised { kind, entry, source: Source { file: file.id, place } }
-    })
-}
-
-/// Whether the record's meaning depends on nothing but its text: no server, no secret elsewhere.
-fn says_everything(resource: &DraftResource) -> bool {
-    // Others take values from servers, so those are read in every run.
-    !resource.absent
-        && resource.kind != Kind::Server
-        && resource.cells.iter().all(|cell| match &cell.raw {
-            Raw::Secret(source) => matches!(source, SecretSource::Clear(_)),
-            _ => resource.kind.field(cell.field).name != "server",
-        })
-}
-
-/// Patterns belong to registered users (000:2).
-fn check_users(project: &Project, draft: &Draft, inventory: Option<&Inventory>, diagnostics: &mut Diagnostics) {
-    let Some(users) = &project.users else { return };
-    let mut check = |key: &str, address: &dyn Fn() -> Address, source: Source| {
-        if !users.contains(key) {
-            diagnostics.push(
-                Diagnostic::error("catchme-mail/unknown-user", "the user of this pattern is not registered (000:2)")
-                    .hint("add the user to the file named by `users:` in yubin.yaml, or correct the name")
-                    .at(&draft.files[source.file as usize], source.place.line, source.place.column)
-                    .of(&address()),
-            );
-        }
-    };
-    for resource in draft.resources.iter().filter(|resource| resource.kind == Kind::Pattern && !resource.absent) {
-        check(resource.key.first(), &|| resource.address(), resource.source);
-    }
-    let Some(inventory) = inventory else { return };
-    let shelf = inventory.of(Kind::Pattern);
-    for one in draft.recognised.iter().filter(|one| one.kind == Kind::Pattern) {
-        let joined = shelf.joined(one.entry);
-        let user = joined.split('\0').next().unwrap_or_default();
-        check(user, &|| Address::new(Kind::Pattern, shelf.key(one.entry)), one.source);
-    }
-}
-
 const SECRET_HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
 
-/// Passwords in clear: an error for each where they are denied, otherwise a warning for each file.
-fn check_clear_secrets(project: &Project, draft: &Draft, opened: &Opened<'_>, diagnostics: &mut Diagnostics) {
-    let policy = project.policy.plaintext_secrets;
-    if policy == PlaintextSecrets::Allow {
-        return;
+/// By file.
+type ClearSecrets = HashMap<u32, ClearSecret>;
+
+fn keep_first(first: &mut ClearSecrets, found: Option<ClearSecret>) {
+    if let Some(found) = found
+        && first.get(&found.0.file).is_none_or(|(earlier, ..)| found.0 < *earlier)
+    {
+        first.insert(found.0.file, found);
     }
-    let mut first: HashMap<u32, (Source, Address, &'static str)> = HashMap::new();
-    for resource in &draft.resources {
-        for cell in &resource.cells {
-            let Raw::Secret(SecretSource::Clear(_)) = &cell.raw else { continue };
-            let field = resource.kind.field(cell.field).name;
-            let source = Source { place: cell.place, ..resource.source };
-            if policy == PlaintextSecrets::Deny {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "secret/plaintext",
-                        "a password is written in clear, and `plaintext_secrets: deny` forbids it",
-                    )
-                    .hint(SECRET_HINT)
-                    .at(&draft.files[source.file as usize], cell.place.line, cell.place.column)
-                    .of(&resource.address())
-                    .field(field),
-                );
-            } else if first.get(&source.file).is_none_or(|(earlier, ..)| source < *earlier) {
-                first.insert(source.file, (source, resource.address(), field));
-            }
-        }
-    }
-    if policy == PlaintextSecrets::Deny {
-        return;
-    }
+}
+
+/// A warning for each file that holds passwords in clear.
+fn warn_of_clear_secrets(draft: &Draft, opened: &Opened<'_>, mut first: ClearSecrets, diagnostics: &mut Diagnostics) {
     for open in &opened.files {
         let Some(table) = &open.table else { continue };
         let mut recognised = draft.recognised.iter().filter(|one| one.source.file == open.id);
-        let clear = recognised.find_map(|one| clear_in(open.file(), table, one));
-        if let Some((source, address, field)) = clear
-            && first.get(&source.file).is_none_or(|(earlier, ..)| source < *earlier)
-        {
-            first.insert(source.file, (source, address, field));
-        }
+        keep_first(&mut first, recognised.find_map(|one| clear_in(open.file(), table, one)));
     }
     for (source, address, field) in first.into_values() {
         let problem =
@@ -431,7 +332,7 @@ fn check_clear_secrets(project: &Project, draft: &Draft, opened: &Opened<'_>, di
 }
 
 /// The first password in clear of a recognised record.
-fn clear_in(file: File<'_>, table: &Table, one: &Recognised) -> Option<(Source, Address, &'static str)> {
+fn clear_in(file: File<'_>, table: &Table, one: &Recognised) -> Option<ClearSecret> {
     let at = table.records.binary_search_by_key(&one.source.place.line, |record| record.line).ok()?;
     let record = &table.records[at];
     let mut cells = Vec::new();

@@ -71,13 +71,7 @@ pub fn resolve<T: Send>(
     let mut finished = vec![finish(&files, servers)];
     for (done, problems) in parallel::runs(others, |run| {
         let mut problems = Problems::default();
-        let wanted = run
-            .into_iter()
-            .filter_map(|mut resource| {
-                let typed = step.typed(&mut resource, &mut problems);
-                step.wanted(resource, typed, &mut problems)
-            })
-            .collect();
+        let wanted = step.run(run, &mut problems);
         (finish(&files, wanted), problems)
     }) {
         finished.push(done);
@@ -85,6 +79,17 @@ pub fn resolve<T: Send>(
     }
     let mentioned = Kind::ALL.map(|kind| mentioned[kind as usize] && system.manages(kind));
     (Desired { files, recognised, mentioned, vanished }, finished)
+}
+
+/// Resolves resources that refer to no server and that the store does not have.
+pub fn resolve_new(rules: Rules<'_>, files: &[String], new: Vec<DraftResource>) -> (Vec<Wanted>, Vec<Diagnostic>) {
+    let (inventory, rows) = (Inventory::default(), Rows::default());
+    let stored = Stored { inventory: &inventory, rows: &rows };
+    let (system, given) = (rules.system, rules.given);
+    let step = Step { system, given, files, stored: Some(&stored), servers: HashMap::new() };
+    let mut problems = Problems::default();
+    let wanted = step.run(new, &mut problems);
+    (wanted, problems.0)
 }
 
 #[derive(Default)]
@@ -105,6 +110,14 @@ struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
+    fn run(&self, resources: Vec<DraftResource>, problems: &mut Problems) -> Vec<Wanted> {
+        let wanted = resources.into_iter().filter_map(|mut resource| {
+            let typed = self.typed(&mut resource, problems);
+            self.wanted(resource, typed, problems)
+        });
+        wanted.collect()
+    }
+
     fn existence(&self, kind: Kind, key: &Key) -> Existence<'a> {
         let Some(stored) = self.stored else { return Existence::Unknown };
         match stored.rows.get(kind, key) {

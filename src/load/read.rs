@@ -1,0 +1,218 @@
+//! Reading records and YAML, on whichever core is free. A record that says byte for byte what was
+//! applied last is recognised by its digest and not read any further.
+
+use super::{SECRET_HINT, Table};
+use crate::format::records::{CellText, Record};
+use crate::format::{File, Found, broken_quotes, yaml};
+use crate::load::Project;
+use crate::model::draft::{Digest, Recognised};
+use crate::model::inventory::Owner;
+use crate::model::{
+    Address, Diagnostic, DraftResource, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Source,
+};
+
+/// What is done with resources that are new to the store and depend on no other one, as soon as they
+/// are read: so a million of them never stand in memory as drafts.
+pub type Early<'a, T> = dyn Fn(Vec<DraftResource>) -> T + Sync + 'a;
+
+/// Resources that are finished at a time: few enough to stay in a core's cache.
+const EARLY_RUN: usize = 1_024;
+
+/// A password in clear.
+pub type ClearSecret = (Source, Address, &'static str);
+
+pub struct Done<T> {
+    pub resources: Vec<DraftResource>,
+    pub recognised: Vec<Recognised>,
+    /// What has been finished, and where each of it is declared.
+    pub early: Vec<T>,
+    pub finished: Vec<(Kind, Key, Source)>,
+    /// The first one.
+    pub clear: Option<ClearSecret>,
+    pub problems: Vec<Diagnostic>,
+    pub mentioned: [bool; 3],
+}
+
+impl<T> Done<T> {
+    fn new() -> Done<T> {
+        Done {
+            resources: Vec::new(),
+            recognised: Vec::new(),
+            early: Vec::new(),
+            finished: Vec::new(),
+            clear: None,
+            problems: Vec::new(),
+            mentioned: [false; 3],
+        }
+    }
+}
+
+/// Reads runs of records, and files that cannot be parted.
+pub struct Reader<'a, T> {
+    pub project: &'a Project,
+    /// Without one every record is read in full, and nothing is known to be new.
+    pub inventory: Option<&'a Inventory>,
+    pub early: Option<&'a Early<'a, T>>,
+}
+
+impl<T> Reader<'_, T> {
+    pub fn yaml(&self, file: File<'_>) -> Done<T> {
+        let mut found = Found::default();
+        yaml::read(file, &mut found);
+        let mut done = Done::new();
+        done.mentioned = found.mentioned;
+        done.problems = found.problems;
+        found.resources.iter().for_each(|resource| self.look(file, resource, &mut done));
+        done.resources = found.resources;
+        done
+    }
+
+    pub(super) fn records(&self, file: File<'_>, table: &Table, from: usize, to: usize) -> Done<T> {
+        let mut done = Done::new();
+        let mut cells = Vec::new();
+        let mut found = Found::default();
+        let mut fresh = Vec::new();
+        // Files mostly are in the order of the store.
+        let mut hint = 0;
+        for record in &table.records[from..to] {
+            let digest = table.digester.as_ref().map(|digester| digester.digest(record.text(file.text)));
+            if let (Some(inventory), Some(digest)) = (self.inventory, &digest)
+                && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
+            {
+                done.mentioned[recognised.kind as usize] = true;
+                hint = recognised.entry + 1;
+                let user = inventory.of(recognised.kind).joined(recognised.entry).split('\0').next();
+                let address = || Address::new(recognised.kind, inventory.of(recognised.kind).key(recognised.entry));
+                self.look_at_user(file, user.unwrap_or_default(), address, recognised.source, &mut done);
+                done.recognised.push(recognised);
+                continue;
+            }
+            let spotless = table.read(file, record, &mut cells, &mut found);
+            for mut resource in found.resources.drain(..) {
+                resource.digest = digest.filter(|_| spotless && says_everything(&resource));
+                self.look(file, &resource, &mut done);
+                if self.is_fresh(&resource) {
+                    fresh.push(resource);
+                } else {
+                    done.resources.push(resource);
+                }
+            }
+            if fresh.len() >= EARLY_RUN {
+                self.finish(std::mem::take(&mut fresh), &mut done);
+            }
+        }
+        self.finish(fresh, &mut done);
+        done.problems.append(&mut found.problems);
+        done.mentioned.iter_mut().zip(found.mentioned).for_each(|(all, one)| *all |= one);
+        done
+    }
+
+    /// Whether the resource is new and depends on nothing but itself.
+    fn is_fresh(&self, resource: &DraftResource) -> bool {
+        let (Some(inventory), Some(_)) = (self.inventory, self.early) else { return false };
+        let refers = |name| resource.kind.find(name).is_some_and(|id| resource.cells.iter().any(|c| c.field == id));
+        !resource.absent
+            && resource.kind != Kind::Server
+            && !refers("server")
+            && inventory.of(resource.kind).find(resource.key.as_bytes()).is_none()
+    }
+
+    fn finish(&self, fresh: Vec<DraftResource>, done: &mut Done<T>) {
+        let Some(early) = self.early else { return };
+        if !fresh.is_empty() {
+            done.finished.extend(fresh.iter().map(|one| (one.kind, one.key.clone(), one.source)));
+            done.early.push(early(fresh));
+        }
+    }
+
+    /// What can be said of a resource before it is understood.
+    fn look(&self, file: File<'_>, resource: &DraftResource, done: &mut Done<T>) {
+        if resource.kind == Kind::Pattern && !resource.absent {
+            self.look_at_user(file, resource.key.first(), || resource.address(), resource.source, done);
+        }
+        let policy = self.project.policy.plaintext_secrets;
+        if policy == PlaintextSecrets::Allow {
+            return;
+        }
+        for cell in &resource.cells {
+            let Raw::Secret(SecretSource::Clear(_)) = &cell.raw else { continue };
+            let field = resource.kind.field(cell.field).name;
+            let source = Source { place: cell.place, ..resource.source };
+            if policy == PlaintextSecrets::Deny {
+                let message = "a password is written in clear, and `plaintext_secrets: deny` forbids it";
+                done.problems.push(
+                    Diagnostic::error("secret/plaintext", message)
+                        .hint(SECRET_HINT)
+                        .at(file.name, cell.place.line, cell.place.column)
+                        .of(&resource.address())
+                        .field(field),
+                );
+            } else if done.clear.as_ref().is_none_or(|(earlier, ..)| source < *earlier) {
+                done.clear = Some((source, resource.address(), field));
+            }
+        }
+    }
+
+    /// Patterns belong to registered users (000:2).
+    fn look_at_user(
+        &self,
+        file: File<'_>,
+        user: &str,
+        address: impl Fn() -> Address,
+        source: Source,
+        done: &mut Done<T>,
+    ) {
+        let Some(users) = &self.project.users else { return };
+        if !users.contains(user) && address().kind == Kind::Pattern {
+            done.problems.push(
+                Diagnostic::error("catchme-mail/unknown-user", "the user of this pattern is not registered (000:2)")
+                    .hint("add the user to the file named by `users:` in yubin.yaml, or correct the name")
+                    .at(file.name, source.place.line, source.place.column)
+                    .of(&address()),
+            );
+        }
+    }
+}
+
+impl Table {
+    /// Reads one record in full. Whether nothing was to be said about it.
+    pub fn read<'a>(&self, file: File<'a>, record: &Record, cells: &mut Vec<CellText<'a>>, found: &mut Found) -> bool {
+        let problems = found.problems.len();
+        let flaws = record.cells(file.text, cells);
+        if flaws.is_empty() {
+            self.format.draft(file, record, cells, found);
+        } else {
+            found.problems.extend(broken_quotes(file, record, &flaws));
+        }
+        found.problems.len() == problems
+    }
+}
+
+fn recognise(
+    file: File<'_>,
+    table: &Table,
+    record: &Record,
+    digest: &Digest,
+    inventory: &Inventory,
+    hint: u32,
+) -> Option<Recognised> {
+    let (kind, key) = table.format.locate(&mut record.texts(file.text))?;
+    let shelf = inventory.of(kind);
+    let entry = shelf.find_from(hint, key.as_bytes())?;
+    let ours = matches!(shelf.owner(entry), Owner::Us);
+    (ours && shelf.recognises(entry, digest)).then(|| {
+        let place = record.place(file.text, 0);
+        Recognised { kind, entry, source: Source { file: file.id, place } }
+    })
+}
+
+/// Whether the record's meaning depends on nothing but its text: no server, no secret elsewhere.
+fn says_everything(resource: &DraftResource) -> bool {
+    // Others take values from servers, so those are read in every run.
+    !resource.absent
+        && resource.kind != Kind::Server
+        && resource.cells.iter().all(|cell| match &cell.raw {
+            Raw::Secret(source) => matches!(source, SecretSource::Clear(_)),
+            _ => resource.kind.field(cell.field).name != "server",
+        })
+}
