@@ -127,14 +127,12 @@ pub fn assemble(
 }
 
 fn add(wanted: Wanted) -> Change {
-    let fields = wanted
-        .wishes
-        .into_iter()
-        .filter_map(|wish| {
-            let after = value(wish.aim)?;
-            Some(FieldChange { field: wish.field, origin: wish.origin, before: None, after: Some(after) })
-        })
-        .collect();
+    // To the size: what a million adds leave unused would fill memory.
+    let mut fields = Vec::with_capacity(wanted.wishes.len());
+    fields.extend(wanted.wishes.into_iter().filter_map(|wish| {
+        let after = value(wish.aim)?;
+        Some(FieldChange { field: wish.field, origin: wish.origin, before: None, after: Some(after) })
+    }));
     Change { digest: wanted.digest, ..Change::new(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
 }
 
