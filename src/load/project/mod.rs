@@ -1,5 +1,8 @@
 //! `yubin.yaml`.
 
+mod given;
+mod policy;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +13,12 @@ use globset::GlobBuilder;
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Existing, Given, Key as ResourceKey, Kind, Limit, Place,
-    PlaintextSecrets, Policy, Result, Severity, TextLimits, Undeclared,
+    Address, Code, Diagnostic, Diagnostics, Error, Given, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
 };
 use crate::system::{self, System};
+use given::{MASTER_KEYS, RULE_KEYS};
+
+pub use policy::POLICY_KEYS;
 
 pub const FILE_NAME: &str = "yubin.yaml";
 
@@ -130,74 +135,6 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },
 ];
 
-pub static MASTER_KEYS: &[Key] = &[
-    Key { name: "contact_status", read: |look, node| look.project.given.contact_status = look.words(node) },
-    Key { name: "contact_category", read: |look, node| look.project.given.contact_category = look.words(node) },
-];
-
-pub static RULE_KEYS: &[Key] = &[
-    Key { name: "account_name", read: |look, node| look.text_limits(node, |given| &mut given.account_name) },
-    Key { name: "password", read: |look, node| look.text_limits(node, |given| &mut given.password) },
-    Key { name: "domain", read: |look, node| look.project.given.domain = look.word(&node, "domain") },
-    Key { name: "register_rows", read: |look, node| look.project.given.register_rows = look.count(&node) },
-];
-
-pub const TEXT_KEYS: [&str; 6] = ["min", "max", "chars", "edges", "letter", "digit"];
-
-pub static POLICY_KEYS: &[Key] = &[
-    Key {
-        name: "existing",
-        read: |look, node| {
-            look.choice(
-                node,
-                "existing",
-                &[("overwrite", Existing::Overwrite), ("skip", Existing::Skip), ("fail", Existing::Fail)],
-                |p| &mut p.existing,
-            );
-        },
-    },
-    Key {
-        name: "undeclared",
-        read: |look, node| {
-            look.choice(node, "undeclared", &[("keep", Undeclared::Keep), ("delete", Undeclared::Delete)], |p| {
-                &mut p.undeclared
-            });
-        },
-    },
-    Key {
-        name: "max_deletes",
-        read: |look, node| {
-            if let Some(limit) = look.limit(&node) {
-                look.project.policy.max_deletes = limit;
-            }
-        },
-    },
-    Key {
-        name: "max_overwrites",
-        read: |look, node| {
-            if let Some(limit) = look.limit(&node) {
-                look.project.policy.max_overwrites = Some(limit);
-            }
-        },
-    },
-    Key { name: "protect", read: |look, node| look.protect(node) },
-    Key {
-        name: "plaintext_secrets",
-        read: |look, node| {
-            let words = [
-                ("deny", PlaintextSecrets::Deny),
-                ("warn", PlaintextSecrets::Warn),
-                ("allow", PlaintextSecrets::Allow),
-            ];
-            look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
-        },
-    },
-    Key {
-        name: "allow_zero_capacity",
-        read: |look, node| look.project.given.allow_zero_capacity = look.flag(&node).unwrap_or_default(),
-    },
-];
-
 pub const SOURCE_KEYS: [&str; 4] = ["path", "format", "encoding", "kind"];
 
 pub struct Look<'a> {
@@ -272,16 +209,6 @@ impl Look<'_> {
         }
     }
 
-    fn choice<T: Copy>(&mut self, node: Node, what: &str, words: &[(&str, T)], to: fn(&mut Policy) -> &mut T) {
-        let Some(word) = self.word(&node, what) else { return };
-        if let Some((_, value)) = words.iter().find(|(name, _)| *name == word) {
-            *to(&mut self.project.policy) = *value;
-        } else {
-            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-            self.wrong_word(&word, what, &names, node.place);
-        }
-    }
-
     fn wrong_word(&mut self, word: &str, what: &str, names: &[&str], place: Place) {
         let near = did_you_mean(word, names.iter().copied());
         let hint = match near {
@@ -353,99 +280,6 @@ impl Look<'_> {
             Err(error) => {
                 let message = format!("the file of users `{}` cannot be read: {error}", shown(&name));
                 self.problem("file/missing", message, node.place, "");
-            }
-        }
-    }
-
-    /// A list of texts.
-    fn words(&mut self, node: Node) -> Option<Vec<String>> {
-        let found = node.what();
-        let Content::List(items) = node.content else {
-            self.problem("value/type", format!("a list of texts is expected, not {found}"), node.place, "");
-            return None;
-        };
-        items.iter().map(|item| self.word(item, "an item")).collect()
-    }
-
-    fn count(&mut self, node: &Node) -> Option<usize> {
-        let word = self.word(node, "the number")?;
-        let count = word.parse().ok().filter(|count| *count > 0);
-        if count.is_none() {
-            self.problem("project/value", "a whole number from 1 is expected", node.place, "");
-        }
-        count
-    }
-
-    fn flag(&mut self, node: &Node) -> Option<bool> {
-        match self.word(node, "the value")?.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => {
-                self.problem("project/value", "expected `true` or `false`", node.place, "");
-                None
-            }
-        }
-    }
-
-    /// What the project says about a text.
-    fn text_limits(&mut self, node: Node, of: fn(&mut Given) -> &mut TextLimits) {
-        let found = node.what();
-        let Content::Map(entries) = node.content else {
-            self.problem("value/type", format!("a rule is a mapping, not {found}"), node.place, "");
-            return;
-        };
-        let mut limits = TextLimits::default();
-        for Entry { key, key_place, value } in entries {
-            match key.as_str() {
-                "min" => limits.min = self.count(&value),
-                "max" => limits.max = self.count(&value),
-                "chars" => limits.chars = self.word(&value, "chars"),
-                "edges" => limits.edges = self.word(&value, "edges"),
-                "letter" => limits.letter = self.flag(&value),
-                "digit" => limits.digit = self.flag(&value),
-                _ => self.unknown(&key, key_place, "a rule", TEXT_KEYS.to_vec()),
-            }
-        }
-        *of(&mut self.project.given) = limits;
-    }
-
-    fn policy(&mut self, node: Node) {
-        if !node.is_null() {
-            self.keys(node, "`policy`", POLICY_KEYS, |_| {});
-        }
-    }
-
-    fn limit(&mut self, node: &Node) -> Option<Limit> {
-        let word = self.word(node, "limit")?;
-        let limit = Limit::parse(&word);
-        if limit.is_none() {
-            let message = "a limit is a count such as 10, or a percentage such as \"30%\"";
-            self.problem("project/value", message, node.place, "");
-        }
-        limit
-    }
-
-    fn protect(&mut self, node: Node) {
-        let found = node.what();
-        let Content::List(items) = node.content else {
-            self.problem(
-                "value/type",
-                format!("`protect` is a list of addresses, not {found}"),
-                node.place,
-                "as in `[account/postmaster]`",
-            );
-            return;
-        };
-        for item in items {
-            let Some(word) = self.word(&item, "protect") else { continue };
-            match Address::parse(&word) {
-                Ok(address) => self.project.policy.protect.push(address),
-                Err(_) => self.problem(
-                    "project/value",
-                    "this is no address of a resource",
-                    item.place,
-                    "as in `account/postmaster` or `pattern/taro/work`",
-                ),
             }
         }
     }

@@ -1,0 +1,119 @@
+//! `policy:`.
+
+use super::{Key, Look};
+use crate::format::node::{Content, Node};
+use crate::model::{Address, Existing, Limit, PlaintextSecrets, Policy, Undeclared};
+
+pub static POLICY_KEYS: &[Key] = &[
+    Key {
+        name: "existing",
+        read: |look, node| {
+            look.choice(
+                node,
+                "existing",
+                &[("overwrite", Existing::Overwrite), ("skip", Existing::Skip), ("fail", Existing::Fail)],
+                |p| &mut p.existing,
+            );
+        },
+    },
+    Key {
+        name: "undeclared",
+        read: |look, node| {
+            look.choice(node, "undeclared", &[("keep", Undeclared::Keep), ("delete", Undeclared::Delete)], |p| {
+                &mut p.undeclared
+            });
+        },
+    },
+    Key {
+        name: "max_deletes",
+        read: |look, node| {
+            if let Some(limit) = look.limit(&node) {
+                look.project.policy.max_deletes = limit;
+            }
+        },
+    },
+    Key {
+        name: "max_overwrites",
+        read: |look, node| {
+            if let Some(limit) = look.limit(&node) {
+                look.project.policy.max_overwrites = Some(limit);
+            }
+        },
+    },
+    Key { name: "protect", read: |look, node| look.protect(node) },
+    Key {
+        name: "plaintext_secrets",
+        read: |look, node| {
+            let words = [
+                ("deny", PlaintextSecrets::Deny),
+                ("warn", PlaintextSecrets::Warn),
+                ("allow", PlaintextSecrets::Allow),
+            ];
+            look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
+        },
+    },
+    Key {
+        name: "allow_zero_capacity",
+        read: |look, node| look.project.given.allow_zero_capacity = look.flag(&node).unwrap_or_default(),
+    },
+];
+
+#[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
+impl Look<'_> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        node: Node,
+        what: &str,
+        words: &[(&str, T)],
+        to: fn(&mut Policy) -> &mut T,
+    ) {
+        let Some(word) = self.word(&node, what) else { return };
+        if let Some((_, value)) = words.iter().find(|(name, _)| *name == word) {
+            *to(&mut self.project.policy) = *value;
+        } else {
+            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+            self.wrong_word(&word, what, &names, node.place);
+        }
+    }
+
+    pub(super) fn policy(&mut self, node: Node) {
+        if !node.is_null() {
+            self.keys(node, "`policy`", POLICY_KEYS, |_| {});
+        }
+    }
+
+    pub(super) fn limit(&mut self, node: &Node) -> Option<Limit> {
+        let word = self.word(node, "limit")?;
+        let limit = Limit::parse(&word);
+        if limit.is_none() {
+            let message = "a limit is a count such as 10, or a percentage such as \"30%\"";
+            self.problem("project/value", message, node.place, "");
+        }
+        limit
+    }
+
+    pub(super) fn protect(&mut self, node: Node) {
+        let found = node.what();
+        let Content::List(items) = node.content else {
+            self.problem(
+                "value/type",
+                format!("`protect` is a list of addresses, not {found}"),
+                node.place,
+                "as in `[account/postmaster]`",
+            );
+            return;
+        };
+        for item in items {
+            let Some(word) = self.word(&item, "protect") else { continue };
+            match Address::parse(&word) {
+                Ok(address) => self.project.policy.protect.push(address),
+                Err(_) => self.problem(
+                    "project/value",
+                    "this is no address of a resource",
+                    item.place,
+                    "as in `account/postmaster` or `pattern/taro/work`",
+                ),
+            }
+        }
+    }
+}
