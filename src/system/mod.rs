@@ -208,6 +208,11 @@ impl System {
         self.open || self.rules.iter().any(|rule| rule.kind == kind && rule.observable)
     }
 
+    /// Whether the product has an export, and it leaves out fields.
+    pub fn has_hidden(&self) -> bool {
+        !self.open && self.kinds.iter().any(|kind| self.exports(*kind))
+    }
+
     /// Whether the product's own export shows the field; a store of its own shows all.
     pub fn observes(&self, kind: Kind, field: FieldId) -> bool {
         self.open || self.rule(kind, field).is_some_and(|rule| rule.observable)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::fact::{self, Fact};
-use crate::model::{Kind, Type};
+use crate::model::Kind;
 use crate::system::{self, Clears, System};
 use crate::wire;
 
@@ -66,13 +66,15 @@ fn yes(is: bool) -> String {
 fn cell<'a>(facts: impl Iterator<Item = &'a Fact>) -> String {
     let mut cells: Vec<String> = Vec::new();
     for one in facts.filter(|one| one.expressible() && !one.is_ours()) {
-        let mut cell = match (one.fixed(), one.words(), one.spec().ty) {
-            (Some(word), ..) => format!("always {word}"),
-            (None, words, ty) if !words.is_empty() && !(one.system.open && matches!(ty, Type::Int { .. })) => {
-                words.join(", ")
-            }
-            _ if one.spec().read_only => "given".to_owned(),
-            _ => "yes".to_owned(),
+        let words = one.words();
+        let mut cell = if let Some(word) = one.fixed() {
+            format!("always {word}")
+        } else if one.spec().read_only {
+            "given".to_owned()
+        } else if words.is_empty() {
+            "yes".to_owned()
+        } else {
+            words.join(", ")
         };
         if !one.default().is_empty() {
             cell.push_str("; default ");
