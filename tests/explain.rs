@@ -196,7 +196,21 @@ fn what_no_export_shows_is_marked_in_plan_and_show() {
         let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{field} "))).unwrap();
         assert_eq!(line.ends_with("(unobservable)"), marked, "{line}");
     }
-    // Where there is no export at all it is said once, and a plan's document as before.
+    // yubin's own store shows all.
+    let world = World::project("generic", "");
+    world.write("a.yaml", "accounts: { a: { comment: x } }\n");
+    assert!(!world.expect(0, &["plan"]).stdout.contains("nobservable"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert!(!world.expect(0, &["show"]).stdout.contains("observable"));
+    assert!(world.json(0, &["show"])["resources"][0].get("unobservable").is_none());
+}
+
+/// The document describes no export: nothing is claimed as checked, and that is said once.
+#[test]
+fn a_o6_the_product_has_no_export_and_nothing_is_claimed_as_checked() {
+    let all = explained(&["catchme-mail"]);
+    assert!(all["fields"].as_array().unwrap().iter().all(|one| one["observable"] == false));
+    assert_eq!(all["systems"][0]["exported"], json!([]));
     let world = World::project("catchme-mail", "policy: { plaintext_secrets: allow }\n");
     world.write(
         "a.yaml",
@@ -210,11 +224,4 @@ fn what_no_export_shows_is_marked_in_plan_and_show() {
     let text = world.expect(0, &["show"]).stdout;
     assert_eq!(text.matches("unobservable").count(), 1, "{text}");
     assert!(!world.expect(0, &["plan"]).stdout.contains("Unobservable"), "nothing changes");
-    // yubin's own store shows all.
-    let world = World::project("generic", "");
-    world.write("a.yaml", "accounts: { a: { comment: x } }\n");
-    assert!(!world.expect(0, &["plan"]).stdout.contains("nobservable"));
-    world.expect(0, &["apply", "--yes", "-q"]);
-    assert!(!world.expect(0, &["show"]).stdout.contains("observable"));
-    assert!(world.json(0, &["show"])["resources"][0].get("unobservable").is_none());
 }

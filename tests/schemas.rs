@@ -341,9 +341,10 @@ fn the_rules_of_the_products_hold_in_the_editor() {
 fn kinds_that_a_product_has_not_do_not_fit() {
     for system in yubin::system::ALL {
         let schema = validator(&format!("{}.schema.json", system.name));
-        for (kinds, text) in
-            [("accounts", "accounts: { a: { absent: true } }"), ("patterns", "patterns: { u: { p: { absent: true } } }")]
-        {
+        for (kinds, text) in [
+            ("accounts", "accounts: { a: { absent: true } }"),
+            ("patterns", "patterns: { u: { p: { absent: true } } }"),
+        ] {
             let has = system.kinds.iter().any(|kind| kind.plural() == kinds);
             assert_eq!(schema.is_valid(&parse(text)), has, "{} {kinds}", system.name);
         }

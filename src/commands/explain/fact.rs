@@ -31,6 +31,12 @@ impl Fact {
         self.system.expresses(self.kind, self.field)
     }
 
+    /// Whether the product has the field as a setting, or tells it.
+    pub fn is_its(&self) -> bool {
+        let untold = self.spec().read_only && self.rule.is_none() && !self.system.open;
+        self.expressible() && !self.is_ours() && !untold
+    }
+
     pub fn observable(&self) -> bool {
         self.system.observes(self.kind, self.field)
     }
@@ -94,6 +100,9 @@ impl Fact {
     /// What may be written.
     pub fn values(&self) -> String {
         let words = self.words();
+        if let Some(word) = self.fixed() {
+            return word.to_owned();
+        }
         if !words.is_empty() {
             return format!("one of {}", words.join(", "));
         }

@@ -65,7 +65,7 @@ fn yes(is: bool) -> String {
 /// The cell of a field: it may stand in several kinds of a system.
 fn cell<'a>(facts: impl Iterator<Item = &'a Fact>) -> String {
     let mut cells: Vec<String> = Vec::new();
-    for one in facts.filter(|one| one.expressible() && !one.is_ours()) {
+    for one in facts.filter(|one| one.is_its()) {
         let words = one.words();
         let mut cell = if let Some(word) = one.fixed() {
             format!("always {word}")

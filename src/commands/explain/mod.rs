@@ -103,7 +103,7 @@ fn named(names: &[String]) -> Result<(Vec<&'static System>, Vec<&str>)> {
 fn asked(system: &'static System, names: &[&str]) -> Vec<Fact> {
     let all = fact::all(system);
     if names.is_empty() {
-        all.filter(|one| one.expressible() && !one.is_ours()).collect()
+        all.filter(Fact::is_its).collect()
     } else {
         all.filter(|one| names.contains(&one.spec().name)).collect()
     }

@@ -38,7 +38,7 @@ fn page(system: &'static System) -> String {
         let lines = format!(" The vendor's description is document {document} here: `{document}:30` is line 30 of it.");
         text.push_str(&lines);
         text.push_str(
-            " `[X]` stands outside the documents,\n`[P]` is yubin's choice where nothing is said. \
+            " `[X]` stands outside the documents, `[P]` is yubin's choice where nothing is said. \
              `yubin explain` prints the same facts.",
         );
     }
@@ -50,7 +50,7 @@ fn page(system: &'static System) -> String {
     }
     for kind in system.kinds {
         let facts: Vec<Fact> = fact::all(system)
-            .filter(|one| one.kind == *kind && (one.expressible() || one.why_never().is_some()))
+            .filter(|one| one.kind == *kind && (one.is_its() || one.is_ours() || one.why_never().is_some()))
             .collect();
         let key = kind.key_parts().join("`, `");
         line(&mut text, &format!("\n## {}, key `{key}`\n", capital(kind.plural())));

@@ -15,7 +15,7 @@ pub fn system(system: &'static System, to: &mut dyn Write) -> io::Result<()> {
     }
     for kind in system.kinds {
         writeln!(to, "\n  {kind}, key {}", kind.key_parts().join(", "))?;
-        for one in fact::all(system).filter(|one| one.kind == *kind && one.expressible() && !one.is_ours()) {
+        for one in fact::all(system).filter(|one| one.kind == *kind && one.is_its()) {
             // What no field of the kind shows is said once, above.
             field(&one, system.exports(*kind), to)?;
         }
@@ -117,7 +117,7 @@ fn limits(rule: &TextRule) -> String {
         parts.push(format!("not the {} itself", not_equal.join(" or the ")));
     }
     let unverified = if *verified { "" } else { ", unverified" };
-    format!("{} [{source}{unverified}: {note}]", parts.join(", "))
+    format!("{} ({source}{unverified}: {note})", parts.join(", "))
 }
 
 /// `marked`: say whether no export shows it.
@@ -141,7 +141,7 @@ fn field(one: &Fact, marked: bool, to: &mut dyn Write) -> io::Result<()> {
 
 fn sentence(one: &Fact) -> String {
     let mut parts = Vec::new();
-    if one.expressible() {
+    if one.expressible() && one.fixed().is_none() {
         parts.push(one.values());
     }
     parts.push(one.need());
