@@ -256,8 +256,8 @@ pub fn able_with(kind: Kind, field: FieldId, value: &Value) -> Vec<&'static str>
     let ty = kind.field(field).ty;
     let takes = |name: &&'static str| {
         let rule = System::find(name).and_then(|system| system.rule(kind, field));
-        let is = |word: &&str| Value::from_word(ty, word).as_ref() == Some(value);
-        rule.is_none_or(|rule| rule.values.is_empty() || rule.values.iter().any(|word| is(&word)))
+        let is = |word: &str| Value::from_word(ty, word).as_ref() == Some(value);
+        rule.is_none_or(|rule| rule.values.is_empty() || rule.values.iter().any(|word| is(word)))
     };
     able(kind, field).into_iter().filter(takes).collect()
 }

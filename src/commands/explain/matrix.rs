@@ -19,7 +19,7 @@ const NOTHING: &str = "–";
 fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = GENERAL
         .iter()
-        .map(|(name, label, cell)| Row { name, label, cells: system::ALL.into_iter().map(cell).collect() })
+        .map(|(name, cell)| Row { name, label: "", cells: system::ALL.into_iter().map(cell).collect() })
         .collect();
     let facts: Vec<Vec<Fact>> = system::ALL.into_iter().map(|system| fact::all(system).collect()).collect();
     for field in Kind::ALL.iter().flat_map(|kind| kind.fields()) {
@@ -32,18 +32,20 @@ fn rows() -> Vec<Row> {
     rows
 }
 
+type Cell = fn(&'static System) -> String;
+
 /// What is no field.
-const GENERAL: &[(&str, &str, fn(&'static System) -> String)] = &[
-    ("(kinds)", "", |system| system.kinds.iter().map(|kind| kind.plural()).collect::<Vec<_>>().join(", ")),
-    ("(order of servers)", "", |system| yes(system.ordered)),
-    ("(clearing a value)", "", |system| match system.clears {
+const GENERAL: &[(&str, Cell)] = &[
+    ("(kinds)", |system| system.kinds.iter().map(|kind| kind.plural()).collect::<Vec<_>>().join(", ")),
+    ("(order of servers)", |system| yes(system.ordered)),
+    ("(clearing a value)", |system| match system.clears {
         Clears::Yes => "yes".to_owned(),
         Clears::No(_) => "only to a default".to_owned(),
         Clears::Except(fields) => {
             format!("not {}", fields.iter().map(|(field, _)| *field).collect::<Vec<_>>().join(", "))
         }
     }),
-    ("(shown by an export)", "", |system| {
+    ("(shown by an export)", |system| {
         let kinds = system.kinds.iter().filter(|kind| system.exports(**kind));
         let names: Vec<&str> = kinds.map(|kind| kind.plural()).collect();
         match names.as_slice() {
@@ -52,7 +54,7 @@ const GENERAL: &[(&str, &str, fn(&'static System) -> String)] = &[
             names => format!("some of {}", names.join(", ")),
         }
     }),
-    ("(accounts that stay)", "", |system| {
+    ("(accounts that stay)", |system| {
         let names: Vec<&str> = system.permanent.iter().map(|(name, _)| *name).collect();
         if names.is_empty() { NOTHING.to_owned() } else { names.join(", ") }
     }),

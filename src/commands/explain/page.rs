@@ -46,7 +46,9 @@ fn page(system: &'static System) -> String {
     let general = text::general(system);
     if !general.is_empty() {
         text.push('\n');
-        general.iter().for_each(|one| line(&mut text, &format!("* {one}")));
+        for one in general {
+            line(&mut text, &format!("* {one}"));
+        }
     }
     for kind in system.kinds {
         let facts: Vec<Fact> = fact::all(system)
@@ -56,11 +58,15 @@ fn page(system: &'static System) -> String {
         line(&mut text, &format!("\n## {}, key `{key}`\n", capital(kind.plural())));
         text.push_str("| field | on the product's screen | values | needed | default | export | source |\n");
         text.push_str("|---|---|---|---|---|---|---|\n");
-        facts.iter().for_each(|one| row(&mut text, one));
+        for one in &facts {
+            row(&mut text, one);
+        }
         let quoted: Vec<&Fact> = facts.iter().filter(|one| one.rule.is_some()).collect();
         if !quoted.is_empty() {
             text.push_str("\n### What the document says\n\n");
-            quoted.iter().for_each(|one| quote(&mut text, one));
+            for one in quoted {
+                quote(&mut text, one);
+            }
         }
     }
     for (at, check) in check::of(system.name).enumerate() {
