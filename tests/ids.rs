@@ -55,10 +55,10 @@ fn tests() -> Vec<String> {
         for line in text.lines().map(str::trim_start) {
             if line.starts_with("#[test]") {
                 is_test = true;
-            } else if let Some(rest) = line.strip_prefix("fn ") {
-                if std::mem::take(&mut is_test) {
-                    names.push(rest.split('(').next().unwrap().to_owned());
-                }
+            } else if let Some(rest) = line.strip_prefix("fn ")
+                && std::mem::take(&mut is_test)
+            {
+                names.push(rest.split('(').next().unwrap().to_owned());
             }
         }
     }
