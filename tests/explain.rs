@@ -89,6 +89,8 @@ fn conditions_fixed_words_and_what_cannot_be_are_told() {
     assert_eq!(host["required_when"], json!({ "field": "receive.enabled", "value": "true" }));
     assert_eq!(field(&all, "outgoing.port")["values"], json!([25, 465, 587]));
     assert_eq!(field(&all, "incoming.protocol")["fixed"], "pop3");
+    let told = text(&["staff-express", "outgoing.auth.mechanism"]);
+    assert!(told.contains("not plain while outgoing.security is starttls (B-R3)"), "{told}");
     let told = text(&["staff-express", "incoming.host"]);
     assert!(told.contains("required when it is added while receive.enabled is true"), "{told}");
     // Why not, by which line, and who can.

@@ -337,6 +337,32 @@ fn the_rules_of_the_products_hold_in_the_editor() {
     }
 }
 
+/// Every row of `excludes` is a rule of `check`, and holds in the editor as in the reader.
+#[test]
+fn what_fields_exclude_is_refused_by_editor_and_reader() {
+    for system in yubin::system::ALL {
+        let schema = validator(&format!("{}.schema.json", system.name));
+        for one in system.excludes {
+            assert!(yubin::check::of(system.name).any(|check| check.id == one.id), "{}: {}", system.name, one.id);
+            let whens: Vec<Option<(&str, &str)>> = match one.when {
+                Some((field, words)) => words.iter().map(|word| Some((field, *word))).collect(),
+                None => vec![None],
+            };
+            let words = if one.words.is_empty() { &["x"] } else { one.words };
+            for (when, field, word) in whens.iter().flat_map(|when| {
+                one.fields.iter().flat_map(move |field| words.iter().map(move |word| (when, field, word)))
+            }) {
+                let when = when.map_or(String::new(), |(other, word)| format!("{other}: {word}, "));
+                let text = format!("{}: {{ a: {{ {when}{field}: {word} }} }}", one.kind.plural());
+                assert!(!schema.is_valid(&parse(&text)), "{}: {text}", system.name);
+                let world = World::project(system.name, "");
+                world.write("a.yaml", &text);
+                world.expect(3, &["check"]);
+            }
+        }
+    }
+}
+
 #[test]
 fn kinds_that_a_product_has_not_do_not_fit() {
     for system in yubin::system::ALL {

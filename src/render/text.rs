@@ -337,8 +337,9 @@ pub fn row(system: &System, kind: Kind, row: &Row, to: &mut dyn Write) -> io::Re
         style(format!("{owner}, revision {}", row.revision), FAINT)
     )?;
     let width = row.cells.iter().map(|cell| kind.field(cell.field).name.len()).max().unwrap_or(0);
+    let hides = system.has_hidden();
     for cell in &row.cells {
-        let hidden = system.has_hidden() && !system.observes(kind, cell.field);
+        let hidden = hides && !system.observes(kind, cell.field);
         let mark = if hidden { style("  (unobservable)", FAINT) } else { String::new() };
         writeln!(to, "    {:<width$}  {}{mark}", kind.field(cell.field).name, shown(&cell.value))?;
     }

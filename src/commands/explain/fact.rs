@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::{Field, FieldId, Kind, Type, Value};
-use crate::system::{self, Default, Need, Rule, System};
+use crate::system::{self, Default, Exclusion, Need, Rule, System};
 use crate::wire;
 
 #[derive(Clone, Copy)]
@@ -135,6 +135,23 @@ impl Fact {
         system::able(self.kind, self.field)
     }
 
+    /// What the field cannot be beside another one.
+    pub fn excluded(&self) -> impl Iterator<Item = &'static Exclusion> {
+        let (kind, name) = (self.kind, self.spec().name);
+        self.system.excludes.iter().filter(move |one| one.kind == kind && one.fields.contains(&name))
+    }
+
+    /// The same in words, each with the id of its rule.
+    pub fn exclusions(&self) -> Vec<String> {
+        let words = |one: &Exclusion| {
+            let not =
+                if one.words.is_empty() { "no value".to_owned() } else { format!("not {}", one.words.join(" or ")) };
+            let when = one.when.map(|(other, words)| format!(" while {other} is {}", words.join(" or ")));
+            format!("{not}{} ({})", when.unwrap_or_default(), one.id)
+        };
+        self.excluded().map(words).collect()
+    }
+
     pub fn note(&self) -> &'static str {
         self.rule.map_or("", |rule| rule.note)
     }
@@ -180,6 +197,10 @@ impl Fact {
             "default": default,
             "values": values,
             "only_when": rule.and_then(|rule| rule.only_when).map(when),
+            "excluded": self.excluded().map(|one| {
+                let when = one.when.map(|(other, words)| json!({ "field": other, "values": words }));
+                json!({ "rule": one.id, "values": one.words, "when": when })
+            }).collect::<Vec<_>>(),
             "cannot_clear": self.keeps(),
             "source": rule.map(|rule| rule.source),
             "quote": rule.map(|rule| rule.quote).filter(|quote| !quote.is_empty()),

@@ -87,11 +87,13 @@ fn page(system: &'static System) -> String {
 fn row(text: &mut String, one: &Fact) {
     let spec = one.spec();
     let screen = one.rule.map_or(spec.label, |rule| rule.screen);
-    let mut need = one.need();
-    if let Some((other, word)) = one.rule.and_then(|rule| rule.only_when) {
-        let when = format!("effective only if {other} is {word}");
-        need = if need.is_empty() { when } else { format!("{need}; {when}") };
-    }
+    let mut needs = vec![one.need()];
+    needs.extend(
+        one.rule.and_then(|rule| rule.only_when).map(|(other, word)| format!("effective only if {other} is {word}")),
+    );
+    needs.extend(one.exclusions());
+    needs.retain(|need| !need.is_empty());
+    let need = needs.join("; ");
     let export = match (one.observable(), one.expressible()) {
         _ if one.system.open || one.is_ours() => "",
         (true, _) => "shown",

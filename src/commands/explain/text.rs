@@ -151,6 +151,7 @@ fn sentence(one: &Fact) -> String {
     if let Some((other, word)) = one.rule.and_then(|rule| rule.only_when) {
         parts.push(format!("effective only if {other} is {word}"));
     }
+    parts.extend(one.exclusions());
     parts.push(one.note().to_owned());
     if !one.expressible() {
         parts.push(format!("systems that can: {}", one.able().join(", ")));
