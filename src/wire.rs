@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Revision, Row, Value, parallel,
+    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Revision, Row, Value,
+    parallel,
 };
 
 pub const FORMAT_VERSION: u32 = 1;
@@ -91,7 +92,7 @@ fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
     }
 }
 
-fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange) {
+fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange, hidden: Option<&Hidden<'_>>) {
     let spec = kind.field(change.field);
     to.extend_from_slice(b"{\"field\":");
     put(to, spec.name);
@@ -107,12 +108,16 @@ fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange) {
     if change.origin == Origin::Default {
         to.extend_from_slice(b",\"default\":true");
     }
+    // That no export shows a secret goes without saying.
+    if !spec.is_secret() && hidden.is_some_and(|hidden| hidden(kind, change.field)) {
+        to.extend_from_slice(b",\"observable\":false");
+    }
     to.push(b'}');
 }
 
 /// A change as the plan document shows it, written without a tree in between: there may be a
 /// million of them.
-fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change) {
+fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hidden<'_>>) {
     to.extend_from_slice(b"{\"action\":");
     put(to, change.action.name());
     to.extend_from_slice(b",\"address\":");
@@ -146,7 +151,7 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change) {
         if at > 0 {
             to.push(b',');
         }
-        put_field(to, change.kind, field);
+        put_field(to, change.kind, field, hidden);
     }
     to.extend_from_slice(b"]}");
 }
@@ -163,6 +168,9 @@ pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
     plan.changes.iter().filter_map(|change| effect(plan, change))
 }
 
+/// Whether the product's own export leaves out a field, so that drift there is never seen.
+pub type Hidden<'a> = dyn Fn(Kind, FieldId) -> bool + 'a;
+
 /// What the plan document says beside the plan.
 pub struct PlanDocument<'a> {
     pub plan: &'a Plan,
@@ -170,6 +178,8 @@ pub struct PlanDocument<'a> {
     pub store: &'a str,
     pub refused: &'a [Refusal],
     pub diagnostics: &'a [Diagnostic],
+    /// `None` where the product has no export, or yubin's store is all there is.
+    pub hidden: Option<Box<Hidden<'a>>>,
     /// Only in a saved plan: a keyed digest of the declared secrets.
     pub secrets_digest: Option<&'a str>,
 }
@@ -219,7 +229,8 @@ impl PlanDocument<'_> {
         let head = head.strip_suffix('}').unwrap_or(&head);
         write!(to, "{head}")?;
         let mut written = Vec::new();
-        list(to, "changes", &plan.changes, &mut written, |to, one| put_change(to, plan, one))?;
+        let hidden = self.hidden.as_deref();
+        list(to, "changes", &plan.changes, &mut written, |to, one| put_change(to, plan, one, hidden))?;
         let effects: Vec<&Change> = plan.changes.iter().filter(|change| change.effect(plan).is_some()).collect();
         list(to, "effects", &effects, &mut written, |to, change| put(to, effect(plan, change)))?;
         list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;

@@ -2,8 +2,10 @@
 
 mod cli;
 mod crash;
+mod explain;
 mod fixtures;
 mod fuzz;
+mod ids;
 mod laws;
 mod layers;
 mod schemas;

@@ -61,20 +61,28 @@ fn project_name(folder: &Path) -> String {
     if name.is_empty() { "mail".to_owned() } else { name }
 }
 
-/// A random password, so that the example has one that is nobody's.
+/// A random password, so that the example has one that is nobody's. Letters and digits, 16 of them:
+/// no product refuses that.
 fn write_password(folder: &Path) -> std::io::Result<()> {
+    const CHARS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
     fs::create_dir_all(folder)?;
     let path = folder.join("taro");
     if path.exists() {
         return Ok(());
     }
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-    let mut file = vault::private_file(&path)?;
-    for byte in bytes {
-        write!(file, "{byte:02x}")?;
+    let mut password = String::new();
+    while !(password.contains(|c: char| c.is_ascii_digit()) && password.contains(|c: char| c.is_ascii_alphabetic())) {
+        password.clear();
+        while password.len() < 16 {
+            let mut byte = [0];
+            getrandom::fill(&mut byte).map_err(std::io::Error::other)?;
+            // What lies beyond the last character is drawn again, so that all are as likely.
+            if let Some(c) = CHARS.get(usize::from(byte[0] & 63)) {
+                password.push(char::from(*c));
+            }
+        }
     }
-    writeln!(file)
+    writeln!(vault::private_file(&path)?, "{password}")
 }
 
 fn files(system: &System, name: &str) -> [(&'static str, String); 3] {
@@ -93,7 +101,35 @@ policy:
         system.name
     );
     let modeline = format!("# yaml-language-server: $schema=.yubin/{}.schema.json\n", system.name);
-    let pattern = "patterns:
+    let resources = modeline + starter(system);
+    let ignore = "# the store, its key and passwords\n/yubin.db*\n/secrets/\n".to_owned();
+    [(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
+}
+
+/// A first resource or two of the product, without anything to be warned of.
+fn starter(system: &System) -> &'static str {
+    match system.name {
+        "catchme-mail" => PATTERN,
+        "staff-express" => STAFF_EXPRESS,
+        "cpi-sv-basic" => MAILBOX,
+        "cpi-business-standard" | "cpi-kwc-mail" => MAILBOX_WITH_CAPACITY,
+        "mailwise" => MAILWISE,
+        "cybozu-office" => CYBOZU_OFFICE,
+        _ => GENERIC,
+    }
+}
+
+const GENERIC: &str = "servers:
+  head-office:
+    incoming: { protocol: imap, host: mail.example.jp, port: 993, security: implicit_tls }
+    outgoing: { host: smtp.example.jp, port: 587, security: starttls, auth: { enabled: true, mechanism: login, credentials: account } }
+accounts:
+  info:
+    server: head-office
+    address: info@example.jp
+    comment: 代表
+    incoming: { username: info, password: { file: secrets/taro } }
+patterns:
   taro:                     # user
     work:                   # name of the pattern
       address: taro@example.jp
@@ -108,23 +144,87 @@ policy:
         label: 送信サーバ
         host: smtp.example.jp
 ";
-    let resources = if system.manages(crate::model::Kind::Account) {
-        format!(
-            "{modeline}servers:
-  head-office:
-    incoming: {{ protocol: imap, host: mail.example.jp, port: 993, security: implicit_tls }}
-    outgoing: {{ host: smtp.example.jp, port: 587, security: starttls, auth: {{ enabled: true, mechanism: login, credentials: account }} }}
-accounts:
-  info:
-    server: head-office
+
+const PATTERN: &str = "patterns:
+  taro:                     # user
+    work:                   # name of the pattern
+      address: taro@example.jp
+      sender_name: 山田 太郎
+      incoming:
+        label: 受信サーバ
+        host: pop.example.jp
+        protocol: pop3
+        username: taro
+        password: { file: secrets/taro }
+      outgoing:
+        label: 送信サーバ
+        host: smtp.example.jp
+";
+
+const STAFF_EXPRESS: &str = "accounts:
+  1:                        # メールアカウントNO
+    label: 代表
     address: info@example.jp
-    comment: 代表
-    incoming: {{ username: info, password: {{ file: secrets/taro }} }}
-{pattern}"
-        )
-    } else {
-        format!("{modeline}{pattern}")
-    };
-    let ignore = "# the store, its key and passwords\n/yubin.db*\n/secrets/\n".to_owned();
-    [(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
+    sender_name: 総務課
+    incoming:
+      host: pop.example.jp
+      port: 995
+      security: implicit_tls
+      username: info
+      password: { file: secrets/taro }
+    outgoing:
+      host: smtp.example.jp
+      port: 587
+      security: starttls    # TLS: SMTP-AUTH is on, with LOGIN
+";
+
+const MAILBOX: &str = "accounts:
+  taro:
+    password: { file: secrets/taro }
+    comment: 山田 太郎
+";
+
+const MAILBOX_WITH_CAPACITY: &str = "accounts:
+  taro:
+    password: { file: secrets/taro }
+    capacity: 5             # GB
+    comment: 山田 太郎
+";
+
+const MAILWISE: &str = "servers:                    # in the order of the product's list
+  head-office:
+    incoming: { protocol: pop3, host: pop.example.jp }
+    outgoing:
+      host: smtp.example.jp
+      auth:
+        enabled: true
+        mechanism: login
+        credentials: own    # in the server, for all its accounts
+        username: taro
+        password: { file: secrets/taro }
+";
+
+const CYBOZU_OFFICE: &str = "servers:                    # in the order of the product's list
+  head-office:
+    supports_uidl: true     # the product needs it
+    incoming: { host: pop.example.jp, port: 995, security: implicit_tls }
+    outgoing: { host: smtp.example.jp, port: 587, security: starttls, auth: { enabled: true, credentials: account } }
+accounts:
+  191:                      # メールアカウントID
+    user: 山田 太郎
+    server: head-office
+    address: taro@example.jp
+    incoming: { username: taro, password: { file: secrets/taro } }
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_product_has_a_starter_of_its_own_kinds() {
+        for system in system::ALL {
+            assert!(system.open || starter(system) != GENERIC, "{}", system.name);
+        }
+    }
 }

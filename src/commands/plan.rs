@@ -9,7 +9,7 @@ use crate::model::{Code, Diagnostic, Error, Result};
 use crate::pipeline::{Planned, Session};
 use crate::render::text;
 use crate::vault;
-use crate::wire::PlanDocument;
+use crate::wire::{Hidden, PlanDocument};
 
 /// Show what would change
 #[derive(clap::Args)]
@@ -60,6 +60,7 @@ pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()>
     }
     let report = text::Report {
         plan: &planned.plan,
+        system: session.project.system,
         digest: &planned.digest,
         store: &session.store_name,
         refused: &planned.verdict.refused,
@@ -74,12 +75,15 @@ pub fn document<'a>(
     diagnostics: &'a [Diagnostic],
     secrets_digest: Option<&'a str>,
 ) -> PlanDocument<'a> {
+    let system = session.project.system;
+    let hidden = |kind, field| !system.observes(kind, field);
     PlanDocument {
         plan: &planned.plan,
         digest: &planned.digest,
         store: &session.store_name,
         refused: &planned.verdict.refused,
         diagnostics,
+        hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
         secrets_digest,
     }
 }

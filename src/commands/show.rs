@@ -1,10 +1,11 @@
 //! `yubin show`
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Common, End, print, print_json};
 use crate::model::{Address, Code, Error, Kind, Result, Row};
 use crate::render::text;
+use crate::system::System;
 use crate::wire;
 
 /// Show the current state of the store
@@ -45,11 +46,15 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         .collect();
     rows.sort_by_cached_key(|(kind, row)| Address::new(*kind, row.key.clone()).to_string());
     rows.dedup_by(|a, b| (a.0, &a.1.key) == (b.0, &b.1.key));
+    let system = session.project.system;
     if common.is_json() {
-        let resources: Vec<_> = rows.iter().map(|(kind, row)| wire::row(*kind, row)).collect();
+        let resources: Vec<_> = rows.iter().map(|(kind, row)| resource(system, *kind, row)).collect();
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }))?;
     } else {
-        print(|to| rows.iter().try_for_each(|(kind, row)| text::row(*kind, row, to)))?;
+        print(|to| {
+            rows.iter().try_for_each(|(kind, row)| text::row(system, *kind, row, to))?;
+            if rows.is_empty() { Ok(()) } else { text::no_export(system, to) }
+        })?;
         if rows.is_empty() && addresses.is_empty() {
             common.say("the store holds nothing");
         }
@@ -59,6 +64,16 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     }
     let names: Vec<String> = missing.iter().map(|address| format!("`{address}`")).collect();
     Err(Error::failure(format!("the store does not hold {}", names.join(", "))))
+}
+
+/// With the names of what no export of the product shows.
+fn resource(system: &System, kind: Kind, row: &Row) -> Json {
+    let mut resource = wire::row(kind, row);
+    if !system.open {
+        let hidden = row.cells.iter().filter(|cell| !system.observes(kind, cell.field));
+        resource["unobservable"] = hidden.map(|cell| kind.field(cell.field).name).collect();
+    }
+    resource
 }
 
 pub fn parse(addresses: &[String]) -> Result<Vec<Address>> {

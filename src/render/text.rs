@@ -11,6 +11,7 @@ use similar::{ChangeTag, TextDiff};
 use crate::model::{
     Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
+use crate::system::System;
 
 const ADD: Style = AnsiColor::Green.on_default();
 const OVERWRITE: Style = AnsiColor::Yellow.on_default();
@@ -30,6 +31,7 @@ const CONTEXT: usize = 2;
 
 pub struct Report<'a> {
     pub plan: &'a Plan,
+    pub system: &'a System,
     pub digest: &'a str,
     pub store: &'a str,
     pub refused: &'a [Refusal],
@@ -98,6 +100,7 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(to, "{} {}", style("Plan:", STRONG), tally(plan))?;
     effects(plan, to)?;
+    unobservable(plan, report.system, to)?;
     refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
 }
@@ -191,6 +194,41 @@ fn effects(plan: &Plan, to: &mut dyn Write) -> io::Result<()> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let noun = if users.len() == 1 { "user" } else { "users" };
     writeln!(to, "{} {} {noun}: {}{more}", style("Logs out", WARNING), users.len(), named.join(", "))
+}
+
+/// Of which changed fields no export tells: what the product holds there is never compared.
+fn unobservable(plan: &Plan, system: &System, to: &mut dyn Write) -> io::Result<()> {
+    if system.open || plan.recorded || plan.is_empty() {
+        return Ok(());
+    }
+    if !system.has_hidden() {
+        let message = format!("everything: {} has no export, so drift there is not seen", system.product);
+        return writeln!(to, "{} {message}", style("Unobservable", FAINT));
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for kind in Kind::ALL {
+        let mut changed = vec![false; kind.fields().len()];
+        for change in plan.changes.iter().filter(|change| change.kind == kind && change.action != Action::Delete) {
+            change.fields.iter().for_each(|field| changed[usize::from(field.field)] = true);
+        }
+        if !changed.contains(&true) {
+            continue;
+        }
+        if system.exports(kind) {
+            let hidden = (0..)
+                .zip(kind.fields())
+                .zip(changed)
+                .filter(|((id, _), changed)| *changed && !system.observes(kind, *id));
+            names.extend(hidden.map(|((_, field), _)| field.name));
+        } else {
+            names.push(kind.plural());
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{}: no export of the product shows them, so drift there is not seen", names.join(", "));
+    writeln!(to, "{} {message}", style("Unobservable", FAINT))
 }
 
 fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
@@ -327,7 +365,7 @@ pub fn count(errors: usize, warnings: usize) -> String {
 }
 
 /// A resource as the store holds it.
-pub fn row(kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
+pub fn row(system: &System, kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
     let address = crate::model::Address::new(kind, row.key.clone()).to_string();
     let owner = row.owner.as_deref().map_or("no owner".to_owned(), |owner| format!("owner {}", harmless(owner)));
     writeln!(
@@ -337,8 +375,19 @@ pub fn row(kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
         style(format!("{owner}, revision {}", row.revision), FAINT)
     )?;
     let width = row.cells.iter().map(|cell| kind.field(cell.field).name.len()).max().unwrap_or(0);
+    let hides = system.has_hidden();
     for cell in &row.cells {
-        writeln!(to, "    {:<width$}  {}", kind.field(cell.field).name, shown(&cell.value))?;
+        let hidden = hides && !system.observes(kind, cell.field);
+        let mark = if hidden { style("  (unobservable)", FAINT) } else { String::new() };
+        writeln!(to, "    {:<width$}  {}{mark}", kind.field(cell.field).name, shown(&cell.value))?;
     }
     writeln!(to)
+}
+
+/// What is said once under all resources of a product that has no export.
+pub fn no_export(system: &System, to: &mut dyn Write) -> io::Result<()> {
+    if system.open || system.has_hidden() {
+        return Ok(());
+    }
+    writeln!(to, "{}", style(format!("(unobservable: {} has no export)", system.product), FAINT))
 }

@@ -22,6 +22,8 @@ pub static SYSTEM: System = System {
     accounts: TextRules { name: None, password: None },
     permanent: &[],
     deletes_mail: false,
+    notes: &[],
+    excludes: &[],
 };
 
 const POP3: Option<(&str, &str)> = Some(("incoming.protocol", "pop3"));

@@ -3,22 +3,29 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System, TextRule, TextRules};
+use super::{Clears, Default, Need, Note, Rule, System, TextRule, TextRules};
 use crate::model::Kind;
 
 pub static BUSINESS_STANDARD: System =
-    plan("cpi-business-standard", "CPI ビジネス スタンダード", WITH_ARCHIVE, WITH_CAPACITY);
+    plan("cpi-business-standard", "CPI ビジネス スタンダード", ABOUT, WITH_CAPACITY, &[ARCHIVE, LOSS]);
 
-pub static KWC_MAIL: System = plan("cpi-kwc-mail", "CPI KWCメール", WITH_ARCHIVE, WITH_CAPACITY);
+pub static KWC_MAIL: System = plan("cpi-kwc-mail", "CPI KWCメール", ABOUT, WITH_CAPACITY, &[ARCHIVE, LOSS]);
 
 pub static SV_BASIC: System = plan(
     "cpi-sv-basic",
     "CPI シェアードプラン SV-Basic",
     "mail accounts of a hosting plan without capacities, by CSV and on the control panel",
     WITHOUT_CAPACITY,
+    &[LOSS],
 );
 
-const fn plan(name: &'static str, product: &'static str, about: &'static str, rules: &'static [Rule]) -> System {
+const fn plan(
+    name: &'static str,
+    product: &'static str,
+    about: &'static str,
+    rules: &'static [Rule],
+    notes: &'static [Note],
+) -> System {
     System {
         name,
         product,
@@ -36,12 +43,50 @@ const fn plan(name: &'static str, product: &'static str, about: &'static str, ru
         accounts: TextRules { name: Some(ACCOUNT_NAME), password: Some(ACCOUNT_PASSWORD) },
         permanent: &[("postmaster", "002:49-50")],
         deletes_mail: true,
+        notes,
+        excludes: &[],
     }
 }
 
-const WITH_ARCHIVE: &str = "mail accounts of a hosting plan with capacities, by CSV and on the control panel; mail in \
-                            the inbox is moved to the archive after 180 days (002:16), trash is purged after 31 days \
-                            (002:17)";
+const ABOUT: &str = "mail accounts of a hosting plan with capacities, by CSV and on the control panel";
+
+const ARCHIVE: Note = Note {
+    title: "What the product does by itself",
+    lines: &[
+        (
+            "002:16",
+            "mail in the inbox is moved to the archive folder after 180 days",
+            "メール受信後、受信トレイに保存され 180 日を経過したメールは、自動的にアーカイブフォルダに移動します。",
+        ),
+        (
+            "002:17",
+            "mail in the trash is deleted after 31 days",
+            "ごみ箱に入っているメールは 31 日を経過すると自動的に削除されます。",
+        ),
+        (
+            "002:18",
+            "what is deleted from there cannot be had back",
+            "完全に削除されたメールの復旧はできませんので、十分ご注意ください。",
+        ),
+    ],
+};
+
+const LOSS: Note = Note {
+    title: "What cannot be had back",
+    lines: &[
+        (
+            "002:57",
+            "all mail and all settings of an account go with it, for good",
+            "■メールアカウントが削除されると、サーバー内に保存されている該当アカウントのメールデータおよび設定情報の\
+             すべてが削除されます。",
+        ),
+        (
+            "002:67",
+            "`purge_mail` empties the inbox and keeps the account",
+            "メールアカウントは残しつつ、受信箱を空にする機能です。",
+        ),
+    ],
+};
 
 /// The document's own tables are empty (002:36-47): the conservative rules of an older plan, which
 /// a project may override.

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System, TextRules};
+use super::{Clears, Default, Exclusion, Need, Note, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -20,6 +20,8 @@ pub static SYSTEM: System = System {
     accounts: TextRules { name: None, password: None },
     permanent: &[],
     deletes_mail: false,
+    notes: NOTES,
+    excludes: EXCLUDES,
 };
 
 const fn rule(field: &'static str, screen: &'static str, source: &'static str, quote: &'static str) -> Rule {
@@ -261,3 +263,64 @@ const RULES: &[Rule] = &[
         "column 12 of the file is a guess; on the screen 14 days are preset",
     ),
 ];
+
+const EXCLUDES: &[Exclusion] = &[
+    Exclusion { id: "E-R1", kind: Kind::Server, when: None, fields: &["supports_uidl"], words: &["false"] },
+    Exclusion {
+        id: "E-R2",
+        kind: Kind::Server,
+        when: Some(("outgoing.auth.enabled", &["true"])),
+        fields: &["outgoing.pop_before_smtp"],
+        words: &["true"],
+    },
+];
+
+/// The steps are not numbered in the document; 004:149 counts them.
+const NOTES: &[Note] = &[Note {
+    title: "Moving to another mail server, in this order",
+    lines: &[
+        (
+            "004:141",
+            "1. Office 10: add the new server",
+            "サイボウズ Office 10側の作業 移行先のメールサーバーの情報を追加します。",
+        ),
+        ("004:142", "the old one is not deleted yet", "移行元のメールサーバーの情報は、まだ削除しないでください。"),
+        (
+            "004:144",
+            "2. Office 10: export the mail accounts",
+            "サイボウズ Office 10側の作業 登録されているメールアカウントをCSVファイルに書き出します。",
+        ),
+        (
+            "004:146",
+            "3. Office 10: add the accounts on the new server to the file",
+            "サイボウズ Office 10側の作業 CSVファイルに、移行先のメールアカウントの情報を追加します。",
+        ),
+        (
+            "004:148",
+            "they name the new server by the id that step 1 gave to it",
+            "移行先のメールサーバーのメールサーバーIDが必要です。\
+             メールサーバーIDの確認方法を参照し、CSVファイルにメールサーバーIDを記述してください。",
+        ),
+        (
+            "004:149",
+            "4. Office 10: read the file of step 3",
+            "サイボウズ Office 10側の作業 Step 3で編集したCSVファイルを読み込みます。",
+        ),
+        ("004:151", "5. the provider: switch DNS", "ご契約業者側の作業 DNS情報を切り替えます。"),
+        (
+            "004:152",
+            "the provider knows how",
+            "DNS情報の切り替えは、お客様のメールサーバーのご契約業者にお問い合わせください。",
+        ),
+        (
+            "004:153",
+            "6. Office 10: make sure that the new server sends and receives",
+            "サイボウズ Office 10側の作業 移行先のメールサーバーの設定で、メールが送受信できることを確認します。",
+        ),
+        (
+            "004:157",
+            "7. Office 10: only then delete the old server",
+            "サイボウズ Office 10側の作業 完全に移行が完了したら、移行元のメールサーバーの情報を削除します。",
+        ),
+    ],
+}];

@@ -19,4 +19,6 @@ pub static SYSTEM: System = System {
     accounts: TextRules::NONE,
     permanent: &[],
     deletes_mail: false,
+    notes: &[],
+    excludes: &[],
 };

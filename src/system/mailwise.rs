@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System, TextRules};
+use super::{Clears, Default, Exclusion, Need, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -20,6 +20,8 @@ pub static SYSTEM: System = System {
     accounts: TextRules { name: None, password: None },
     permanent: &[],
     deletes_mail: false,
+    notes: &[],
+    excludes: EXCLUDES,
 };
 
 const fn rule(field: &'static str, screen: &'static str, source: &'static str, quote: &'static str) -> Rule {
@@ -227,5 +229,18 @@ const RULES: &[Rule] = &[
             "003:85, 003:87",
             "メールサーバー選択時のプルダウンメニューに表示されるメールサーバーの表示順を変更します。",
         )
+    },
+];
+
+const IMAP: (&str, &[&str]) = ("incoming.protocol", &["imap"]);
+
+const EXCLUDES: &[Exclusion] = &[
+    Exclusion { id: "AMB-D5", kind: Kind::Server, when: Some(IMAP), fields: &["incoming.apop"], words: &["true"] },
+    Exclusion {
+        id: "D-R6",
+        kind: Kind::Server,
+        when: Some(IMAP),
+        fields: &["outgoing.pop_before_smtp"],
+        words: &["true"],
     },
 ];

@@ -52,6 +52,31 @@ pub struct System {
     pub permanent: &'static [(&'static str, &'static str)],
     /// Whether the mail of an account is lost with it.
     pub deletes_mail: bool,
+    /// What the document says beside its settings, in its own order.
+    pub notes: &'static [Note],
+    /// What the product never holds together, as far as two fields can say it: a part of `check`
+    /// that an editor knows too.
+    pub excludes: &'static [Exclusion],
+}
+
+/// Lines of a document that belong together.
+#[derive(Debug)]
+pub struct Note {
+    pub title: &'static str,
+    /// Source, what it says, and the line itself.
+    pub lines: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// While the first field has one of its words (or always), the others have none of theirs.
+#[derive(Debug)]
+pub struct Exclusion {
+    /// The check that says so.
+    pub id: &'static str,
+    pub kind: Kind,
+    pub when: Option<(&'static str, &'static [&'static str])>,
+    pub fields: &'static [&'static str],
+    /// Empty: no value at all.
+    pub words: &'static [&'static str],
 }
 
 /// Rules about texts that are data: `rules:` of a project may override them.
@@ -178,6 +203,16 @@ impl System {
         }
     }
 
+    /// Whether the product's own export shows anything of this kind.
+    pub fn exports(&self, kind: Kind) -> bool {
+        self.open || self.rules.iter().any(|rule| rule.kind == kind && rule.observable)
+    }
+
+    /// Whether the product has an export, and it leaves out fields.
+    pub fn has_hidden(&self) -> bool {
+        !self.open && self.kinds.iter().any(|kind| self.exports(*kind))
+    }
+
     /// Whether the product's own export shows the field; a store of its own shows all.
     pub fn observes(&self, kind: Kind, field: FieldId) -> bool {
         self.open || self.rule(kind, field).is_some_and(|rule| rule.observable)
@@ -221,8 +256,8 @@ pub fn able_with(kind: Kind, field: FieldId, value: &Value) -> Vec<&'static str>
     let ty = kind.field(field).ty;
     let takes = |name: &&'static str| {
         let rule = System::find(name).and_then(|system| system.rule(kind, field));
-        let is = |word: &&str| Value::from_word(ty, word).as_ref() == Some(value);
-        rule.is_none_or(|rule| rule.values.is_empty() || rule.values.iter().any(|word| is(&word)))
+        let is = |word: &str| Value::from_word(ty, word).as_ref() == Some(value);
+        rule.is_none_or(|rule| rule.values.is_empty() || rule.values.iter().any(|word| is(word)))
     };
     able(kind, field).into_iter().filter(takes).collect()
 }
@@ -278,6 +313,18 @@ mod tests {
                 assert!(rule.verified || !rule.note.is_empty(), "{} of {}: why is it so?", rule.field, system.name);
                 let of_document = rule.source.starts_with(system.document) && !system.document.is_empty();
                 assert_eq!(of_document, !rule.quote.is_empty(), "quote of {} in {}", rule.field, system.name);
+            }
+            for one in system.excludes {
+                let sides = one.fields.iter().map(|field| (*field, one.words)).chain(one.when);
+                for (field, words) in sides {
+                    let id = one.kind.id(field);
+                    let ty = one.kind.field(id).ty;
+                    assert!(system.expresses(one.kind, id), "{field} in {}", system.name);
+                    assert!(words.iter().all(|word| Value::from_word(ty, word).is_some()), "{words:?} of {field}");
+                }
+            }
+            for (source, text, quote) in system.notes.iter().flat_map(|note| note.lines) {
+                assert!(source.starts_with(system.document) && !text.is_empty() && !quote.is_empty(), "{source}");
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System, TextRules};
+use super::{Clears, Default, Exclusion, Need, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -20,6 +20,8 @@ pub static SYSTEM: System = System {
     accounts: TextRules { name: None, password: None },
     permanent: &[],
     deletes_mail: false,
+    notes: &[],
+    excludes: EXCLUDES,
 };
 
 const fn rule(field: &'static str, screen: &'static str, source: &'static str, quote: &'static str) -> Rule {
@@ -395,4 +397,42 @@ const RULES: &[Rule] = &[
         note: "taken over when the file is read; the product has no servers of its own",
         ..rule("server", "", "[P]", "")
     },
+];
+
+const fn excludes(
+    id: &'static str,
+    when: (&'static str, &'static [&'static str]),
+    fields: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Exclusion {
+    Exclusion { id, kind: Kind::Account, when: Some(when), fields, words }
+}
+
+const SECURITY: &[&str] = &["outgoing.security"];
+const NOT_RECEIVING: (&str, &[&str]) = ("receive.enabled", &["false"]);
+const NOT_LOGGING: (&str, &[&str]) = ("contact_log.enabled", &["false"]);
+const LOGGED: &[&str] = &[
+    "contact_log.category1.to",
+    "contact_log.category1.cc",
+    "contact_log.category1.from",
+    "contact_log.category2.to",
+    "contact_log.category2.cc",
+    "contact_log.category2.from",
+    "contact_log.category3.to",
+    "contact_log.category3.cc",
+    "contact_log.category3.from",
+    "contact_log.status.to",
+    "contact_log.status.cc",
+    "contact_log.status.from",
+];
+
+const EXCLUDES: &[Exclusion] = &[
+    excludes("B-R1", ("outgoing.port", &["25"]), SECURITY, &["implicit_tls"]),
+    excludes("B-R1", ("outgoing.port", &["465"]), SECURITY, &["none", "starttls"]),
+    excludes("B-R1", ("outgoing.port", &["587"]), SECURITY, &["implicit_tls"]),
+    excludes("B-R2", ("outgoing.security", &["starttls", "implicit_tls"]), &["outgoing.auth.enabled"], &["false"]),
+    excludes("B-R3", ("outgoing.security", &["starttls"]), &["outgoing.auth.mechanism"], &["plain"]),
+    excludes("B-R7", NOT_RECEIVING, &["contact_log.enabled"], &["true"]),
+    excludes("B-R7", NOT_LOGGING, LOGGED, &[]),
+    excludes("AMB-B6", NOT_RECEIVING, &["outgoing.pop_before_smtp"], &["true"]),
 ];

@@ -334,6 +334,7 @@ fn the_plan_as_text() {
 
 Plan: 1 to add, 1 to overwrite, 1 to delete; 1 unchanged
 Logs out 3 users: hana, sabro, taro
+Unobservable everything: CatchMe@MAIL has no export, so drift there is not seen
 head-office (catchme-mail) on sqlite:yubin.db at revision 1
 digest DIGEST
 ";

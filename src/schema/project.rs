@@ -1,16 +1,11 @@
-//! JSON Schemas for editors: of `yubin.yaml`, and of the resource files of each system. They are
-//! generated from the tables and kept in `schemas/`.
-
-use std::fmt::Write as _;
+//! The JSON Schema of `yubin.yaml`.
 
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::load::FormatName;
-use crate::model::{Field, Kind, Type, Value};
-use crate::system::{self, Default as SystemDefault, Need, Rule, System};
-
-const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
+use crate::model::Kind;
+use crate::system;
 
 /// A project of yubin: what it owns, by which rules, and where current state lives.
 #[derive(JsonSchema)]
@@ -163,14 +158,7 @@ fn limit(_: &mut SchemaGenerator) -> schemars::Schema {
     ], "examples": [10, "30%"] })
 }
 
-/// File names and schemas of everything that is generated.
-pub fn all() -> Vec<(String, Json)> {
-    let mut all = vec![("yubin.schema.json".to_owned(), project())];
-    all.extend(system::ALL.iter().map(|system| (format!("{}.schema.json", system.name), resources(system))));
-    all
-}
-
-pub fn project() -> Json {
+pub fn schema() -> Json {
     let mut settings = schemars::generate::SchemaSettings::draft07();
     settings.inline_subschemas = true;
     let mut schema = settings.into_generator().into_root_schema_for::<ProjectFile>().to_value();
@@ -209,150 +197,6 @@ fn without_null(schema: &mut Json) {
     }
 }
 
-/// The schema of a system's resource files.
-pub fn resources(system: &System) -> Json {
-    let mut properties = Map::new();
-    let mut defaults = Map::new();
-    for kind in Kind::ALL {
-        // Servers serve references everywhere.
-        if !system.manages(kind) && kind != Kind::Server {
-            continue;
-        }
-        let fields = fields(system, kind);
-        let mut resource = fields.clone();
-        if let Some(Json::Object(properties)) = resource.get_mut("properties") {
-            let doc = "a tombstone: delete the resource if it exists";
-            properties.insert("absent".to_owned(), json!({ "type": "boolean", "description": doc }));
-        }
-        resource["type"] = json!(["object", "null"]);
-        let by_name = json!({ "type": "object", "additionalProperties": resource });
-        let all = match kind {
-            Kind::Pattern => {
-                json!({ "type": "object", "additionalProperties": by_name, "description": "patterns by user and name" })
-            }
-            _ => {
-                json!({ "type": "object", "additionalProperties": resource, "description": format!("{} by name", kind.plural()) })
-            }
-        };
-        properties.insert(kind.plural().to_owned(), all);
-        defaults.insert(kind.plural().to_owned(), fields);
-    }
-    properties.insert(
-        "defaults".to_owned(),
-        json!({
-            "type": "object",
-            "description": "fields that every resource of this file takes which does not write them",
-            "properties": defaults,
-            "additionalProperties": false,
-        }),
-    );
-    json!({
-        "$schema": DIALECT,
-        "title": format!("resources of {}", system.product),
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    })
-}
-
-/// The fields of a kind, nested and dotted.
-fn fields(system: &System, kind: Kind) -> Json {
-    let mut root = json!({ "type": "object", "properties": {}, "additionalProperties": false });
-    for (id, field) in (0..).zip(kind.fields()) {
-        let served = !system.manages(kind);
-        if field.read_only || !(served || system.expresses(kind, id)) {
-            continue;
-        }
-        let rule = if served { None } else { system.rule(kind, id) };
-        let schema = field_schema(field, rule);
-        // The rest of the name may be dotted in any of its groups.
-        let mut group = &mut root;
-        let mut rest = field.name;
-        loop {
-            group["properties"][rest] = schema.clone();
-            let Some((part, below)) = rest.split_once('.') else { break };
-            group = &mut group["properties"][part];
-            if group.is_null() {
-                *group = json!({ "type": "object", "properties": {}, "additionalProperties": false });
-            }
-            rest = below;
-        }
-    }
-    root
-}
-
-fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
-    let mut schema = match field.ty {
-        Type::Bool => json!({ "type": ["boolean", "null"] }),
-        Type::Int { min, max } => json!({ "type": ["integer", "null"], "minimum": min, "maximum": max }),
-        Type::Choice(words) => {
-            let words: Vec<Json> = words.iter().map(|word| json!(word)).chain([Json::Null]).collect();
-            json!({ "enum": words })
-        }
-        Type::Size => {
-            json!({ "type": ["string", "null"], "pattern": "^(unlimited|[0-9]+(KB|MB|GB))$", "examples": ["5MB", "unlimited"] })
-        }
-        Type::List => json!({ "type": ["array", "null"], "items": { "type": "string" } }),
-        Type::Mail => json!({ "type": ["string", "null"], "pattern": "^.+@[^@]+$", "examples": ["taro@example.jp"] }),
-        Type::Mails => {
-            json!({ "type": ["string", "null"], "pattern": "@", "examples": ["a@example.jp, b@example.jp"] })
-        }
-        Type::Host => json!({ "type": ["string", "null"], "pattern": r"^[^\s/@]+$", "examples": ["mail.example.jp"] }),
-        Type::Secret => secret(),
-        // What YAML takes for a number or a flag stays the text that was written.
-        Type::Text | Type::Multiline => json!({ "type": ["string", "number", "boolean", "null"] }),
-        Type::Reference => json!({ "type": ["string", "number", "boolean", "null"], "examples": ["head-office"] }),
-    };
-    // Writing to a string cannot fail.
-    let mut doc = format!("{} ({})", field.doc, field.label);
-    if let Some(rule) = rule {
-        match rule.need {
-            Need::Required => doc.push_str("; required when it is added"),
-            Need::Fixed(word) => {
-                if let Some(value) = Value::from_word(field.ty, word) {
-                    schema = json!({ "enum": [crate::wire::value(&value), null] });
-                }
-            }
-            Need::RequiredWhen(other, word) => {
-                let _ = write!(doc, "; required when it is added while {other} is {word}");
-            }
-            Need::Optional | Need::Never(_) => {}
-        }
-        if !rule.values.is_empty() {
-            let values = rule.values.iter().filter_map(|word| Value::from_word(field.ty, word));
-            let values: Vec<Json> = values.map(|value| crate::wire::value(&value)).chain([Json::Null]).collect();
-            schema = json!({ "enum": values });
-        }
-        if let Some((other, word)) = rule.only_when {
-            let _ = write!(doc, "; effective only if {other} is {word}");
-        }
-        if let SystemDefault::Value(word) = rule.default
-            && let Some(value) = Value::from_word(field.ty, word)
-        {
-            schema["default"] = crate::wire::value(&value);
-        }
-        let _ = write!(doc, " [{}]", rule.source);
-    }
-    schema["description"] = json!(doc);
-    schema
-}
-
-fn secret() -> Json {
-    let one = |name: &str, doc: &str| {
-        json!({
-            "type": "object",
-            "properties": { name: { "type": "string", "minLength": 1, "description": doc } },
-            "required": [name],
-            "additionalProperties": false,
-        })
-    };
-    json!({ "anyOf": [
-        one("env", "the environment variable that holds the secret"),
-        one("file", "the file that holds the secret, relative to yubin.yaml"),
-        { "type": ["string", "number", "boolean", "null"], "description": "the secret in clear, governed by policy.plaintext_secrets" },
-    ], "examples": [{ "env": "TARO_PASSWORD" }] })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_schema_of_the_project_file_has_the_keys_that_are_read() {
-        let schema = project();
+        let schema = schema();
         assert_eq!(keys(&schema), sorted(TOP_KEYS.iter().map(|key| key.name)));
         assert_eq!(keys(&schema["properties"]["policy"]), sorted(POLICY_KEYS.iter().map(|key| key.name)));
         let source = &schema["properties"]["sources"]["items"]["anyOf"][1];
