@@ -96,7 +96,8 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
             })
             .collect(),
     );
-    if policy.existing == Existing::Fail {
+    // What has happened already is no overwrite by this project.
+    if policy.existing == Existing::Fail && !plan.recorded {
         of(
             "existing",
             &mut refused,

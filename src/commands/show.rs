@@ -49,7 +49,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         let resources: Vec<_> = rows.iter().map(|(kind, row)| wire::row(*kind, row)).collect();
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }))?;
     } else {
-        print(|to| rows.iter().try_for_each(|(kind, row)| text::row(*kind, row, to)))?;
+        print(|to| rows.iter().try_for_each(|(kind, row)| text::row(session.project.system, *kind, row, to)))?;
         if rows.is_empty() && addresses.is_empty() {
             common.say("the store holds nothing");
         }
@@ -62,5 +62,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
 }
 
 pub fn parse(addresses: &[String]) -> Result<Vec<Address>> {
-    addresses.iter().map(|text| Address::parse(text).map_err(|message| Error::new(Code::Usage, message))).collect()
+    addresses.iter().map(|text| parse_one(text)).collect()
+}
+
+pub fn parse_one(text: &str) -> Result<Address> {
+    Address::parse(text).map_err(|message| Error::new(Code::Usage, message))
 }

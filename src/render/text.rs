@@ -11,6 +11,7 @@ use similar::{ChangeTag, TextDiff};
 use crate::model::{
     Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
+use crate::system::System;
 
 const ADD: Style = AnsiColor::Green.on_default();
 const OVERWRITE: Style = AnsiColor::Yellow.on_default();
@@ -327,7 +328,7 @@ pub fn count(errors: usize, warnings: usize) -> String {
 }
 
 /// A resource as the store holds it.
-pub fn row(kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
+pub fn row(system: &System, kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
     let address = crate::model::Address::new(kind, row.key.clone()).to_string();
     let owner = row.owner.as_deref().map_or("no owner".to_owned(), |owner| format!("owner {}", harmless(owner)));
     writeln!(
@@ -337,8 +338,15 @@ pub fn row(kind: Kind, row: &Row, to: &mut dyn Write) -> io::Result<()> {
         style(format!("{owner}, revision {}", row.revision), FAINT)
     )?;
     let width = row.cells.iter().map(|cell| kind.field(cell.field).name.len()).max().unwrap_or(0);
+    // Where nothing can be observed that goes without saying.
+    let exports = system.rules.iter().any(|rule| rule.kind == kind && rule.observable);
     for cell in &row.cells {
-        writeln!(to, "    {:<width$}  {}", kind.field(cell.field).name, shown(&cell.value))?;
+        let note = if exports && !system.observes(kind, cell.field) {
+            style("  (as recorded; not observable)", FAINT)
+        } else {
+            String::new()
+        };
+        writeln!(to, "    {:<width$}  {}{note}", kind.field(cell.field).name, shown(&cell.value))?;
     }
     writeln!(to)
 }
