@@ -32,7 +32,7 @@ const fn text(field: &'static str) -> Holds {
     Holds::Text(Kind::Account.id(field))
 }
 
-/// [X] https://jp.cybozu.help/of10/ja/admin/spec/format/ml.html; columns 1 to 4 are stated there, the
+/// [X] <https://jp.cybozu.help/of10/ja/admin/spec/format/ml.html>; columns 1 to 4 are stated there, the
 /// others inferred from its sample.
 const COLUMNS: [(&str, Holds); 12] = [
     ("ユーザーID", number("user_id")),
