@@ -79,13 +79,14 @@ impl Session {
         let recorded = Recorded { project: &self.project.name, base, rows: &rows };
         let note = format!("refresh of {} {}", export.name(), draft.files.join(", "));
         let found = refresh::compare(&draft, &recorded, system, note);
-        if let Some(first) = found.kept.first() {
+        if let Some((first, rest)) = found.kept.split_first() {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
             let message = format!(
-                "{} accounts, `{first}` the first, are not in the export and yet kept: they belong to other projects, or \
-                 have fields of another product",
-                found.kept.len()
+                "`{first}`{more}: not in the export, and kept as what belongs to another project or has fields of \
+                 another product"
             );
             self.diagnostics.push(Diagnostic::info("refresh/kept", message));
+            self.settle();
         }
         self.judged(found.plan, String::new(), vault, snapshot.as_deref()).map(Some)
     }
