@@ -53,7 +53,13 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
         deletes()
             .map(super::model::plan::Change::address)
             .filter(|address| policy.protect.contains(address))
-            .map(|address| format!("`{address}` is protected by `policy.protect` and may never be deleted"))
+            .map(|address| {
+                if plan.recorded {
+                    format!("`{address}` is protected, and yet the export lacks it: make sure that it is whole")
+                } else {
+                    format!("`{address}` is protected by `policy.protect` and may never be deleted")
+                }
+            })
             .collect(),
     );
     of(
@@ -96,7 +102,8 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
             })
             .collect(),
     );
-    if policy.existing == Existing::Fail {
+    // What has happened already is no overwrite by this project.
+    if policy.existing == Existing::Fail && !plan.recorded {
         of(
             "existing",
             &mut refused,

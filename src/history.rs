@@ -9,6 +9,8 @@ use crate::system::System;
 
 /// The log of a store, as far as an undo asks it.
 pub trait Log {
+    /// Whether the revision only recorded what the product had done already.
+    fn recorded(&self, revision: u64) -> Result<bool>;
     fn changes(&self, revision: u64) -> Result<Vec<Logged>>;
     fn versions(&self, address: &Address) -> Result<Vec<Version>>;
     fn current(&self, address: &Address) -> Result<Option<Row>>;
@@ -36,6 +38,8 @@ pub fn undo(
         deletes_mail: system.deletes_mail,
         base,
         owned: Kind::ALL.map(|kind| inventory.of(kind).owned() as u64),
+        // What was only recorded is only taken from the record.
+        recorded: log.recorded(revision)?,
         note: Some(format!("undo of revision {revision}")),
         ..Plan::default()
     };

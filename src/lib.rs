@@ -9,7 +9,8 @@
 //!
 //! In reading order: `model` has the nouns, `system` the products as tables of facts, `load` (with
 //! `format`) and `resolve` (with `check`) make of files what should be, `vault` seals the secrets,
-//! `diff` compares, `guard` judges, `store` commits, `history` takes back, `wire` and `render` show.
+//! `diff` compares, `guard` judges, `store` commits, `history` takes back, `refresh` takes over what the
+//! product has done, `wire` and `render` show.
 //! `pipeline` is the line through all of them, `commands` the door. The invariants, and what is
 //! deliberately absent, stand in `docs/architecture.md`; a test holds the imports to the layers.
 
@@ -22,6 +23,7 @@ pub mod history;
 pub mod load;
 pub mod model;
 pub mod pipeline;
+pub mod refresh;
 pub mod render;
 pub mod resolve;
 pub mod schema;

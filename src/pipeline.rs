@@ -1,6 +1,8 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod refresh;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
@@ -21,6 +23,8 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{self, KeySource, Vault};
 use crate::wire;
+
+pub use refresh::Export;
 
 /// A project, and the store it is planned against.
 pub struct Session {
@@ -461,6 +465,10 @@ fn in_use(plan: &Plan, snapshot: Option<&dyn Snapshot>) -> Result<Vec<InUse>> {
 struct SnapshotLog<'a>(&'a dyn Snapshot);
 
 impl history::Log for SnapshotLog<'_> {
+    fn recorded(&self, revision: u64) -> Result<bool> {
+        Ok(self.0.revisions()?.iter().any(|one| one.revision == revision && one.recorded))
+    }
+
     fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
         self.0.changes(revision)
     }

@@ -63,7 +63,8 @@ pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
 }
 
 pub fn revision(revision: &Revision) -> Json {
-    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note } = revision;
+    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded: _ } =
+        revision;
     json!({
         "revision": revision,
         "at": at,

@@ -18,6 +18,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("diff", &[]),
         ("guard", &[]),
         ("history", &[]),
+        ("refresh", &[]),
         ("vault", &[]),
         ("render", &[]),
         // What guard approves is what a store takes: the permission is a type of guard's own.

@@ -9,12 +9,12 @@ use encoding_rs::Encoding;
 
 use super::plan::replace;
 use super::{Common, End, print_data};
-use crate::format::encoding::decode;
+use crate::format::cpi::{Form, Sheet};
+use crate::format::yaml;
 use crate::format::yaml::{Entity, Written};
-use crate::format::{File, yaml};
-use crate::load::{self, FormatName};
+use crate::load::{self, FormatName, NamedFile, NamedFormat};
 use crate::model::desired::Aim;
-use crate::model::{Code, Diagnostics, Draft, Error, Given, Kind, Result, SecretSource, Wanted};
+use crate::model::{Code, Diagnostics, Error, Given, Kind, Result, SecretSource, Wanted};
 use crate::render::text;
 use crate::resolve::{self, Rules};
 use crate::system::System;
@@ -43,42 +43,38 @@ enum ImportFormat {
     Csv,
     Json,
     CatchmeMail,
+    CpiRegister,
+    CpiEdit,
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
-    let Some(encoding) = Encoding::for_label(args.encoding.as_bytes()) else {
-        let message = format!("`{}` is no encoding", args.encoding);
-        return Err(Error::new(Code::Usage, message).hint("as in utf-8, shift_jis, euc-jp"));
-    };
+    let encoding = encoding(&args.encoding)?;
     let kind = match &args.kind {
         None => None,
         Some(name) => Some(Kind::from_name(name).ok_or_else(|| {
             Error::new(Code::Usage, format!("`{name}` is no kind")).hint("`server`, `account` or `pattern`")
         })?),
     };
+    let mut diagnostics = Diagnostics::default();
+    // What a project says of its own plan holds for its files as well.
+    let given = if matches!(args.format, ImportFormat::CpiRegister | ImportFormat::CpiEdit) {
+        given(common, &mut diagnostics)?
+    } else {
+        Given::default()
+    };
+    let cpi = |sheet| NamedFormat::Cpi(Form { sheet, capacity: None, register_rows: given.register_rows });
     let (format, system) = match args.format {
-        ImportFormat::Yaml => (Some(FormatName::Yaml), "generic"),
-        ImportFormat::Csv => (Some(FormatName::Csv), "generic"),
-        ImportFormat::Json => (None, "generic"),
-        ImportFormat::CatchmeMail => (Some(FormatName::CatchmeMail), "catchme-mail"),
+        ImportFormat::Yaml => (NamedFormat::Source(FormatName::Yaml), "generic"),
+        ImportFormat::Csv => (NamedFormat::Source(FormatName::Csv), "generic"),
+        ImportFormat::Json => (NamedFormat::Json, "generic"),
+        ImportFormat::CatchmeMail => (NamedFormat::Source(FormatName::CatchmeMail), "catchme-mail"),
+        // The plan with every column.
+        ImportFormat::CpiRegister => (cpi(Sheet::Register), "cpi-business-standard"),
+        ImportFormat::CpiEdit => (cpi(Sheet::Edit), "cpi-business-standard"),
     };
     let system = System::find(system).ok_or_else(|| Error::failure(format!("the system {system} is missing")))?;
-    let mut diagnostics = Diagnostics::default();
-    let mut draft = Draft::default();
-    for (id, path) in (0..).zip(&args.files) {
-        let name = path.display().to_string();
-        let bytes = fs::read(common.dir.join(path))
-            .map_err(|error| Error::failure(format!("{name} cannot be read")).because(error))?;
-        draft.files.push(name.clone());
-        match decode(&name, &bytes, encoding) {
-            Ok(text) => {
-                load::read_one(File { id, name: &name, text: &text }, format, kind, &mut draft, &mut diagnostics);
-            }
-            Err(problem) => diagnostics.push(problem),
-        }
-    }
-    load::refuse_duplicates(&mut draft, Vec::new(), None, &mut diagnostics);
-    let given = Given::default();
+    let files = read_files(common, &args.files)?;
+    let draft = load::read_named(&files, format, encoding, kind, &mut diagnostics);
     let rules = Rules { system, given: &given };
     let (_, runs) = resolve::resolve(rules, draft, None, &mut diagnostics, |_, wanted| wanted);
     let resources: Vec<Wanted> = runs.into_iter().flatten().collect();
@@ -103,6 +99,32 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         ));
     }
     Ok(End::Done)
+}
+
+/// The encoding of a label.
+pub fn encoding(label: &str) -> Result<&'static Encoding> {
+    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        Error::new(Code::Usage, format!("`{label}` is no encoding")).hint("as in utf-8, shift_jis, euc-jp")
+    })
+}
+
+pub fn read_files(common: &Common, paths: &[PathBuf]) -> Result<Vec<NamedFile>> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let bytes = fs::read(common.dir.join(path))
+            .map_err(|error| Error::failure(format!("{name} cannot be read")).because(error))?;
+        Ok(NamedFile { name, bytes })
+    };
+    paths.iter().map(read).collect()
+}
+
+/// `rules:` of the project around, if there is one for CPI.
+fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
+    let dir = std::path::absolute(&common.dir)
+        .map_err(|error| Error::failure(format!("{} cannot be found", common.dir.display())).because(error))?;
+    let Ok(root) = load::find_root(&dir) else { return Ok(Given::default()) };
+    let project = load::read_project(&root, diagnostics)?;
+    Ok(if project.system.document == "002" { project.given } else { Given::default() })
 }
 
 /// For each wish of each resource: the name of the variable that stands for a clear password.

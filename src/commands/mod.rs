@@ -8,7 +8,9 @@ mod generate;
 mod import;
 mod init;
 mod log;
+mod mark;
 mod plan;
+mod refresh;
 mod show;
 mod undo;
 
@@ -80,6 +82,8 @@ enum Verb {
     Show(show::Args),
     Log(log::Args),
     Undo(undo::Args),
+    Refresh(refresh::Args),
+    Mark(mark::Args),
     Import(import::Args),
     Export(export::Args),
     Explain(explain::Args),
@@ -120,6 +124,8 @@ pub fn main() -> ExitCode {
         Verb::Show(args) => show::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
+        Verb::Refresh(args) => refresh::run(&common, &args),
+        Verb::Mark(args) => mark::run(&common, &args),
         Verb::Import(args) => import::run(&common, &args),
         Verb::Export(args) => export::run(&common, &args),
         Verb::Explain(args) => explain::run(&common, &args),

@@ -77,5 +77,9 @@ fn resource(system: &System, kind: Kind, row: &Row) -> Json {
 }
 
 pub fn parse(addresses: &[String]) -> Result<Vec<Address>> {
-    addresses.iter().map(|text| Address::parse(text).map_err(|message| Error::new(Code::Usage, message))).collect()
+    addresses.iter().map(|text| parse_one(text)).collect()
+}
+
+pub fn parse_one(text: &str) -> Result<Address> {
+    Address::parse(text).map_err(|message| Error::new(Code::Usage, message))
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use compact_str::CompactString;
 
 use super::records::{CellText, Record};
-use super::{File, Found, RecordFormat, cell_secret, key_flaw};
+use super::{File, Found, RecordFormat, cell_count, cell_secret, key_flaw};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Raw, Source, Type};
 
@@ -164,18 +164,8 @@ impl RecordFormat for Canonical {
     fn draft(&self, file: File<'_>, record: &Record, cells: &[CellText<'_>], found: &mut Found) {
         let start = record.place(file.text, 0);
         let source = Source { file: file.id, place: start };
-        if cells.len() != self.columns.len() {
-            let message = format!("the record has {} cells, the header has {}", cells.len(), self.columns.len());
-            let hint = if cells.len() > self.columns.len() {
-                "a value that contains a comma must be quoted as a whole"
-            } else {
-                "write every cell, the empty ones too"
-            };
-            found.problems.push(Diagnostic::error("csv/columns", message).hint(hint).at(
-                file.name,
-                start.line,
-                start.column,
-            ));
+        if let Some(problem) = cell_count(cells.len(), self.columns.len(), "header") {
+            found.problems.push(problem.at(file.name, start.line, start.column));
             return;
         }
         let at = |index: usize, problem: Diagnostic| {

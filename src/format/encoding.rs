@@ -9,22 +9,45 @@ use simdutf8::compat::from_utf8;
 
 use crate::model::{Diagnostic, Place};
 
-/// Decodes the bytes of `file`; a byte order mark of the declared encoding is dropped.
+/// Where the encoding of a file is declared, for a hint at what to change.
+#[derive(Clone, Copy)]
+enum Declared {
+    /// At a source in `yubin.yaml`.
+    Project,
+    /// By `--encoding`.
+    Command,
+}
+
+/// Decodes the bytes of a source; a byte order mark of the declared encoding is dropped.
 #[expect(clippy::result_large_err, reason = "one a file at the most")]
 pub fn decode<'a>(file: &str, bytes: &'a [u8], declared: &'static Encoding) -> Result<Cow<'a, str>, Diagnostic> {
+    text_of(bytes, declared).map_err(|(place, found)| undecodable(file, place, declared, found, Declared::Project))
+}
+
+/// The same for a file that is named on the command line.
+#[expect(clippy::result_large_err, reason = "one a file at the most")]
+pub fn decode_named<'a>(file: &str, bytes: &'a [u8], declared: &'static Encoding) -> Result<Cow<'a, str>, Diagnostic> {
+    text_of(bytes, declared).map_err(|(place, found)| undecodable(file, place, declared, found, Declared::Command))
+}
+
+/// The text, or where it breaks and which encoding fits better.
+fn text_of<'a>(
+    bytes: &'a [u8],
+    declared: &'static Encoding,
+) -> Result<Cow<'a, str>, (Place, Option<&'static Encoding>)> {
     let marked = Encoding::for_bom(bytes);
     if let Some((found, _)) = marked
         && found != declared
         && declared == UTF_8
     {
-        return Err(undecodable(file, Place { line: 1, column: 1 }, declared, Some(found)));
+        return Err((Place { line: 1, column: 1 }, Some(found)));
     }
     // UTF-8 passes for other encodings, as mojibake; other text hardly ever passes for UTF-8.
     if ![UTF_8, UTF_16LE, UTF_16BE].contains(&declared)
         && let Ok(text) = from_utf8(bytes)
         && let Some(first) = text.find(|c: char| !c.is_ascii())
     {
-        return Err(undecodable(file, end_of(&text[..first]), declared, Some(UTF_8)));
+        return Err((end_of(&text[..first]), Some(UTF_8)));
     }
     let skip = marked.filter(|(found, _)| *found == declared).map_or(0, |(_, len)| len);
     if declared == UTF_8 {
@@ -36,7 +59,7 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8], declared: &'static Encoding) -> R
             (Err(error), None) => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
             (_, Some(nul)) => String::from_utf8_lossy(&bytes[..nul]),
         };
-        return Err(undecodable(file, end_of(&text), declared, guess(bytes, declared)));
+        return Err((end_of(&text), guess(bytes, declared)));
     }
     let mut decoder = declared.new_decoder_without_bom_handling();
     // Two bytes of Shift_JIS become three of UTF-8.
@@ -49,20 +72,32 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8], declared: &'static Encoding) -> R
             DecoderResult::InputEmpty => return Ok(Cow::Owned(text)),
             DecoderResult::OutputFull => text.reserve(rest.len() * 3 + 16),
             DecoderResult::Malformed(..) => {
-                return Err(undecodable(file, end_of(&text), declared, guess(bytes, declared)));
+                return Err((end_of(&text), guess(bytes, declared)));
             }
         }
     }
 }
 
-fn undecodable(file: &str, place: Place, declared: &'static Encoding, found: Option<&'static Encoding>) -> Diagnostic {
+fn undecodable(
+    file: &str,
+    place: Place,
+    declared: &'static Encoding,
+    found: Option<&'static Encoding>,
+    by: Declared,
+) -> Diagnostic {
     let name = declared.name().to_lowercase();
-    let hint = match found {
-        Some(found) => format!(
-            "the file looks like {0}: write `encoding: {0}` at this source in yubin.yaml, or convert the file",
-            found.name().to_lowercase()
+    let found = found.map(|found| found.name().to_lowercase());
+    let hint = match (by, found) {
+        (Declared::Project, Some(found)) => format!(
+            "the file looks like {found}: write `encoding: {found}` at this source in yubin.yaml, or convert the file"
         ),
-        None => format!("convert the file to {name}, or write its `encoding:` at this source in yubin.yaml"),
+        (Declared::Project, None) => {
+            format!("convert the file to {name}, or write its `encoding:` at this source in yubin.yaml")
+        }
+        (Declared::Command, Some(found)) => {
+            format!("the file looks like {found}: say so with `--encoding {found}`, or convert the file")
+        }
+        (Declared::Command, None) => format!("convert the file to {name}, or name its encoding with `--encoding`"),
     };
     Diagnostic::error("file/encoding", format!("these bytes are not {name}")).hint(hint).at(
         file,

@@ -1,7 +1,9 @@
 //! File formats, reading and writing side by side.
 
 pub mod catchme_mail;
+pub mod cpi;
 pub mod csv;
+pub mod cybozu_office;
 pub mod encoding;
 pub mod json;
 pub mod node;
@@ -9,6 +11,7 @@ pub mod records;
 pub mod yaml;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use crate::model::{Diagnostic, DraftResource, Key, Kind, Place, Raw, SecretSource};
@@ -76,6 +79,17 @@ pub fn broken_quotes(file: File<'_>, record: &Record, flaws: &[Malformed]) -> Ve
             Diagnostic::error("csv/quote", message).hint(hint).at(file.name, place.line, place.column)
         })
         .collect()
+}
+
+/// What is wrong with the number of cells of a record; `whole` is what says how many there are.
+pub fn cell_count(cells: usize, expected: usize, whole: &str) -> Option<Diagnostic> {
+    let hint = match cells.cmp(&expected) {
+        Ordering::Equal => return None,
+        Ordering::Greater => "a value that contains a comma must be quoted as a whole",
+        Ordering::Less => "write every cell, the empty ones too",
+    };
+    let message = format!("the record has {cells} cells, the {whole} has {expected}");
+    Some(Diagnostic::error("csv/columns", message).hint(hint))
 }
 
 /// What is wrong with a part of a key, if anything.

@@ -3,6 +3,7 @@
 //! and not read any further, so that an unchanged file costs little more than the look at it.
 
 mod digest;
+mod named;
 mod project;
 mod read;
 mod sources;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::format::encoding::decode;
 use crate::format::records::{Record, records};
-use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv, json, yaml};
+use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv};
 use crate::model::draft::Recognised;
 use crate::model::parallel;
 use crate::model::{Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, Source};
@@ -20,6 +21,7 @@ use crate::model::{Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind
 use digest::Digester;
 use read::ClearSecret;
 
+pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
     FILE_NAME, FormatName, POLICY_KEYS, Project, SOURCE_KEYS, SourceSpec, TOP_KEYS, find_root, read_project,
 };
@@ -143,33 +145,6 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
         warn_of_clear_secrets(&draft, opened, clear, diagnostics);
     }
     (draft, early)
-}
-
-/// Reads a single file outside a project; without a format, the JSON of `export`.
-pub fn read_one(
-    file: File<'_>,
-    format: Option<FormatName>,
-    kind: Option<Kind>,
-    draft: &mut Draft,
-    diagnostics: &mut Diagnostics,
-) {
-    let mut found = Found::default();
-    match format {
-        Some(FormatName::Yaml) => yaml::read(file, &mut found),
-        None => json::read(file, &mut found),
-        Some(format) => {
-            let spec = SourceSpec { format: Some(format), kind, ..SourceSpec::default() };
-            if let Some((records, format)) = open_records(file, &spec, false, &mut found) {
-                let table = Table { records, format, digester: None };
-                let mut cells = Vec::new();
-                for record in table.records.iter().skip(table.format.first_record()) {
-                    table.read(file, record, &mut cells, &mut found);
-                }
-            }
-        }
-    }
-    diagnostics.extend(found.problems);
-    draft.resources.extend(found.resources);
 }
 
 /// Sorts the resources by kind and key. Of several declarations of one resource the first stays,

@@ -18,6 +18,8 @@ pub struct Revision {
     pub counts: [u64; 5],
     pub unchanged: u64,
     pub note: Option<String>,
+    /// Whether it only recorded what had happened already.
+    pub recorded: bool,
 }
 
 /// A change of a revision, with the images of the resource on both sides.

@@ -6,6 +6,7 @@ mod history;
 mod init;
 mod plan;
 mod products;
+mod refresh;
 mod rules;
 mod safety;
 mod secrets;

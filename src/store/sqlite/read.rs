@@ -197,7 +197,7 @@ impl Snapshot for Reading {
     }
 
     fn revisions(&self) -> Result<Vec<Revision>> {
-        let sql = "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note
+        let sql = "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note, recorded
                    FROM revision ORDER BY revision DESC";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let rows = statement.query_map([], |row| {
@@ -211,6 +211,7 @@ impl Snapshot for Reading {
                 counts: [row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?, 0],
                 unchanged: row.get(10)?,
                 note: row.get(11)?,
+                recorded: row.get(12)?,
             })
         });
         rows.and_then(Iterator::collect).map_err(failed)

@@ -88,7 +88,8 @@ CREATE TABLE revision (
   skips INTEGER NOT NULL,
   unchanged INTEGER NOT NULL,
   note TEXT,
-  yubin TEXT NOT NULL
+  yubin TEXT NOT NULL,
+  recorded INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE change (
   revision INTEGER NOT NULL,

@@ -57,7 +57,7 @@ pub fn commit(
     let revision = base.revision + 1;
     transaction.execute("UPDATE meta SET revision = ?1, key_id = coalesce(key_id, ?2)", (revision, entry.key_id))?;
     transaction.execute(
-        "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         rusqlite::params![
             revision,
             jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -72,6 +72,7 @@ pub fn commit(
             plan.unchanged,
             plan.note,
             env!("CARGO_PKG_VERSION"),
+            plan.recorded,
         ],
     )?;
     write_changes(&transaction, plan, revision, progress)?;

@@ -1,7 +1,7 @@
 //! The products, by the documents of their vendors.
 
 mod across;
-mod cpi;
+pub mod cpi;
 mod cpi_files;
 mod cybozu_office;
 mod mailwise;
