@@ -486,3 +486,33 @@ fn a_reader_does_not_hold_an_apply_up() {
     reader.execute_batch("COMMIT").unwrap();
     assert_eq!(count(), 0);
 }
+
+/// A store of an older version is read as it is, and brought up by the next apply, in its transaction.
+#[test]
+fn a_store_of_an_older_version_is_brought_up() {
+    let world = World::project("generic", "");
+    world.write("a.yaml", "accounts: { a: { comment: one } }\n");
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let database = || Connection::open(world.file("yubin.db")).unwrap();
+    let schema = || -> Vec<String> {
+        let connection = database();
+        let mut columns = connection.prepare("SELECT name FROM pragma_table_info('revision')").unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        let columns = columns.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap);
+        columns.chain([version.to_string()]).collect()
+    };
+    let now = schema();
+    // What version 1 did not have yet.
+    database().execute_batch("ALTER TABLE revision DROP COLUMN recorded; PRAGMA user_version = 1").unwrap();
+    let then = schema();
+    assert_ne!(then, now);
+    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 1);
+    world.expect(0, &["show"]);
+    world.write("a.yaml", "accounts: { a: { comment: two } }\n");
+    world.expect(2, &["plan", "--exit-code"]);
+    assert_eq!(schema(), then, "reading leaves a store alone");
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(schema(), now);
+    world.expect(0, &["undo", "2", "--yes", "-q"]);
+    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 3);
+}

@@ -60,10 +60,9 @@ impl Store for Sqlite {
         // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
         let connection =
             self.open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-        if self.look(&connection)? == schema::Found::Empty {
-            return Ok(None);
-        }
-        let snapshot = read::Reading::begin(connection).map_err(|error| failed(&self.path, "cannot be read", error))?;
+        let schema::Found::Store(version) = self.look(&connection)? else { return Ok(None) };
+        let snapshot =
+            read::Reading::begin(connection, version).map_err(|error| failed(&self.path, "cannot be read", error))?;
         Ok(Some(Box::new(snapshot)))
     }
 

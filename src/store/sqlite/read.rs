@@ -14,18 +14,20 @@ use crate::store::Snapshot;
 
 pub struct Reading {
     connection: Connection,
+    /// Of the schema.
+    version: i32,
     base: Base,
     key_id: Option<String>,
 }
 
 impl Reading {
-    pub fn begin(connection: Connection) -> rusqlite::Result<Reading> {
+    pub fn begin(connection: Connection, version: i32) -> rusqlite::Result<Reading> {
         connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
         let (revision, outside_writes, key_id) =
             connection.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
-        Ok(Reading { connection, base: Base { revision, outside_writes }, key_id })
+        Ok(Reading { connection, version, base: Base { revision, outside_writes }, key_id })
     }
 }
 
@@ -197,9 +199,12 @@ impl Snapshot for Reading {
     }
 
     fn revisions(&self) -> Result<Vec<Revision>> {
-        let sql = "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note, recorded
-                   FROM revision ORDER BY revision DESC";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let recorded = if self.version < 2 { "0" } else { "recorded" };
+        let sql = format!(
+            "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note, {recorded}
+             FROM revision ORDER BY revision DESC"
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
         let rows = statement.query_map([], |row| {
             Ok(Revision {
                 revision: row.get(0)?,

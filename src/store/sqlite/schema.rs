@@ -13,19 +13,24 @@ use crate::model::{Field, Kind, Type};
 
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
-/// Counted up by each change of the schema, with a step in `migrate`.
-pub const VERSION: i32 = 1;
+/// Counted up by each change of the schema, with a step in `STEPS`.
+pub const VERSION: i32 = 2;
+
+/// From each version to the next, the first from version 1. An apply takes them, in its transaction;
+/// reading takes a store of any version as it is.
+const STEPS: [&str; VERSION as usize - 1] = ["ALTER TABLE revision ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0"];
 
 /// Columns of yubin before the fields: digest of the record that declared the resource, the
 /// project that owns it, the revision that wrote it.
 pub const OWN_COLUMNS: [&str; 3] = ["yubin_declared", "yubin_owner", "yubin_revision"];
 
 /// What stands in a database file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// No table yet.
     Empty,
-    Current,
+    /// The version of its schema, this one's or an older one.
+    Store(i32),
 }
 
 /// What is no store of this yubin.
@@ -45,8 +50,8 @@ impl From<rusqlite::Error> for Stranger {
 pub fn look(connection: &Connection) -> Result<Found, Stranger> {
     let read = |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
     let (id, version) = (read("application_id")?, read("user_version")?);
-    if id == APPLICATION_ID && version == VERSION {
-        return Ok(Found::Current);
+    if id == APPLICATION_ID && (1..=VERSION).contains(&version) {
+        return Ok(Found::Store(version));
     }
     if id == APPLICATION_ID && version > VERSION {
         return Err(Stranger::Newer(version));
@@ -55,16 +60,21 @@ pub fn look(connection: &Connection) -> Result<Found, Stranger> {
     if tables == 0 { Ok(Found::Empty) } else { Err(Stranger::Other) }
 }
 
-/// Steps from each version to the next; the first makes everything.
+/// Makes the tables, or brings those of an older version up to this one.
 pub fn migrate(connection: &Connection, found: &Found) -> rusqlite::Result<()> {
     match found {
-        Found::Current => Ok(()),
+        Found::Store(version) if *version == VERSION => return Ok(()),
+        Found::Store(version) => {
+            for step in STEPS.iter().skip(*version as usize - 1) {
+                connection.execute_batch(step)?;
+            }
+        }
         Found::Empty => {
             connection.execute_batch(&ddl())?;
             connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-            connection.pragma_update(None, "user_version", VERSION)
         }
     }
+    connection.pragma_update(None, "user_version", VERSION)
 }
 
 const COMMON: &str = "
@@ -89,7 +99,7 @@ CREATE TABLE revision (
   unchanged INTEGER NOT NULL,
   note TEXT,
   yubin TEXT NOT NULL,
-  recorded INTEGER NOT NULL
+  recorded INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE change (
   revision INTEGER NOT NULL,

@@ -38,9 +38,10 @@ pub fn commit(
     connection.pragma_update(None, "journal_mode", if first { "DELETE" } else { "WAL" })?;
     // Immediate: a read that grows into a write would fail at once instead of waiting.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another first apply may have made the tables while this one waited.
+    // Another apply may have made the tables, or brought them up, while this one waited.
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    schema::migrate(&transaction, &if tables == 0 { Found::Empty } else { Found::Current })?;
+    let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    schema::migrate(&transaction, &if tables == 0 { Found::Empty } else { Found::Store(version) })?;
     let (base, key_id): (Base, Option<String>) =
         transaction.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
             Ok((Base { revision: row.get(0)?, outside_writes: row.get(1)? }, row.get(2)?))
