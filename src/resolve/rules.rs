@@ -18,16 +18,6 @@ impl Step<'_> {
         }
     }
 
-    /// What to do about a field that the system cannot set.
-    pub(super) fn elsewhere(&self, kind: Kind, field: FieldId) -> String {
-        let able = system::able(kind, field);
-        if able.is_empty() {
-            "remove it".to_owned()
-        } else {
-            format!("remove it; systems that can: {}", able.join(", "))
-        }
-    }
-
     /// Refuses what the system cannot say, and drops what it can only do in one way.
     pub(super) fn express(
         &self,
@@ -52,11 +42,11 @@ impl Step<'_> {
                 None => {
                     let document = self.system.document;
                     let reason = format!("{product} has no setting for `{}` ({document})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
                 }
                 Some(Rule { need: Need::Never(why), source, .. }) => {
                     let reason = format!("{product} has no setting for `{}`: {why} ({source})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
                 }
                 Some(Rule { need: Need::Fixed(word), source, .. }) => {
                     let same = match &wish.aim {
@@ -68,12 +58,12 @@ impl Step<'_> {
                         return false;
                     }
                     let reason = format!("{product} knows `{}` only as `{word}` ({source})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(self.elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
                 }
                 Some(rule) => {
                     let Aim::Value(value) = &wish.aim else { return true };
-                    let takes = |word: &&str| Value::from_word(spec.ty, word).as_ref() == Some(value);
-                    if rule.values.is_empty() || rule.values.iter().any(|word| takes(&word)) {
+                    let takes = |word: &str| Value::from_word(spec.ty, word).as_ref() == Some(value);
+                    if rule.values.is_empty() || rule.values.iter().any(|word| takes(word)) {
                         return true;
                     }
                     let words = rule.values.join("`, `");
@@ -240,4 +230,10 @@ fn applies<'v>(
         None if word == "true" && !matches!(existence, Existence::Unknown) => Some(false),
         None => None,
     }
+}
+
+/// What to do about a field that the system cannot set.
+pub(super) fn elsewhere(kind: Kind, field: FieldId) -> String {
+    let able = system::able(kind, field);
+    if able.is_empty() { "remove it".to_owned() } else { format!("remove it; systems that can: {}", able.join(", ")) }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 
+use super::rules::elsewhere;
 use super::{Problems, Step, Typed};
 use crate::model::desired::Aim;
 use crate::model::diagnostic::{did_you_mean, unknown_word};
@@ -104,7 +105,7 @@ impl Step<'_> {
             let product = self.system.product;
             let message = format!("{product} has no setting for `{}`, which this server asks for", field.name);
             let problem =
-                Diagnostic::error("system/not-expressible", message).hint(self.elsewhere(Kind::Server, wish.field));
+                Diagnostic::error("system/not-expressible", message).hint(elsewhere(Kind::Server, wish.field));
             problems.0.push(self.at(problem, source).of(address).field(field.name));
         }
     }

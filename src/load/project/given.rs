@@ -18,7 +18,6 @@ pub static RULE_KEYS: &[Key] = &[
 
 pub const TEXT_KEYS: [&str; 6] = ["min", "max", "chars", "edges", "letter", "digit"];
 
-#[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
 impl Look<'_> {
     /// A list of texts.
     pub(super) fn words(&mut self, node: Node) -> Option<Vec<String>> {

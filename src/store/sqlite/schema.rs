@@ -61,11 +61,11 @@ pub fn look(connection: &Connection) -> Result<Found, Stranger> {
 }
 
 /// Makes the tables, or brings those of an older version up to this one.
-pub fn migrate(connection: &Connection, found: &Found) -> rusqlite::Result<()> {
+pub fn migrate(connection: &Connection, found: Found) -> rusqlite::Result<()> {
     match found {
-        Found::Store(version) if *version == VERSION => return Ok(()),
+        Found::Store(VERSION) => return Ok(()),
         Found::Store(version) => {
-            for step in STEPS.iter().skip(*version as usize - 1) {
+            for (_, step) in (1..).zip(STEPS).filter(|(from, _)| *from >= version) {
                 connection.execute_batch(step)?;
             }
         }

@@ -41,7 +41,7 @@ pub fn commit(
     // Another apply may have made the tables, or brought them up, while this one waited.
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    schema::migrate(&transaction, &if tables == 0 { Found::Empty } else { Found::Store(version) })?;
+    schema::migrate(&transaction, if tables == 0 { Found::Empty } else { Found::Store(version) })?;
     let (base, key_id): (Base, Option<String>) =
         transaction.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
             Ok((Base { revision: row.get(0)?, outside_writes: row.get(1)? }, row.get(2)?))

@@ -2,27 +2,27 @@
 //! to the program, call these functions and nothing behind them.
 
 mod refresh;
+mod seal;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
 
-use crate::check;
 use crate::diff::{self, Current, Declared, Part};
 use crate::guard::{self, InUse, Verdict};
 use crate::history;
 use crate::load::{self, Opened, Project, Reader, Sources};
-use crate::model::desired::Aim;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, FieldId, Inventory, Key, Kind,
-    Logged, Origin, Plan, Result, Row, Rows, SecretSource, Value, Version, Wanted, Wish, parallel,
+    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Inventory, Key, Kind, Logged,
+    Plan, Result, Row, Rows, Version, Wanted, parallel,
 };
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
-use crate::vault::{self, KeySource, Vault};
+use crate::vault::{KeySource, Vault};
 use crate::wire;
+use seal::{STATUS, Sealer, Sealing};
 
 pub use refresh::Export;
 
@@ -308,129 +308,8 @@ fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnosti
     }
 }
 
-/// What came of sealing a run of resources.
-#[derive(Default)]
-struct Sealing {
-    problems: Vec<Diagnostic>,
-    /// What an apply of the plan would bring; without a plan there is nothing to say.
-    notices: Vec<Diagnostic>,
-    /// The sealed secrets that stand outside the configuration.
-    outside: Vec<Vec<u8>>,
-    /// There is something to seal, and no key.
-    no_key: bool,
-}
-
 fn rules(project: &Project) -> Rules<'_> {
     Rules { system: project.system, given: &project.given }
-}
-
-/// Fetches and seals what is declared as a secret.
-struct Sealer<'a> {
-    vault: Option<&'a Vault>,
-    root: &'a Path,
-    rules: Rules<'a>,
-    rows: &'a Rows,
-}
-
-const PASSWORD: FieldId = Kind::Account.id("password");
-const STATUS: FieldId = Kind::Account.id("status");
-
-impl Sealer<'_> {
-    fn seal(&self, wanted: &mut [Wanted], files: &[String]) -> Sealing {
-        let mut sealing = Sealing::default();
-        let mut findings = Vec::new();
-        for wanted in wanted {
-            let forced = self.forced(wanted);
-            if forced.is_some() && wanted.wish(PASSWORD).is_none() {
-                let place = wanted.source.place;
-                let message = "the provider has changed this password by force, and no new one is declared (002:94)";
-                let problem = Diagnostic::warning("cpi/forced-password", message)
-                    .hint("declare a new one, and update the mail programs that use it (002:81)")
-                    .at(&files[wanted.source.file as usize], place.line, place.column);
-                sealing.problems.push(problem.of(&wanted.address()).field("password"));
-            }
-            if wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
-                let Some(vault) = self.vault else {
-                    sealing.no_key = true;
-                    return sealing;
-                };
-                self.seal_one(wanted, vault, forced, files, &mut sealing);
-            }
-            let row = self.rows.get(wanted.kind, &wanted.key);
-            check::notices(self.rules.system.name, wanted, row, &mut findings);
-            sealing.notices.extend(findings.drain(..).map(|(problem, source)| {
-                let file = &files[source.file as usize];
-                problem.at(file, source.place.line, source.place.column).of(&wanted.address())
-            }));
-        }
-        sealing
-    }
-
-    /// The stored row of an account whose password the provider has changed by force (002:93).
-    fn forced(&self, wanted: &Wanted) -> Option<&Row> {
-        if wanted.kind != Kind::Account || wanted.absent {
-            return None;
-        }
-        let row = self.rows.get(wanted.kind, &wanted.key)?;
-        row.get(STATUS).is_some_and(|status| status.is_word("password_forced")).then_some(row)
-    }
-
-    fn seal_one(
-        &self,
-        wanted: &mut Wanted,
-        vault: &Vault,
-        forced: Option<&Row>,
-        files: &[String],
-        sealing: &mut Sealing,
-    ) {
-        let address = wanted.address();
-        let kind = wanted.kind;
-        let mut renewed = None;
-        for wish in &mut wanted.wishes {
-            let Aim::Secret(source) = &wish.aim else { continue };
-            let field = kind.field(wish.field);
-            let at = |problem: Diagnostic| {
-                let place = wish.source.place;
-                problem.at(&files[wish.source.file as usize], place.line, place.column).of(&address).field(field.name)
-            };
-            if let SecretSource::File(name) = source
-                && vault::is_exposed(&self.root.join(name))
-            {
-                let message = format!("others than its owner may read the file `{name}`");
-                sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
-            }
-            let clear = match vault::fetch(source, self.root) {
-                Ok(clear) => clear,
-                Err((code, message, hint)) => {
-                    sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
-                    continue;
-                }
-            };
-            if kind == Kind::Account && wish.field == PASSWORD {
-                let old = forced.map(|row| match row.get(PASSWORD) {
-                    Some(Value::Sealed(sealed)) => vault.unseal(&address, field, sealed).ok(),
-                    _ => None,
-                });
-                let known = check::Known { name: address.key.first(), forced: old };
-                if let Some((code, message, hint)) =
-                    check::password(self.rules.system, self.rules.given, &known, &clear)
-                {
-                    sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
-                } else if forced.is_some() {
-                    renewed = Some(wish.source);
-                }
-            }
-            let sealed = vault.seal(&address, field, &clear);
-            if !matches!(source, SecretSource::Clear(_)) {
-                sealing.outside.push(sealed.as_bytes().to_vec());
-            }
-            wish.aim = Aim::Value(Value::Sealed(sealed));
-        }
-        if let Some(source) = renewed {
-            let aim = Aim::Value(Value::Text("normal".into()));
-            wanted.extend([Wish { field: STATUS, origin: Origin::Written, aim, source }]);
-        }
-    }
 }
 
 /// The stored rows of what is declared in full, and of what is declared no more.
