@@ -38,6 +38,11 @@ impl Rows {
         self.0[kind as usize] = rows;
     }
 
+    /// The rows of a kind, in ascending order of keys.
+    pub fn of(&self, kind: Kind) -> &[Row] {
+        &self.0[kind as usize]
+    }
+
     pub fn get(&self, kind: Kind, key: &Key) -> Option<&Row> {
         let rows = &self.0[kind as usize];
         rows.binary_search_by(|row| row.key.cmp(key)).ok().map(|at| &rows[at])
