@@ -1,5 +1,6 @@
 //! The file of mail accounts that サイボウズ Office 10 reads: 12 columns without a header, of which
-//! the last two are only guessed at (`[X]` https://jp.cybozu.help/of10/ja/admin/spec/format/ml.html).
+//! the last two are only guessed at. Its page is outside the documents:
+//! <https://jp.cybozu.help/of10/ja/admin/spec/format/ml.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
 

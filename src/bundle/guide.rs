@@ -1,69 +1,80 @@
 //! The guide through a hand-over, for people: what each file is, how the product takes it, and
 //! what to do when it does not.
 
+use std::fmt::{self, Write};
+
 use super::{File, Part, Task, cpi};
 use crate::model::{Action, Kind, harmless};
 
 /// `made` are the parts that have files, `missing` the formats that the plan needs beside them.
 pub fn write(task: &Task<'_>, made: &[(Part, Vec<File>)], missing: &[&str]) -> String {
-    let mut to = format!("# Hand-over to {}\n\n", task.system.product);
-    to += &format!(
-        "Project {}, system `{}`, plan `{}`, made from revision {} of the store.\n",
+    let mut to = String::new();
+    // Writing to a string cannot fail.
+    let _ = lay_out(task, made, missing, &mut to);
+    to
+}
+
+fn lay_out(task: &Task<'_>, made: &[(Part, Vec<File>)], missing: &[&str], to: &mut String) -> fmt::Result {
+    writeln!(to, "# Hand-over to {}\n", task.system.product)?;
+    writeln!(
+        to,
+        "Project {}, system `{}`, plan `{}`, made from revision {} of the store.",
         code(&harmless(&task.plan.project)),
         task.system.name,
         task.digest,
         task.plan.base.revision
-    );
+    )?;
     if made.is_empty() {
-        to += if missing.is_empty() {
+        *to += if missing.is_empty() {
             "\nThe plan asks nothing of the product: there is nothing to hand over.\n"
         } else {
             "\nIn this format there is nothing to hand over.\n"
         };
     } else {
-        to += "\nCarry the parts out from top to bottom, and tick off each file.\n";
+        *to += "\nCarry the parts out from top to bottom, and tick off each file.\n";
     }
     if !missing.is_empty() {
         let missing: Vec<String> = missing.iter().map(|format| format!("`{format}`")).collect();
-        to += &format!(
-            "\n**This is not all of the plan.** It needs {} too; `yubin export bundle` writes everything.\n",
+        writeln!(
+            to,
+            "\n**This is not all of the plan.** It needs {} too; `yubin export bundle` writes everything.",
             missing.join(" and ")
-        );
+        )?;
     }
     for (number, (part, files)) in (1..).zip(made) {
         let Text { heading, how, notes } = text(task, *part);
-        to += &format!("\n## {number}. {heading}\n\n");
+        writeln!(to, "\n## {number}. {heading}\n")?;
         for file in files {
             let secrets = if file.secrets { ", with passwords in clear" } else { "" };
-            to += &format!("- [ ] `{}`: {}{secrets}\n", file.name, count(file));
+            writeln!(to, "- [ ] `{}`: {}{secrets}", file.name, count(file))?;
         }
-        to += "\n";
+        *to += "\n";
         for (number, line) in (1..).zip(&how) {
-            to += &format!("{number}. {line}\n");
+            writeln!(to, "{number}. {line}")?;
         }
         if !notes.is_empty() {
-            to += "\n";
+            *to += "\n";
         }
         for note in notes {
-            to += &format!("* {note}\n");
+            writeln!(to, "* {note}")?;
         }
     }
-    end(task, made, &mut to);
-    to
+    end(task, made, to)
 }
 
-fn end(task: &Task<'_>, made: &[(Part, Vec<File>)], to: &mut String) {
+fn end(task: &Task<'_>, made: &[(Part, Vec<File>)], to: &mut String) -> fmt::Result {
     *to += "\n## At the end\n\n";
     if made.iter().flat_map(|(_, files)| files).any(|file| file.secrets) {
         *to += "- [ ] Delete the files with passwords in clear.\n";
     }
-    *to += &format!(
+    writeln!(
+        to,
         "- [ ] When everything is done, and not before: {}. It records what the product now has; a second plan is then \
-         empty.\n",
+         empty.",
         code(task.apply)
-    );
+    )?;
     if made.is_empty() {
-        return;
+        return Ok(());
     }
     let refresh = match task.system.document {
         "002" => {
@@ -75,7 +86,7 @@ fn end(task: &Task<'_>, made: &[(Part, Vec<File>)], to: &mut String) {
         }
         _ => "the product exports nothing to compare with: carry it through, or undo by hand what was done",
     };
-    *to += &format!("\nIf a part fails, stop there and do not apply: {refresh}.\n");
+    writeln!(to, "\nIf a part fails, stop there and do not apply: {refresh}.")
 }
 
 fn count(file: &File) -> String {

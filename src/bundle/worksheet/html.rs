@@ -2,6 +2,7 @@
 //! phone, and follows the light or dark of the reader.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write};
 
 use super::{Entry, Sheet, Shown, Step};
 
@@ -21,55 +22,64 @@ pre { margin: .3rem 0 .3rem 1.7rem; padding: .4rem .6rem }
 ";
 
 pub fn write(sheet: &Sheet) -> String {
+    let mut to = String::new();
+    // Writing to a string cannot fail.
+    let _ = lay_out(sheet, &mut to);
+    to
+}
+
+fn lay_out(sheet: &Sheet, to: &mut String) -> fmt::Result {
     let title = escape(&sheet.title);
-    let mut to = format!(
+    write!(
+        to,
         "<!DOCTYPE html>\n<html lang=\"ja\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    );
+    )?;
     for line in &sheet.intro {
-        to += &format!("<p>{}</p>\n", escape(line));
+        writeln!(to, "<p>{}</p>", escape(line))?;
     }
     for (number, section) in (1..).zip(&sheet.sections) {
-        to += &format!("<h2>{number}. {}</h2>\n", escape(&section.heading));
+        writeln!(to, "<h2>{number}. {}</h2>", escape(&section.heading))?;
         if let Some(loud) = section.loud {
-            to += &format!("<p class=\"loud\">{}</p>\n", escape(loud));
+            writeln!(to, "<p class=\"loud\">{}</p>", escape(loud))?;
         }
-        to += "<ul>\n";
+        *to += "<ul>\n";
         for way in &section.way {
-            to += &format!("<li>{}</li>\n", ticked(&escape(way)));
+            writeln!(to, "<li>{}</li>", ticked(&escape(way)))?;
         }
         for one in &section.steps {
-            step(one, &mut to);
+            step(one, to)?;
         }
-        to += "</ul>\n";
+        *to += "</ul>\n";
     }
-    to += "</body>\n</html>\n";
-    to
+    *to += "</body>\n</html>\n";
+    Ok(())
 }
 
-fn step(step: &Step, to: &mut String) {
+fn step(step: &Step, to: &mut String) -> fmt::Result {
     let name = if step.name.is_empty() { String::new() } else { format!("<strong>{}</strong>: ", code(&step.name)) };
-    *to += &format!("<li class=\"step\">{}\n", ticked(&format!("{name}{}", escape(step.open))));
+    writeln!(to, "<li class=\"step\">{}", ticked(&format!("{name}{}", escape(step.open))))?;
     if !step.entries.is_empty() || !step.close.is_empty() {
         *to += "<ul>\n";
         for one in &step.entries {
-            entry(one, to);
+            entry(one, to)?;
         }
         if !step.close.is_empty() {
-            *to += &format!("<li>{}</li>\n", ticked(&escape(step.close)));
+            writeln!(to, "<li>{}</li>", ticked(&escape(step.close)))?;
         }
         *to += "</ul>\n";
     }
     if !step.order.is_empty() {
         let items: Vec<String> = step.order.iter().map(|name| format!("<li>{}</li>", code(name))).collect();
-        *to += &format!("<ol>\n{}\n</ol>\n", items.join("\n"));
+        writeln!(to, "<ol>\n{}\n</ol>", items.join("\n"))?;
     }
     *to += "</li>\n";
+    Ok(())
 }
 
-fn entry(entry: &Entry, to: &mut String) {
+fn entry(entry: &Entry, to: &mut String) -> fmt::Result {
     let before = match &entry.before {
         Some(Shown::Choice(words)) => format!(" <span class=\"faint\">(so far {})</span>", escape(words)),
         Some(Shown::Text(text)) => format!(" <span class=\"faint\">(so far {})</span>", code(text)),
@@ -83,7 +93,7 @@ fn entry(entry: &Entry, to: &mut String) {
         Shown::Password(place) => (format!("{label}: the password declared at {}", code(place)), String::new()),
         Shown::Lines(lines) => (format!("{label}:"), format!("<pre>{}</pre>\n", escape(&lines.join("\n")))),
     };
-    *to += &format!("<li>{}\n{block}</li>\n", ticked(&line));
+    writeln!(to, "<li>{}\n{block}</li>", ticked(&line))
 }
 
 fn ticked(html: &str) -> String {

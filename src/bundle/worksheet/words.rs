@@ -101,7 +101,7 @@ pub const CYBOZU_OFFICE: Way = Way {
     reorder: "on 「メールサーバーの登録」, click 「順番変更する」, and bring the list into this order (004:86)",
 };
 
-/// The way of the pages outside 004 ([X] https://jp.cybozu.help/of10/ja/admin/app/ml/account.html).
+/// The way of a page outside 004: <https://jp.cybozu.help/of10/ja/admin/app/ml/account.html>.
 pub const OFFICE_ACCOUNTS: Way = Way {
     steps: &["open the user's mail accounts: 「メールアカウントの登録」"],
     add: "add it",
