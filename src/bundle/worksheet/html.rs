@@ -59,7 +59,10 @@ fn lay_out(sheet: &Sheet, to: &mut String) -> fmt::Result {
 }
 
 fn step(step: &Step, to: &mut String) -> fmt::Result {
-    let name = if step.name.is_empty() { String::new() } else { format!("<strong>{}</strong>: ", code(&step.name)) };
+    let about: Vec<String> = step.about.iter().map(|text| code(text)).collect();
+    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+    let name =
+        if step.name.is_empty() { String::new() } else { format!("<strong>{}</strong>{about}: ", code(&step.name)) };
     writeln!(to, "<li class=\"step\">{}", ticked(&format!("{name}{}", escape(step.open))))?;
     if !step.entries.is_empty() || !step.close.is_empty() {
         *to += "<ul>\n";

@@ -33,7 +33,9 @@ fn lay_out(sheet: &Sheet, to: &mut String) -> fmt::Result {
 }
 
 fn step(step: &Step, to: &mut String) -> fmt::Result {
-    let name = if step.name.is_empty() { String::new() } else { format!("**{}**: ", code(&step.name)) };
+    let about: Vec<String> = step.about.iter().map(|text| code(text)).collect();
+    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+    let name = if step.name.is_empty() { String::new() } else { format!("**{}**{about}: ", code(&step.name)) };
     writeln!(to, "- [ ] {name}{}", step.open)?;
     for one in &step.entries {
         entry(one, to)?;

@@ -20,6 +20,7 @@ struct Section {
     heading: String,
     /// What cannot be taken back.
     loud: Option<&'static str>,
+    /// To the screen; empty if the section before it ends there.
     way: Vec<&'static str>,
     steps: Vec<Step>,
 }
@@ -29,6 +30,8 @@ struct Section {
 struct Step {
     /// Of what; as the files name it.
     name: String,
+    /// What else tells people which one is meant.
+    about: Vec<String>,
     open: &'static str,
     entries: Vec<Entry>,
     /// Names in an order that matters.
@@ -69,6 +72,12 @@ struct Way {
 pub fn files(task: &Task<'_>, number: usize) -> Vec<File> {
     let mut sections = products::sections(task);
     sections.retain(|section| !section.steps.is_empty());
+    // Who has just been there is there.
+    for at in (1..sections.len()).rev() {
+        if sections[at].way == sections[at - 1].way {
+            sections[at].way.clear();
+        }
+    }
     let rows = sections.iter().map(|section| section.steps.len()).sum();
     if rows == 0 {
         return Vec::new();

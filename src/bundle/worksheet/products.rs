@@ -100,16 +100,27 @@ fn servers_and_accounts_of_office(task: &Task<'_>) -> Vec<Section> {
     let accounts = adds.chain(task.changes(Kind::Account, Action::Overwrite)).filter_map(|change| {
         let by_file = servers_of_accounts.is_in_file(task, change, &task.after(change));
         let in_file = |field: &str| by_file && (task.unproven || !is_unproven(Kind::Account.id(field)));
-        alter(task, way, change, |field| !in_file(field))
+        alter(task, way, change, |field| !in_file(field)).map(|step| Step { about: user(task, change), ..step })
     });
     let mut sections = servers(task, &words::CYBOZU_OFFICE, "メールサーバー名");
     let deleted_servers = sections.pop();
     sections.push(
         way.section("Accounts, after the file of accounts: items that it does not hand over", accounts.collect()),
     );
-    sections.push(way.section("Delete accounts", deletes(task, Kind::Account, way.delete)));
+    let gone = task.changes(Kind::Account, Action::Delete);
+    let step = |change| Step { name: name(change), about: user(task, change), open: way.delete, ..Step::default() };
+    sections.push(way.section("Delete accounts", gone.map(step).collect()));
     sections.extend(deleted_servers);
     sections
+}
+
+/// Whose account it is.
+fn user(task: &Task<'_>, change: &Change) -> Vec<String> {
+    const WHO: [FieldId; 3] = [Kind::Account.id("user"), Kind::Account.id("user_id"), Kind::Account.id("address")];
+    let row = task.after(change);
+    let lost = |field| change.fields.iter().find(|one| one.field == field).and_then(|one| one.before.as_deref());
+    let value = |field| if change.action == Action::Delete { lost(field) } else { row.get(field) };
+    WHO.into_iter().filter_map(value).map(|value| harmless(&value.to_string()).into_owned()).collect()
 }
 
 /// Servers in an ordered list; the section of the deletes is the last.

@@ -255,6 +255,7 @@ fn an_id_that_the_product_has_given_to_a_server_can_be_given_to_the_hand_over() 
         "{sheet}"
     );
     assert!(!sheet.contains("E-mail"), "{sheet}");
+    assert_eq!(sheet.matches("システム管理用パスワード").count(), 1, "{sheet}");
     export("bundle", "all", &["--server-id", "main=192", "--unproven"], 0);
     assert!(text(&world, "all/2-cybozu-office-accounts.csv").ends_with(",,,1,7\r\n"));
     assert!(!text(&world, "all/1-worksheet.md").contains("期限"));
@@ -271,7 +272,7 @@ fn an_account_without_a_known_password_is_changed_on_the_screen() {
     let manifest = bundle(&world, "out");
     assert_eq!(names(&manifest, ""), ["1-worksheet.md", "1-worksheet.html"]);
     for sheet in worksheet(&world, "out", &manifest) {
-        assert!(sheet.contains("E-mail") && sheet.contains("kenta@main.jp"), "{sheet}");
+        assert!(sheet.contains("E-mail") && sheet.contains("kenta@main.jp") && sheet.contains("170"), "{sheet}");
     }
     done(&world);
 }
