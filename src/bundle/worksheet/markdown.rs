@@ -56,11 +56,11 @@ fn entry(entry: &Entry, to: &mut String) -> fmt::Result {
         _ => String::new(),
     };
     let preset = if entry.preset { " (preset)" } else { "" };
-    write!(to, "  - [ ] {}: ", entry.label)?;
+    write!(to, "  - [ ] {}:", entry.label)?;
     match &entry.shown {
-        Shown::Choice(words) => writeln!(to, "**{words}**{preset}{before}"),
-        Shown::Text(text) => writeln!(to, "{}{preset}{before}", code(text)),
-        Shown::Password(place) => writeln!(to, "the password declared at {}", code(place)),
+        Shown::Choice(words) => writeln!(to, " **{words}**{preset}{before}"),
+        Shown::Text(text) => writeln!(to, " {}{preset}{before}", code(text)),
+        Shown::Password(place) => writeln!(to, " the password declared at {}", code(place)),
         Shown::Lines(lines) => {
             let fence = "`".repeat(lines.iter().map(|line| longest_run(line)).max().unwrap_or(0).max(2) + 1);
             writeln!(to, "\n\n    {fence}text")?;

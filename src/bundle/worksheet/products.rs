@@ -78,18 +78,16 @@ fn accounts_of_cpi(task: &Task<'_>) -> Vec<Section> {
         step(change, words::CPI_SWITCHES, entries(task, change, left))
     });
     let purges = overwrites().filter(|change| change.purges());
-    let purges = purges.map(|change| Step { name: name(change), open: words::CPI_PURGE, ..Step::default() });
+    let lossy = |change, open| Step { name: name(change), about: size(task, change), open, ..Step::default() };
+    let purges = purges.map(|change| lossy(change, words::CPI_PURGE));
+    let deletes = task.changes(Kind::Account, Action::Delete).map(|change| lossy(change, words::CPI_DELETE));
     let section =
         |heading: &str, loud, steps| Section { heading: heading.to_owned(), loud, way: vec![words::CPI], steps };
     vec![
         section("Details of accounts", None, details.collect()),
         section("Settings of accounts", None, switches.collect()),
         section("Empty inboxes: メールデータの削除", Some(words::CPI_PURGE_LOUD), purges.collect()),
-        section(
-            "Delete accounts: メールアカウントの削除",
-            Some(words::CPI_DELETE_LOUD),
-            deletes(task, Kind::Account, words::CPI_DELETE),
-        ),
+        section("Delete accounts: メールアカウントの削除", Some(words::CPI_DELETE_LOUD), deletes.collect()),
     ]
 }
 
@@ -112,6 +110,14 @@ fn servers_and_accounts_of_office(task: &Task<'_>) -> Vec<Section> {
     sections.push(way.section("Delete accounts", gone.map(step).collect()));
     sections.extend(deleted_servers);
     sections
+}
+
+/// How much mail is lost, as far as an export has said (002:180).
+fn size(task: &Task<'_>, change: &Change) -> Vec<String> {
+    const SIZE: FieldId = Kind::Account.id("mailbox_size");
+    let lost = change.fields.iter().find(|one| one.field == SIZE).and_then(|one| one.before.as_deref().cloned());
+    let stored = || task.rows.get(change.kind, &change.key).and_then(|row| row.get(SIZE)).cloned();
+    lost.or_else(stored).map(|size| format!("利用容量 {}", harmless(&size.to_string()))).into_iter().collect()
 }
 
 /// Whose account it is.
