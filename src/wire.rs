@@ -77,6 +77,13 @@ pub fn revision(revision: &Revision) -> Json {
     })
 }
 
+/// The files of a hand-over, in the order of upload: name, format, rows, whether it holds secrets.
+pub fn manifest<'a>(files: impl Iterator<Item = (&'a str, &'a str, usize, bool)>) -> Json {
+    let file =
+        |(name, format, rows, secrets)| json!({ "name": name, "format": format, "rows": rows, "secrets": secrets });
+    json!({ "format_version": FORMAT_VERSION, "files": files.map(file).collect::<Vec<_>>() })
+}
+
 /// Writes what is a JSON text by itself.
 fn put(to: &mut Vec<u8>, value: impl Serialize) {
     // Strings, numbers and lists of them can always be written, and a vector takes them.

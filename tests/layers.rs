@@ -13,6 +13,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     &[
         ("load", &["format"]),
         ("format", &[]),
+        ("bundle", &["format"]),
         ("resolve", &["check"]),
         ("check", &[]),
         ("diff", &[]),

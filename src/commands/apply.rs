@@ -132,7 +132,7 @@ fn receipt(session: &Session, planned: &Planned, revision: u64) -> Result<()> {
 
 /// A plan file: a witness of what was approved. The plan itself is made again from files and
 /// store, and must come out the same.
-struct Saved {
+pub struct Saved {
     head: Head,
     text: String,
 }
@@ -149,7 +149,7 @@ struct Head {
     store: String,
 }
 
-fn read_saved(path: &Path) -> Result<Saved> {
+pub fn read_saved(path: &Path) -> Result<Saved> {
     let bytes = fs::read(path)
         .map_err(|error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -167,7 +167,7 @@ fn read_saved(path: &Path) -> Result<Saved> {
 }
 
 impl Saved {
-    fn compare(&self, session: &Session, planned: &Planned) -> Result<()> {
+    pub fn compare(&self, session: &Session, planned: &Planned) -> Result<()> {
         let head = &self.head;
         let plan = &planned.plan;
         let moved =

@@ -9,28 +9,39 @@ use encoding_rs::Encoding;
 use serde_json::json;
 
 use super::plan::replace;
-use super::{Common, End, print_data};
+use super::{Common, End, hand_over, print_data};
+use crate::bundle;
 use crate::format::yaml::{Entity, Written};
-use crate::format::{catchme_mail, csv, json, yaml};
-use crate::model::{Address, Code, Error, FieldId, Kind, Result, Row, Value};
-use crate::system::{CATCHME_COLUMNS, Coding, REQUIRED_COLUMNS, System, Target};
-use crate::vault::Vault;
+use crate::format::{csv, json, yaml};
+use crate::model::{Address, Code, Error, Field, FieldId, Kind, Result, Row, Sealed, Value};
 use crate::wire;
 
-/// Write what the project owns in the store as files
+/// Write what the project owns in the store as files, or what a saved plan hands over to a product
 #[derive(clap::Args)]
 pub struct Args {
     #[arg(id = "file_format", value_name = "FORMAT")]
     format: ExportFormat,
-    /// Write to this file instead of stdout, mode 0600
+    /// Write to this file instead of stdout, mode 0600; with `--plan`, to this new folder
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Encoding of a product's file
     #[arg(long, value_name = "LABEL", default_value = "utf-8")]
-    encoding: String,
+    pub encoding: String,
     /// Everything in the store, whoever owns it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plan")]
     all: bool,
+    /// Hand over this saved plan: files to upload, worksheets, and a guide through them
+    #[arg(long, value_name = "PLAN", requires = "out")]
+    pub plan: Option<PathBuf>,
+    /// Hand over the plan with this digest, although it breaks a limit
+    #[arg(long, value_name = "DIGEST", requires = "plan")]
+    pub ack: Option<String>,
+    /// The id that the product has given to a server, which `cybozu-office-accounts` must name
+    #[arg(long, value_name = "NAME=ID", requires = "plan")]
+    pub server_id: Vec<String>,
+    /// Fill columns too whose meaning is only guessed at: 11 and 12 of `cybozu-office-accounts`
+    #[arg(long, requires = "plan")]
+    pub unproven: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,10 +49,38 @@ enum ExportFormat {
     Yaml,
     Csv,
     Json,
+    /// Of the store, or of a plan
     CatchmeMail,
+    /// Of a plan: accounts to register
+    CpiRegister,
+    /// Of a plan: accounts whose password changes
+    CpiEdit,
+    /// Of a plan: both of them
+    Cpi,
+    /// Of a plan: mail accounts
+    CybozuOfficeAccounts,
+    /// Of a plan: what to do on the product's screens
+    Worksheet,
+    /// Of a plan: all that the product needs
+    Bundle,
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
+    let name = args.format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
+    match (args.format, &args.plan) {
+        (ExportFormat::Yaml | ExportFormat::Csv | ExportFormat::Json, Some(_)) => {
+            let message = format!("`{name}` is written of the store, not of a plan");
+            return Err(Error::new(Code::Usage, message).hint("`bundle` hands over a plan"));
+        }
+        (ExportFormat::Yaml | ExportFormat::Csv | ExportFormat::Json | ExportFormat::CatchmeMail, None) => {}
+        (_, Some(plan)) => return hand_over::run(common, args, plan, &name),
+        (_, None) => {
+            let message = format!("`{name}` is written of a saved plan");
+            return Err(
+                Error::new(Code::Usage, message).hint("name it with `--plan FILE`, and a folder with `--out DIR`")
+            );
+        }
+    }
     let session = common.session(false)?;
     if session.diagnostics.has_errors() {
         return common.invalid(&session.diagnostics);
@@ -76,8 +115,12 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                     .hint("name it with `--out FILE`"));
             };
             let vault = snapshot.as_deref().map(|snapshot| session.unsealing(snapshot)).transpose()?;
-            let text = to_catchme(&rows, vault.as_ref())?;
-            let text = encode(&text, &args.encoding)?;
+            let unseal = |address: &Address, field: &'static Field, sealed: &Sealed| match &vault {
+                Some(vault) => vault.unseal(address, field, sealed),
+                None => Err(Error::failure("there is no store, and so no key to its secrets")),
+            };
+            let text = bundle::catchme_mail::text(&rows, &unseal)?;
+            let text = encode(text.expose(), &args.encoding)?;
             replace(out, |to| to.write_all(&text))?;
             common.say(&format!(
                 "{} holds passwords in clear; its mode is 0600, and it is best deleted after the upload",
@@ -85,6 +128,8 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             ));
             return Ok(End::Done);
         }
+        // Of a plan, and left above.
+        _ => return Ok(End::Done),
     };
     written.map_err(|error| Error::failure("the export cannot be written").because(error))?;
     match &args.out {
@@ -159,73 +204,7 @@ fn to_json(rows: &[(Kind, Row)], revision: u64, to: &mut Vec<u8>) -> std::io::Re
     writeln!(to, "{}", json::escape(&text))
 }
 
-/// The product's file: every ○ column always, `0` for a flag that is off.
-fn to_catchme(rows: &[(Kind, Row)], vault: Option<&Vault>) -> Result<String> {
-    let mut problems = Vec::new();
-    let mut records = Vec::with_capacity(rows.len());
-    for (kind, row) in rows {
-        let address = Address::new(*kind, row.key.clone());
-        if *kind != Kind::Pattern {
-            problems.push(format!("`{address}`: the format has no {kind}s"));
-            continue;
-        }
-        let mut record = Vec::with_capacity(CATCHME_COLUMNS.len());
-        let mut parts = row.key.parts();
-        for (at, column) in CATCHME_COLUMNS.iter().enumerate() {
-            let Target::Field(name) = column.target else {
-                record.push(parts.next().unwrap_or_default().to_owned());
-                continue;
-            };
-            let field = kind.id(name);
-            if is_idle(*kind, row, field) {
-                record.push(String::new());
-                continue;
-            }
-            let cell = match (row.get(field), vault) {
-                (Some(Value::Sealed(sealed)), Some(vault)) => {
-                    vault.unseal(&address, kind.field(field), sealed)?.expose().to_owned()
-                }
-                (Some(value), _) => catchme_mail::encode(column.coding, &value.to_string()),
-                // A flag without a value is off, and the file says so.
-                (None, _) if column.coding == Coding::Flag && name != "incoming.delete_after_download" => {
-                    "0".to_owned()
-                }
-                (None, _) => String::new(),
-            };
-            if cell.is_empty() && REQUIRED_COLUMNS.contains(&(at + 1)) {
-                problems.push(format!("`{address}`: `{name}` has no value, and the format requires it"));
-            }
-            record.push(cell);
-        }
-        for cell in &row.cells {
-            let spec = kind.field(cell.field);
-            let has_column = CATCHME_COLUMNS.iter().any(|column| column.target == Target::Field(spec.name));
-            if !has_column && spec.name != "server" {
-                problems.push(format!("`{address}`: the format has no column for `{}`", spec.name));
-            }
-        }
-        records.push(record);
-    }
-    if !problems.is_empty() {
-        return Err(Error::new(
-            Code::Invalid,
-            format!("the store holds what the format cannot: {}", problems.join("; ")),
-        ));
-    }
-    let mut bytes = Vec::new();
-    catchme_mail::write(&mut bytes, records.into_iter())
-        .map_err(|error| Error::failure("the export cannot be written").because(error))?;
-    String::from_utf8(bytes).map_err(|error| Error::failure("the export cannot be written").because(error))
-}
-
-/// Whether the value has no effect beside the others (△ and ▲ of 000:116, AMB-A6).
-fn is_idle(kind: Kind, row: &Row, field: FieldId) -> bool {
-    let rule = System::find("catchme-mail").and_then(|system| system.rule(kind, field));
-    rule.and_then(|rule| rule.only_when)
-        .is_some_and(|(other, word)| row.get(kind.id(other)).is_some_and(|value| value.text() != Some(word)))
-}
-
-fn encode(text: &str, label: &str) -> Result<Vec<u8>> {
+pub fn encode(text: &str, label: &str) -> Result<Vec<u8>> {
     let Some(encoding) = Encoding::for_label(label.as_bytes()) else {
         return Err(Error::new(Code::Usage, format!("`{label}` is no encoding")).hint("as in utf-8, shift_jis, euc-jp"));
     };

@@ -5,6 +5,7 @@ mod check;
 mod explain;
 mod export;
 mod generate;
+mod hand_over;
 mod import;
 mod init;
 mod log;

@@ -2,7 +2,6 @@
 //! document is the truth; its printed example 2 is a misprint (AMB-A1).
 
 use std::borrow::Cow;
-use std::io::Write;
 
 use compact_str::CompactString;
 
@@ -236,16 +235,6 @@ fn shift(cells: &[&str]) -> Option<(usize, Diagnostic)> {
 fn landed(cells: &[&str], last: usize) -> String {
     let at = (last..cells.len()).find(|at| !cells[*at].is_empty()).unwrap_or(last);
     format!("what now stands in column {} belongs in column {} ({})", at + 1, at + 2, COLUMNS[(at + 1).min(25)].label)
-}
-
-/// Writes records as the product reads them: all columns, CR LF.
-pub fn write(to: &mut dyn Write, records: impl Iterator<Item = Vec<String>>) -> Result<(), csv::Error> {
-    let mut writer = csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(to);
-    for record in records {
-        writer.write_record(&record)?;
-    }
-    writer.flush()?;
-    Ok(())
 }
 
 /// The cell in which a value stands; `word` is that of `Value`.

@@ -70,7 +70,7 @@ const EXPORT: &[Column] = &[
 ];
 
 /// Rows of a register file on the plans with capacities (002:130-131).
-const REGISTER_ROWS: usize = 50;
+pub const REGISTER_ROWS: usize = 50;
 const POSTMASTER: &str = "postmaster";
 
 impl Sheet {
@@ -83,6 +83,11 @@ impl Sheet {
             Sheet::Export => EXPORT,
         };
         &all[..all.len() - usize::from(!capacity)]
+    }
+
+    /// Names of the columns.
+    pub fn header(self, capacity: bool) -> Vec<&'static str> {
+        self.columns(capacity).iter().map(|(name, _)| *name).collect()
     }
 
     fn noun(self) -> &'static str {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
+pub use crate::model::harmless;
 use crate::model::{
     Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
@@ -41,16 +42,6 @@ pub struct Report<'a> {
 
 fn style(text: impl Display, style: Style) -> String {
     format!("{style}{text}{style:#}")
-}
-
-/// Control characters as they are written in code.
-pub fn harmless(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.contains(odd) {
-        Cow::Owned(text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 fn shown(value: &Value) -> String {

@@ -76,7 +76,7 @@ pub fn said(world: &World) -> Vec<String> {
     let mut said = Vec::new();
     for one in diagnostics(world) {
         let (file, field) = (text(&one, "file"), text(&one, "field"));
-        if file.ends_with(".yaml") {
+        if file.contains(".yaml") {
             let yaml = std::fs::read_to_string(world.file(&file)).unwrap();
             let of = |name: &str| -> Vec<u64> {
                 let key = format!("{name}:");
@@ -254,7 +254,8 @@ fn a_canonical_server_is_expressed_or_refused_with_reasons() {
 fn each_setting_of_a_server_goes_where_it_can_be_expressed() {
     const AUTH: &Fields<'_> = &[("outgoing.auth.enabled", "true"), ("outgoing.auth.credentials", "account")];
     let auth = |mechanism| [&[("outgoing.auth.mechanism", mechanism)][..], AUTH].concat();
-    let cases: [(Vec<(&str, &str)>, &[&str]); 11] = [
+    type Case<'a> = (Vec<(&'a str, &'a str)>, &'a [&'a str]);
+    let cases: [Case<'_>; 11] = [
         (vec![], &["generic", "catchme-mail", "staff-express", "mailwise", "cybozu-office"]),
         (vec![("incoming.protocol", "imap"), ("incoming.port", "143")], &["generic", "catchme-mail", "mailwise"]),
         (
@@ -449,7 +450,8 @@ fn amb_x3_empty_means_what_it_means_in_the_product() {
         let own = [("incoming.username", "info"), ("incoming.password", "{ file: pw }"), ("sender_name", name)];
         yaml("accounts", "info", &with(&PLAIN[1..], &own))
     };
-    let cases: [(&str, &dyn Fn(&'static str) -> String, &str, &str); 5] = [
+    type Case<'a> = (&'a str, &'a dyn Fn(&'static str) -> String, &'a str, &'a str);
+    let cases: [Case<'_>; 5] = [
         ("catchme-mail", &pattern, "user,name,sender_name\ntaro,p1,\n", "blocked pattern/taro/p1"),
         ("cpi-business-standard", &mailbox, "name,comment\ninfo,\n", "blocked account/info"),
         ("cpi-kwc-mail", &mailbox, "name,comment\ninfo,\n", "blocked account/info"),
