@@ -252,9 +252,9 @@ fn a_canonical_server_is_expressed_or_refused_with_reasons() {
 /// Each row changes `PLAIN` and says where its first field can be expressed.
 #[test]
 fn each_setting_of_a_server_goes_where_it_can_be_expressed() {
+    type Case<'a> = (Vec<(&'a str, &'a str)>, &'a [&'a str]);
     const AUTH: &Fields<'_> = &[("outgoing.auth.enabled", "true"), ("outgoing.auth.credentials", "account")];
     let auth = |mechanism| [&[("outgoing.auth.mechanism", mechanism)][..], AUTH].concat();
-    type Case<'a> = (Vec<(&'a str, &'a str)>, &'a [&'a str]);
     let cases: [Case<'_>; 11] = [
         (vec![], &["generic", "catchme-mail", "staff-express", "mailwise", "cybozu-office"]),
         (vec![("incoming.protocol", "imap"), ("incoming.port", "143")], &["generic", "catchme-mail", "mailwise"]),
@@ -436,6 +436,7 @@ fn amb_x2_two_authentications_are_an_error_in_004_and_a_warning_in_001_and_003()
 /// the product's: not by CSV in 000, not on the screen of 002, on every screen of 001.
 #[test]
 fn amb_x3_empty_means_what_it_means_in_the_product() {
+    type Case<'a> = (&'a str, &'a dyn Fn(&'static str) -> String, &'a str, &'a str);
     let pattern = |name: &str| {
         let own = user("catchme-mail").replace("server: hq", "incoming.protocol: pop3");
         format!(
@@ -450,7 +451,6 @@ fn amb_x3_empty_means_what_it_means_in_the_product() {
         let own = [("incoming.username", "info"), ("incoming.password", "{ file: pw }"), ("sender_name", name)];
         yaml("accounts", "info", &with(&PLAIN[1..], &own))
     };
-    type Case<'a> = (&'a str, &'a dyn Fn(&'static str) -> String, &'a str, &'a str);
     let cases: [Case<'_>; 5] = [
         ("catchme-mail", &pattern, "user,name,sender_name\ntaro,p1,\n", "blocked pattern/taro/p1"),
         ("cpi-business-standard", &mailbox, "name,comment\ninfo,\n", "blocked account/info"),
