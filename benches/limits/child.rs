@@ -17,6 +17,13 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// One after the other.
+    pub fn and(self, next: Cost) -> Cost {
+        let cpu = self.cpu.zip(next.cpu).map(|(one, two)| one + two);
+        let peak_mib = self.peak_mib.zip(next.peak_mib).map(|(one, two)| one.max(two));
+        Cost { wall: self.wall + next.wall, cpu, peak_mib }
+    }
+
     /// The least time of several runs, since others can only make it longer; and the most memory.
     pub fn least(self, other: Cost) -> Cost {
         let cpu = self.cpu.zip(other.cpu).map(|(one, two)| one.min(two));

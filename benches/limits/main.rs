@@ -60,6 +60,8 @@ fn measure(options: &Options) -> Result<()> {
     let middle = runs::patterns(scratch.path(), rows / 10, None)?;
     let large = runs::patterns(scratch.path(), rows, expert.as_ref())?;
     let yaml = runs::accounts(scratch.path(), rows / 10)?;
+    let mailboxes = rows / 100;
+    let hand_over = runs::hand_over(scratch.path(), mailboxes)?;
 
     let seconds = |duration: Duration| Amount::Seconds(duration.as_secs_f64());
     let figure = |name: String, measured, limit, bar| Figure { name, measured: Some(measured), limit, bar };
@@ -121,6 +123,12 @@ fn measure(options: &Options) -> Result<()> {
         Bar::Most(Amount::Seconds(2.5)),
     ));
     figures.push(peak("check, peak memory".to_owned(), yaml.check, Bar::Most(Amount::Mebibytes(300.0))));
+    figures.push(figure(
+        format!("refresh, plan and bundle of {mailboxes} CPI accounts"),
+        seconds(hand_over.wall),
+        None,
+        Bar::Most(Amount::Seconds(1.0)),
+    ));
     figures.push(figure("start of the program".to_owned(), seconds(start.wall), None, Bar::None));
 
     let table = report::table(&figures);

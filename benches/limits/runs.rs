@@ -99,6 +99,36 @@ pub fn accounts(scratch: &Path, count: u32) -> Result<Accounts> {
     Ok(Accounts { megabytes: f64::from(bytes) / 1e6, check: check.ok_or("no run")? })
 }
 
+/// What an administrator of CPI does: take the product's export over, plan, and write what is to be
+/// uploaded. The three together.
+pub fn hand_over(scratch: &Path, count: u32) -> Result<Cost> {
+    const EXPORT: &str = "export.txt";
+    const WANTED: &str = "mailboxes.csv";
+    eprintln!("{count} accounts of CPI ...");
+    let dir = scratch.join("cpi");
+    fs::create_dir(&dir)?;
+    world::mailboxes(&dir.join(EXPORT), &dir.join(WANTED), count)?;
+    project(&dir, "cpi-business-standard", WANTED)?;
+    let mut least = None;
+    for _ in 0..APPLIES {
+        for file in ["yubin.db", "yubin.db.key", "plan.json"] {
+            remove(&dir.join(file))?;
+        }
+        let output = dir.join("yubin.out");
+        let run = |args: &[&str]| child::run(yubin(&dir).args(args), None, &output);
+        let cost = run(&["refresh", "cpi-export", EXPORT, "--yes", "-q"])?
+            .and(run(&["plan", "--out", "plan.json", "-q"])?)
+            .and(run(&["export", "bundle", "--plan", "plan.json", "--out", "bundle"])?);
+        let registered = |number: u32| fs::read_to_string(dir.join(format!("bundle/1-cpi-register-0{number}.csv")));
+        let rows: Vec<usize> =
+            (1..=3).map(|number| Ok(registered(number)?.lines().count() - 1)).collect::<Result<_>>()?;
+        assert_eq!(rows, [50, 50, 20], "rows of the files to register");
+        fs::remove_dir_all(dir.join("bundle"))?;
+        keep_least(&mut least, cost);
+    }
+    least.ok_or_else(|| "no run".into())
+}
+
 fn project(dir: &Path, system: &str, source: &str) -> Result<()> {
     let text = format!(
         "version: 1\nname: limits\nsystem: {system}\nsources: [{source}]\npolicy: {{ plaintext_secrets: allow, max_deletes: \"100%\" }}\n"

@@ -179,6 +179,25 @@ pub fn accounts(path: &Path, count: u32) -> io::Result<()> {
     to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
+/// Writes what CPI exports of `count` accounts, and the same accounts as they are wanted: a tenth with
+/// another capacity, all with a password that nobody has recorded yet, and 120 more.
+pub fn mailboxes(export: &Path, wanted: &Path, count: u32) -> io::Result<()> {
+    let mut random = Random(u64::from(count));
+    let mut to = BufWriter::new(File::create(export)?);
+    writeln!(to, "mail_account,mail_password,comment,amount_of_mail_box,spam,forward,auto,pop,mail_capacity")?;
+    for number in 0..count {
+        writeln!(to, "user{number:05},,営業部 {number},1.5,1,0,0,1,5")?;
+    }
+    to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    let mut to = BufWriter::new(File::create(wanted)?);
+    writeln!(to, "name,password,comment,capacity")?;
+    for number in 0..count + 120 {
+        let capacity = if number.is_multiple_of(10) { 10 } else { 5 };
+        writeln!(to, "user{number:05},p{:013x}1,営業部 {number},{capacity}", random.next() >> 12)?;
+    }
+    to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
 /// `SplitMix64`: the data need no more than to look different and to be the same everywhere.
 struct Random(u64);
 

@@ -22,7 +22,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use seal::{STATUS, Sealer, Sealing};
+use seal::{Notices, STATUS, Sealer, Sealing};
 
 pub use refresh::Export;
 
@@ -153,14 +153,14 @@ impl Session {
         if sealing.iter().any(|sealing| sealing.no_key) {
             return Err(self.lost_key());
         }
-        let (mut outside, mut notices) = (Vec::new(), Vec::new());
+        let (mut outside, mut notices) = (Vec::new(), Notices::default());
         for sealing in sealing {
             self.diagnostics.extend(sealing.problems);
             notices.extend(sealing.notices);
             outside.extend(sealing.outside);
         }
         if !self.diagnostics.has_errors() {
-            self.diagnostics.extend(notices);
+            self.diagnostics.extend(notices.into_diagnostics());
         }
         let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(outside.into_iter()));
         self.settle();

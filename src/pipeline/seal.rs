@@ -1,6 +1,7 @@
 //! Between resolving and comparing: declared secrets are fetched, judged by the rules about passwords, and
 //! sealed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::check;
@@ -14,11 +15,47 @@ use crate::vault::{self, Vault};
 pub struct Sealing {
     pub problems: Vec<Diagnostic>,
     /// What an apply of the plan would bring; without a plan there is nothing to say.
-    pub notices: Vec<Diagnostic>,
+    pub notices: Notices,
     /// The sealed secrets that stand outside the configuration.
     pub outside: Vec<Vec<u8>>,
     /// There is something to seal, and no key.
     pub no_key: bool,
+}
+
+/// The first notices of each code, and how many more there are: a plan of a million adds must stay
+/// readable.
+#[derive(Default)]
+pub struct Notices {
+    of: BTreeMap<&'static str, (Vec<Diagnostic>, usize)>,
+}
+
+impl Notices {
+    /// Notices of one code that are told one by one.
+    const TOLD: usize = 20;
+
+    fn push(&mut self, code: &'static str, notice: impl FnOnce() -> Diagnostic) {
+        let (told, more) = self.of.entry(code).or_default();
+        if told.len() < Self::TOLD { told.push(notice()) } else { *more += 1 }
+    }
+
+    pub fn extend(&mut self, other: Notices) {
+        for (code, (told, more)) in other.of {
+            for notice in told {
+                self.push(code, || notice);
+            }
+            self.of.entry(code).or_default().1 += more;
+        }
+    }
+
+    pub fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
+        self.of.into_iter().flat_map(|(code, (told, more))| {
+            let rest = told.first().filter(|_| more > 0).map(|first| {
+                let message = format!("the same holds for {more} more");
+                Diagnostic { severity: first.severity, ..Diagnostic::info(code, message) }
+            });
+            told.into_iter().chain(rest)
+        })
+    }
 }
 
 /// Fetches and seals what is declared as a secret.
@@ -55,10 +92,10 @@ impl Sealer<'_> {
             }
             let row = self.rows.get(wanted.kind, &wanted.key);
             check::notices(self.rules.system.name, wanted, row, &mut findings);
-            sealing.notices.extend(findings.drain(..).map(|(problem, source)| {
-                let file = &files[source.file as usize];
-                problem.at(file, source.place.line, source.place.column).of(&wanted.address())
-            }));
+            for (problem, source) in findings.drain(..) {
+                let (file, place) = (&files[source.file as usize], source.place);
+                sealing.notices.push(problem.code, || problem.at(file, place.line, place.column).of(&wanted.address()));
+            }
         }
         sealing
     }

@@ -713,3 +713,18 @@ fn a_broken_pipe_does_not_change_the_exit_code_of_a_plan() {
     world.write("a.yaml", "accounts: { a001: { absent: true } }\n");
     assert_eq!(gone(&["plan"]), Some(4));
 }
+
+/// A warning that holds for thousands is told for some, and the rest is counted.
+#[test]
+fn what_holds_for_many_is_told_of_some() {
+    let world = World::project("generic", "");
+    for (accounts, told, last) in [(20, 20, "for good"), (25, 21, "5 more"), (3_000, 21, "2980 more")] {
+        let rows = concat(0..accounts, |number| format!("a{number:04},true\n"));
+        world.write("a.csv", format!("name,incoming.delete_after_download\n{rows}"));
+        let plan = world.json(0, &["plan"]);
+        let found = plan["diagnostics"].as_array().unwrap();
+        assert_eq!(found.len(), told);
+        assert!(found.iter().all(|one| one["code"] == "irreversible/delete-after-download"));
+        assert!(found.iter().any(|one| one["message"].as_str().unwrap().contains(last)), "{found:#?}");
+    }
+}
