@@ -1,7 +1,7 @@
 //! Safety rules over a finished plan. A refused plan is still shown; only an approved one can be
 //! committed, and only this module approves.
 
-use crate::model::{Action, Address, Existing, Kind, Limit, Plan, Policy, Refusal};
+use crate::model::{Action, Address, Existing, Kind, Limit, Origin, Plan, Policy, Refusal};
 
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -110,6 +110,10 @@ pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
             plan.changes
                 .iter()
                 .filter(|change| change.action == Action::Overwrite)
+                // A place that nobody has written gives way to those that are.
+                .filter(|change| {
+                    !change.only_moves() || change.fields.iter().any(|field| field.origin != Origin::Default)
+                })
                 .map(|change| {
                     format!("`{}` exists and differs, and the policy says `existing: fail`", change.address())
                 })
@@ -141,9 +145,12 @@ fn limits(plan: &Plan, policy: &Policy, kind: Kind, refused: &mut Vec<Refusal>) 
     // An emptied inbox is as lost as a deleted one.
     let purges = plan.changes.iter().filter(|change| change.kind == kind && change.purges()).count() as u64;
     let verb = if purges > 0 { "deletes and emptied inboxes" } else { "deletes" };
+    // A new order of the list is one change, however many places it moves.
+    let moves = plan.changes.iter().filter(|change| change.kind == kind && change.only_moves()).count() as u64;
+    let overwrites = plan.count_of(kind, Action::Overwrite) - moves.saturating_sub(1);
     let rules = [
         ("max_deletes", verb, plan.count_of(kind, Action::Delete) + purges, Some(policy.max_deletes)),
-        ("max_overwrites", "overwrites", plan.count_of(kind, Action::Overwrite), policy.max_overwrites),
+        ("max_overwrites", "overwrites", overwrites, policy.max_overwrites.filter(|_| !plan.recorded)),
     ];
     for (rule, verb, touched, limit) in rules {
         let Some(limit) = limit else { continue };

@@ -63,9 +63,8 @@ pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
 }
 
 pub fn revision(revision: &Revision) -> Json {
-    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded: _ } =
-        revision;
-    json!({
+    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded } = revision;
+    let mut json = json!({
         "revision": revision,
         "at": at,
         "actor": actor,
@@ -74,7 +73,11 @@ pub fn revision(revision: &Revision) -> Json {
         "config_digest": config_digest,
         "summary": summary(|action| counts[action as usize], *unchanged),
         "note": note,
-    })
+    });
+    if *recorded {
+        json["recorded"] = Json::Bool(true);
+    }
+    json
 }
 
 /// The files of a hand-over, in the order of upload: name, format, rows, whether it holds secrets.

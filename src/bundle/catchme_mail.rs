@@ -92,5 +92,5 @@ fn record(row: &Row, unseal: Unseal<'_>, problems: &mut Vec<String>) -> Result<V
 fn is_idle(row: &Row, field: FieldId) -> bool {
     let rule = System::find("catchme-mail").and_then(|system| system.rule(Kind::Pattern, field));
     rule.and_then(|rule| rule.only_when)
-        .is_some_and(|(other, word)| row.get(Kind::Pattern.id(other)).is_some_and(|value| value.text() != Some(word)))
+        .is_some_and(|(other, word)| row.get(Kind::Pattern.id(other)).is_some_and(|value| !value.is_word(word)))
 }

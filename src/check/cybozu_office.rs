@@ -2,7 +2,7 @@
 
 use super::{Check, Finding, Subject};
 use crate::model::desired::Aim;
-use crate::model::{Diagnostic, FieldId, Kind, Value, Wish};
+use crate::model::{Diagnostic, FieldId, Kind, Value};
 
 const fn check(
     id: &'static str,
@@ -71,12 +71,7 @@ fn one_authentication(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn credentials(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let Some(server) = subject.server else { return };
-    let says = |field: FieldId, word: &str| {
-        server
-            .iter()
-            .any(|wish: &Wish| wish.field == field && matches!(&wish.aim, Aim::Value(value) if value.is_word(word)))
-    };
-    let own = says(SERVER_CREDENTIALS, "per_account") && !says(AUTH, "false");
+    let own = server.is(SERVER_CREDENTIALS, "per_account") && server.is(AUTH, "true");
     for field in [USERNAME, PASSWORD] {
         let name = Kind::Account.field(field).name;
         if own && !subject.has(field) {

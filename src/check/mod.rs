@@ -10,7 +10,7 @@ mod staff_express;
 mod text;
 
 use crate::model::desired::{Aim, Existence};
-use crate::model::{Diagnostic, FieldId, Given, Kind, Source, Value, Wanted, Wish};
+use crate::model::{Diagnostic, FieldId, Given, Kind, Row, Source, Value, Wanted, Wish};
 use crate::system::System;
 
 pub use notice::notices;
@@ -24,8 +24,24 @@ pub struct Subject<'a> {
     pub existence: Existence<'a>,
     /// Fields whose written values are wrong: they are not missing.
     pub broken: &'a [FieldId],
-    /// What the server says that the resource refers to.
-    pub server: Option<&'a [Wish]>,
+    /// The server that the resource refers to.
+    pub server: Option<Server<'a>>,
+}
+
+/// A server as the files declare it, above what the store keeps of it.
+#[derive(Clone, Copy)]
+pub struct Server<'a> {
+    pub declared: &'a [Wish],
+    pub row: Option<&'a Row>,
+}
+
+impl Server<'_> {
+    fn is(&self, field: FieldId, word: &str) -> bool {
+        match self.declared.iter().find(|wish| wish.field == field) {
+            Some(wish) => wish.value().is_some_and(|value| value.is_word(word)),
+            None => self.row.and_then(|row| row.get(field)).is_some_and(|value| value.is_word(word)),
+        }
+    }
 }
 
 /// A problem and its place.
@@ -78,7 +94,9 @@ impl Subject<'_> {
 
     /// Whether the field has a value afterwards, or a wrong one is written that has been told.
     fn has(&self, field: FieldId) -> bool {
+        // Without a store nobody knows what is kept.
         self.is_written(field)
+            || (matches!(self.existence, Existence::Unknown) && self.wanted.wish(field).is_none())
             || (self.wanted.wish(field).is_none() && self.existence.row().is_some_and(|row| row.get(field).is_some()))
     }
 

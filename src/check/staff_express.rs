@@ -165,7 +165,9 @@ fn contact_log(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for (fields, line) in [(&CATEGORIES[..], "001:23"), (&STATUS[..], "001:24")] {
-        for field in fields.iter().filter(|field| subject.value(**field).is_some()) {
+        // What is stored goes with the log; what is written cannot be entered.
+        let written = |field: &&FieldId| subject.wanted.wish(**field).is_some_and(|wish| wish.value().is_some());
+        for field in fields.iter().filter(written) {
             let name = Kind::Account.field(*field).name;
             let message = format!("`{name}` can be chosen only while 連絡記録に展開する is ticked ({line})");
             let problem = Diagnostic::error("staff-express/contact-log", message)

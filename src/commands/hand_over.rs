@@ -61,7 +61,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         unseal: &unseal,
         server_ids: &server_ids,
         unproven: args.unproven,
-        apply: &format!("yubin apply {}{ack}", quoted(saved)),
+        apply: &format!("yubin {}apply {}{ack}", place(common), quoted(saved)),
     };
     let made = bundle::make(&task, format)?;
     write(out, &made, &args.encoding)?;
@@ -74,6 +74,19 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         ));
     }
     Ok(End::Done)
+}
+
+/// The options that lead to the same project and store. An address of a store may hold a password, but
+/// for that of a file.
+fn place(common: &Common) -> String {
+    let mut place = String::new();
+    if common.dir != Path::new(".") {
+        place += &format!("-C {} ", quoted(&common.dir));
+    }
+    if let Some(store) = common.store.as_deref().filter(|store| store.starts_with("sqlite:")) {
+        place += &format!("--store {} ", quoted(Path::new(store)));
+    }
+    place
 }
 
 fn server_ids(given: &[String]) -> Result<BTreeMap<String, String>> {

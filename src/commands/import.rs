@@ -123,8 +123,14 @@ fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
     let dir = std::path::absolute(&common.dir)
         .map_err(|error| Error::failure(format!("{} cannot be found", common.dir.display())).because(error))?;
     let Ok(root) = load::find_root(&dir) else { return Ok(Given::default()) };
-    let project = load::read_project(&root, diagnostics)?;
-    Ok(if project.system.document == "002" { project.given } else { Given::default() })
+    // Of another project there is nothing to take, and nothing to say.
+    let mut said = Diagnostics::default();
+    let project = load::read_project(&root, &mut said)?;
+    if project.system.document != "002" {
+        return Ok(Given::default());
+    }
+    diagnostics.extend(said.into_iter());
+    Ok(project.given)
 }
 
 /// For each wish of each resource: the name of the variable that stands for a clear password.

@@ -157,6 +157,14 @@ impl RecordFormat for Canonical {
         1
     }
 
+    fn holds_secrets(&self) -> bool {
+        let is_secret = |kind: Kind, field: &Option<FieldId>| field.is_some_and(|field| kind.field(field).is_secret());
+        self.columns.iter().any(|(_, column)| match column {
+            Column::Field(fields) => Kind::ALL.into_iter().zip(fields).any(|(kind, field)| is_secret(kind, field)),
+            _ => false,
+        })
+    }
+
     fn context(&self) -> &str {
         &self.context
     }

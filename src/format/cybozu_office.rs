@@ -173,7 +173,8 @@ pub fn unite_servers(draft: &mut Draft, diagnostics: &mut Diagnostics) {
     draft.resources.dedup_by(|later, first| {
         let same = later.kind == Kind::Server && first.kind == Kind::Server && later.key == first.key;
         if same && first.cells.is_empty() {
-            first.cells.append(&mut later.cells);
+            // The one with the id stays, so that a later message names its place.
+            std::mem::swap(first, later);
         } else if same && !later.cells.is_empty() && id(later) != id(first) {
             let (one, other) = (first.source.place, later.source.place);
             let message = format!("`{}` has another id than before", later.address());

@@ -157,13 +157,8 @@ mod tests {
     #[test]
     fn declared_encodings_are_read() {
         for encoding in [UTF_8, SHIFT_JIS, EUC_JP, ISO_2022_JP] {
-            let (bytes, _, _) = encoding.encode("受信箱/表示①,abc\r\n");
-            let text = decode("a.csv", &bytes, encoding);
-            if encoding == ISO_2022_JP {
-                assert!(text.is_ok());
-            } else {
-                assert_eq!(text.unwrap(), "受信箱/表示①,abc\r\n", "{}", encoding.name());
-            }
+            let (bytes, _, _) = encoding.encode("受信箱/表示,abc\r\n");
+            assert_eq!(decode("a.csv", &bytes, encoding).unwrap(), "受信箱/表示,abc\r\n", "{}", encoding.name());
         }
         assert_eq!(decode("a", b"\xef\xbb\xbfx", UTF_8).unwrap(), "x");
     }

@@ -48,6 +48,11 @@ pub trait RecordFormat: Send + Sync {
     /// The first record that holds a resource: 1 behind a header.
     fn first_record(&self) -> usize;
 
+    /// Whether a record may hold a secret.
+    fn holds_secrets(&self) -> bool {
+        true
+    }
+
     /// What gives the cells their meaning beside the system: the header.
     fn context(&self) -> &str;
 }

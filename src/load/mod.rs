@@ -271,7 +271,9 @@ fn open_table(
     let (records, format) = open_records(file, spec, project.system.name == "catchme-mail", found)?;
     // A clear password that is denied must be found again in every run.
     let denied = project.policy.plaintext_secrets == PlaintextSecrets::Deny;
-    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, format.context()];
+    // What a project says about its product decides whether a record is right: all of it, by its `Debug`.
+    let given = format!("{:?}", project.given);
+    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, &given, format.context()];
     let digester = key.filter(|_| !denied).map(|key| Digester::new(key, &context));
     Some(Table { records, format, digester })
 }
@@ -292,8 +294,10 @@ fn keep_first(first: &mut ClearSecrets, found: Option<ClearSecret>) {
 /// A warning for each file that holds passwords in clear.
 fn warn_of_clear_secrets(draft: &Draft, opened: &Opened<'_>, mut first: ClearSecrets, diagnostics: &mut Diagnostics) {
     for open in &opened.files {
-        let Some(table) = &open.table else { continue };
-        let mut recognised = draft.recognised.iter().filter(|one| one.source.file == open.id);
+        let Some(table) = open.table.as_ref().filter(|table| table.format.holds_secrets()) else { continue };
+        // They stand in the order of the files.
+        let start = draft.recognised.partition_point(|one| one.source.file < open.id);
+        let mut recognised = draft.recognised[start..].iter().take_while(|one| one.source.file == open.id);
         keep_first(&mut first, recognised.find_map(|one| clear_in(open.file(), table, one)));
     }
     for (source, address, field) in first.into_values() {

@@ -148,14 +148,27 @@ impl Change {
         }
     }
 
+    /// Whether a server changes nothing but its place in the list.
+    pub fn only_moves(&self) -> bool {
+        const POSITION: FieldId = Kind::Server.id("position");
+        self.kind == Kind::Server
+            && self.action == Action::Overwrite
+            && !self.adopted
+            && self.special.is_none()
+            && !self.fields.is_empty()
+            && self.fields.iter().all(|field| field.field == POSITION && field.before.is_some())
+    }
+
     /// Whether an inbox is emptied: a new id asks for it once (002:67).
     pub fn purges(&self) -> bool {
-        const PURGE_MAIL: FieldId = Kind::Account.id("purge_mail");
         self.kind == Kind::Account
             && self.action == Action::Overwrite
             && self.fields.iter().any(|field| field.field == PURGE_MAIL && field.after.is_some())
     }
 }
+
+/// The id by which an inbox is emptied once. It stands for what has been done, and is never taken back.
+pub const PURGE_MAIL: FieldId = Kind::Account.id("purge_mail");
 
 /// What happens beside the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

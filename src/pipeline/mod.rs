@@ -14,8 +14,8 @@ use crate::history;
 use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Field, Inventory, Key, Kind,
-    Logged, Plan, Result, Row, Rows, Sealed, Version, Wanted, parallel,
+    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Field, Inventory,
+    Key, Kind, Logged, Plan, Result, Row, Rows, Sealed, Version, Wanted, parallel,
 };
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
@@ -122,8 +122,9 @@ impl Session {
         let rules = rules(&self.project);
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let no_rows = Rows::default();
+        let skips = policy.existing == Existing::Skip;
         let new = Current { base, inventory: &inventory, rows: &no_rows };
-        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows };
+        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows, skips };
         let files = opened.names();
         let early = |resources: Vec<DraftResource>| {
             let (mut wanted, problems) = resolve::resolve_new(rules, &files, resources);
@@ -137,12 +138,12 @@ impl Session {
         let rows = thread::scope(|scope| {
             // Giving hundreds of megabytes back takes a while.
             scope.spawn(move || drop(opened));
-            fetch(snapshot.as_deref(), &draft, &gone, &inventory)
+            fetch(snapshot.as_deref(), &draft, &gone, &inventory, system.ordered)
         })?;
-        let stored = Stored { inventory: &inventory, rows: &rows };
+        let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { base, inventory: &inventory, rows: &rows };
         hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
-        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows };
+        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows, skips };
         let (desired, others) =
             resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
                 let sealing = sealer.seal(&mut wanted, files);
@@ -327,7 +328,6 @@ impl Session {
 
 /// The product's check box does not say whether it also holds for deletes (AMB-A9).
 fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnostics) {
-    use crate::model::Existing;
     if project.policy.existing == Existing::Overwrite || project.system.name != "catchme-mail" {
         return;
     }
@@ -347,7 +347,15 @@ fn rules(project: &Project) -> Rules<'_> {
 }
 
 /// The stored rows of what is declared in full, and of what is declared no more.
-fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)], inventory: &Inventory) -> Result<Rows> {
+///
+/// Where the order of servers is state, or accounts refer to them, all servers.
+fn fetch(
+    snapshot: Option<&dyn Snapshot>,
+    draft: &Draft,
+    gone: &[(Kind, Key)],
+    inventory: &Inventory,
+    all_servers: bool,
+) -> Result<Rows> {
     let mut rows = Rows::default();
     let Some(snapshot) = snapshot else { return Ok(rows) };
     for kind in Kind::ALL {
@@ -355,7 +363,11 @@ fn fetch(snapshot: Option<&dyn Snapshot>, draft: &Draft, gone: &[(Kind, Key)], i
         let of_kind = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
         let declared = of_kind.filter(|key| shelf.find(key.as_bytes()).is_some());
         let gone = gone.iter().filter(|(other, _)| *other == kind).map(|(_, key)| key);
-        let mut keys: Vec<Key> = declared.chain(gone).cloned().collect();
+        let mut keys: Vec<Key> = if kind == Kind::Server && all_servers {
+            (0..shelf.len() as u32).map(|at| shelf.key(at)).collect()
+        } else {
+            declared.chain(gone).cloned().collect()
+        };
         // In the order in which they lie on the disk.
         keys.sort_unstable();
         rows.put(kind, snapshot.fetch(kind, &keys)?);

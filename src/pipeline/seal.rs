@@ -64,6 +64,8 @@ pub struct Sealer<'a> {
     pub root: &'a Path,
     pub rules: Rules<'a>,
     pub rows: &'a Rows,
+    /// Whether the policy leaves alone what exists.
+    pub skips: bool,
 }
 
 const PASSWORD: FieldId = Kind::Account.id("password");
@@ -74,6 +76,7 @@ impl Sealer<'_> {
         let mut sealing = Sealing::default();
         let mut findings = Vec::new();
         for wanted in wanted {
+            let said = sealing.problems.len();
             let forced = self.forced(wanted);
             if forced.is_some() && wanted.wish(PASSWORD).is_none() {
                 let place = wanted.source.place;
@@ -90,7 +93,14 @@ impl Sealer<'_> {
                 };
                 self.seal_one(wanted, vault, forced, files, &mut sealing);
             }
+            if sealing.problems.len() > said {
+                // It must be said again in the next run, so the record may not be recognised then.
+                wanted.digest = None;
+            }
             let row = self.rows.get(wanted.kind, &wanted.key);
+            if self.skips && row.is_some() {
+                continue;
+            }
             check::notices(self.rules.system.name, wanted, row, &mut findings);
             for (problem, source) in findings.drain(..) {
                 let (file, place) = (&files[source.file as usize], source.place);

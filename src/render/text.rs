@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 
 pub use crate::model::harmless;
 use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
+    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
 use crate::system::System;
 
@@ -64,7 +64,8 @@ fn order(action: Action) -> u8 {
 
 pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     let plan = report.plan;
-    let (moves, mut changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| only_moves(change));
+    let (moves, mut changes): (Vec<&Change>, Vec<&Change>) =
+        plan.changes.iter().partition(|change| change.only_moves());
     changes.sort_by_key(|change| order(change.action));
     let limit = if report.all { usize::MAX } else { SHOWN };
     for change in changes.iter().take(limit) {
@@ -94,19 +95,6 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     unobservable(plan, report.system, to)?;
     refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
-}
-
-const POSITION: FieldId = Kind::Server.id("position");
-
-/// Whether a server changes nothing but its place in the list.
-fn only_moves(change: &Change) -> bool {
-    let moves = |field: &FieldChange| field.field == POSITION && field.before.is_some();
-    change.kind == Kind::Server
-        && change.action == Action::Overwrite
-        && !change.adopted
-        && change.special.is_none()
-        && !change.fields.is_empty()
-        && change.fields.iter().all(moves)
 }
 
 /// A new order is one change of the list, however many places it moves.

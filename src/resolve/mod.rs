@@ -26,8 +26,11 @@ pub struct Rules<'a> {
 /// What the store says about the resources of a draft.
 pub struct Stored<'a> {
     pub inventory: &'a Inventory,
-    /// Of every declared resource that exists and was not recognised.
+    /// Of every declared resource that exists and was not recognised; where their order is state, of all
+    /// servers.
     pub rows: &'a Rows,
+    /// What is declared no more and will be deleted.
+    pub gone: &'a [(Kind, Key)],
 }
 
 /// Resolves all resources on all cores; `finish` takes them run by run, in the thread that has
@@ -83,7 +86,7 @@ pub fn resolve<T: Send>(
 /// Resolves resources that refer to no server and that the store does not have.
 pub fn resolve_new(rules: Rules<'_>, files: &[String], new: Vec<DraftResource>) -> (Vec<Wanted>, Vec<Diagnostic>) {
     let (inventory, rows) = (Inventory::default(), Rows::default());
-    let stored = Stored { inventory: &inventory, rows: &rows };
+    let stored = Stored { inventory: &inventory, rows: &rows, gone: &[] };
     let (system, given) = (rules.system, rules.given);
     let step = Step { system, given, files, stored: Some(&stored), servers: HashMap::new() };
     let mut problems = Problems::default();
@@ -198,7 +201,7 @@ impl<'a> Step<'a> {
         if wanted.absent {
             self.keep_permanent(&wanted, &address, problems);
         } else {
-            let server = self.follow_server(&mut wanted, &address, problems);
+            let server = self.follow_server(&mut wanted, existence, &address, problems);
             self.express(&mut wanted, &mut broken, &address, problems);
             self.default(&mut wanted, &broken, existence);
             self.drop_idle(&mut wanted, &broken, existence, &address, problems);

@@ -3,7 +3,7 @@
 use super::{Problems, Step};
 use crate::model::desired::{Aim, Existence};
 use crate::model::{Address, Diagnostic, FieldId, Kind, Origin, Value, Wanted, Wish};
-use crate::system::{self, Need, Rule};
+use crate::system::{self, Default, Need, Rule};
 
 impl Step<'_> {
     /// Refuses the tombstone of what the product never deletes.
@@ -89,7 +89,17 @@ impl Step<'_> {
         for (field, rule) in &self.system.by_field(wanted.kind).defaults {
             let at = wanted.place_of(*field);
             let cleared = at.is_some_and(|at| matches!(wanted.wishes[at].aim, Aim::Clear));
-            let adds = at.is_none() && matches!(existence, Existence::Absent) && !broken.contains(field);
+            // What the product ticks together with a value that is written now (001:40).
+            let follows = |other: &str| {
+                existence.row().is_some_and(|row| row.get(*field).is_none())
+                    && wanted.wish(wanted.kind.id(other)).is_some_and(|wish| matches!(wish.aim, Aim::Value(_)))
+            };
+            let due = match (existence, &rule.default) {
+                (Existence::Absent, _) => true,
+                (Existence::Present(_), Default::By(other, _)) => follows(other),
+                _ => false,
+            };
+            let adds = at.is_none() && due && !broken.contains(field);
             if !cleared && !adds {
                 continue;
             }
@@ -118,35 +128,41 @@ impl Step<'_> {
         address: &Address,
         problems: &mut Problems,
     ) {
-        let mut idle = Vec::new();
-        for (field, rule) in &self.system.by_field(wanted.kind).conditional {
-            let Some(wish) = wanted.wish(*field) else { continue };
-            // What depends on a wrong value is judged when that is right.
-            if rule.only_when.is_some_and(|(other, _)| broken.contains(&wanted.kind.id(other))) {
-                continue;
+        // What a dropped value was the condition of goes with it.
+        loop {
+            let mut idle = Vec::new();
+            for (field, rule) in &self.system.by_field(wanted.kind).conditional {
+                let Some(wish) = wanted.wish(*field) else { continue };
+                // What depends on a wrong value is judged when that is right.
+                if rule.only_when.is_some_and(|(other, _)| broken.contains(&wanted.kind.id(other))) {
+                    continue;
+                }
+                if applies(rule.only_when, wanted.kind, existence, |other| effective(wanted, existence, other))
+                    != Some(false)
+                {
+                    continue;
+                }
+                idle.push(*field);
+                // A flag that is off says what is the case anyway.
+                let off = matches!(wish.aim, Aim::Value(Value::Bool(false)) | Aim::Clear);
+                if wish.origin == Origin::Written && !off {
+                    let (other, word) = rule.only_when.unwrap_or_default();
+                    let message = format!(
+                        "`{}` has no effect unless `{other}` is `{word}` ({}); it is left out",
+                        rule.field, rule.source
+                    );
+                    problems.0.push(
+                        self.at(Diagnostic::warning("system/no-effect", message), wish.source)
+                            .of(address)
+                            .field(rule.field),
+                    );
+                }
             }
-            if applies(rule.only_when, wanted.kind, existence, |other| effective(wanted, existence, other))
-                != Some(false)
-            {
-                continue;
+            if idle.is_empty() {
+                return;
             }
-            idle.push(*field);
-            // A flag that is off says what is the case anyway.
-            let off = matches!(wish.aim, Aim::Value(Value::Bool(false)) | Aim::Clear);
-            if wish.origin == Origin::Written && !off {
-                let (other, word) = rule.only_when.unwrap_or_default();
-                let message = format!(
-                    "`{}` has no effect unless `{other}` is `{word}` ({}); it is left out",
-                    rule.field, rule.source
-                );
-                problems.0.push(
-                    self.at(Diagnostic::warning("system/no-effect", message), wish.source)
-                        .of(address)
-                        .field(rule.field),
-                );
-            }
+            wanted.wishes.retain(|wish| !idle.contains(&wish.field));
         }
-        wanted.wishes.retain(|wish| !idle.contains(&wish.field));
     }
 
     pub(super) fn require(
@@ -159,39 +175,48 @@ impl Step<'_> {
         problems: &mut Problems,
     ) {
         let kind = wanted.kind;
-        let missing: Vec<&Rule> = self
-            .system
-            .by_field(kind)
-            .required
-            .iter()
-            .filter(|(field, rule)| {
-                let wish = wanted.wish(*field);
-                let asked = match rule.need {
-                    Need::RequiredWhen(other, word) => {
-                        applies(Some((other, word)), kind, existence, |other| effective(wanted, existence, other))
-                            == Some(true)
-                            && !broken.contains(&kind.id(other))
+        let get = |field| effective(wanted, existence, field);
+        let cleared = |field| wanted.wish(field).is_some_and(|wish| matches!(wish.aim, Aim::Clear));
+        let asked = |rule: &Rule| match rule.need {
+            Need::RequiredWhen(other, word) => {
+                !broken.contains(&kind.id(other)) && applies(Some((other, word)), kind, existence, get) == Some(true)
+            }
+            _ => true,
+        };
+        let rules = self.system.by_field(kind).required.iter();
+        let missing = rules.filter(|(field, rule)| {
+            !broken.contains(field) && asked(rule) && {
+                match existence {
+                    // A whole record says so much itself; others say what changes.
+                    Existence::Present(_) if whole_record => wanted.wish(*field).is_none(),
+                    // What the product cannot empty is blocked for that reason.
+                    Existence::Present(_) => {
+                        let when = matches!(rule.need, Need::RequiredWhen(..));
+                        let kept = wanted.wish(*field).is_none() && get(*field).is_some();
+                        let written = wanted.wish(*field).is_some() && !cleared(*field);
+                        !kept && !written && (cleared(*field) || when) && self.system.keeps(rule.field).is_none()
                     }
-                    _ => true,
-                };
-                asked
-                    && !broken.contains(field)
-                    && wish.is_none_or(|wish| matches!(wish.aim, Aim::Clear) && matches!(existence, Existence::Absent))
-            })
-            .map(|(_, rule)| *rule)
-            .collect();
+                    Existence::Absent => wanted.wish(*field).is_none() || cleared(*field),
+                    Existence::Unknown => wanted.wish(*field).is_none(),
+                }
+            }
+        });
+        let missing: Vec<&Rule> = missing.map(|(_, rule)| *rule).collect();
         if missing.is_empty() {
             return;
         }
-        if matches!(existence, Existence::Absent) {
+        let present = matches!(existence, Existence::Present(_));
+        if matches!(existence, Existence::Absent) || (present && !whole_record) {
             // Where it is written, if only as `null`.
             let place = |rule: &Rule| wanted.wish(kind.id(rule.field)).map_or(wanted.source, |wish| wish.source);
             for rule in missing {
-                let while_ = match rule.need {
+                let when = match rule.need {
                     Need::RequiredWhen(other, word) => format!(" while `{other}` is `{word}`"),
                     _ => String::new(),
                 };
-                let message = format!("`{}` is required when a {kind} is added{while_} ({})", rule.field, rule.source);
+                let article = if kind == Kind::Account { "an" } else { "a" };
+                let added = if present { String::new() } else { format!(" when {article} {kind} is added") };
+                let message = format!("`{}` is required{added}{when} ({})", rule.field, rule.source);
                 problems.0.push(
                     self.at(Diagnostic::error("system/required", message), place(rule)).of(address).field(rule.field),
                 );

@@ -6,16 +6,18 @@ use compact_str::CompactString;
 
 use super::rules::elsewhere;
 use super::{Problems, Step, Typed};
-use crate::model::desired::Aim;
+use crate::check;
+use crate::model::desired::{Aim, Existence};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftResource, FieldId, Key, Kind, Origin, Source, Value, Wanted, Wish};
+
+const POSITION: FieldId = Kind::Server.id("position");
 
 impl Step<'_> {
     /// Gives every server its place in the list: servers without one stand in the order of the files,
     /// in the places that the others leave free (003:87, 004:85).
     pub(super) fn order(&self, servers: &mut [(DraftResource, Typed)], problems: &mut Problems) {
-        const POSITION: FieldId = Kind::Server.id("position");
-        let mut taken: HashMap<i64, Key> = HashMap::new();
+        let mut taken = self.staying(servers);
         let mut free: Vec<&mut (DraftResource, Typed)> = Vec::new();
         for server in servers.iter_mut().filter(|(resource, _)| !resource.absent) {
             let (resource, typed) = &*server;
@@ -25,7 +27,7 @@ impl Step<'_> {
                         let other = Address::new(Kind::Server, other);
                         let problem =
                             Diagnostic::error("server/position", format!("`{other}` has the same place in the list"))
-                                .hint("give every server a place of its own, or leave `position` out");
+                                .hint("give every server a place of its own, or leave `position` out; one that no file declares keeps its place");
                         problems.0.push(self.at(problem, *source).of(&resource.address()).field("position"));
                     }
                 }
@@ -43,19 +45,39 @@ impl Step<'_> {
         }
     }
 
+    /// The places of servers that stay in the list although no file declares them.
+    fn staying(&self, declared: &[(DraftResource, Typed)]) -> HashMap<i64, Key> {
+        let Some(stored) = self.stored else { return HashMap::new() };
+        let goes = |key: &Key| {
+            declared.iter().any(|(resource, _)| resource.key == *key)
+                || stored.gone.iter().any(|(kind, gone)| *kind == Kind::Server && gone == key)
+        };
+        let rows = stored.rows.of(Kind::Server).iter().filter(|row| !goes(&row.key));
+        rows.filter_map(|row| match row.get(POSITION) {
+            Some(Value::Int(place)) => Some((*place, row.key.clone())),
+            _ => None,
+        })
+        .collect()
+    }
+
     /// Takes from the server what the resource does not write itself, unless accounts of the system refer
     /// to servers themselves. Returns what the server says.
     pub(super) fn follow_server(
         &self,
         wanted: &mut Wanted,
+        existence: Existence<'_>,
         address: &Address,
         problems: &mut Problems,
-    ) -> Option<&[Wish]> {
+    ) -> Option<check::Server<'_>> {
         let reference = wanted.kind.find("server")?;
-        let at = wanted.place_of(reference)?;
+        let Some(at) = wanted.place_of(reference) else {
+            let kept = existence.row()?.get(reference)?.text()?;
+            return Some(self.server(&Key::single(kept)));
+        };
         let source = wanted.wishes[at].source;
         let Aim::Value(Value::Text(name)) = &wanted.wishes[at].aim else { return None };
-        let server = self.servers.get(&Key::single(name)).map(Vec::as_slice);
+        let key = Key::single(name);
+        let server = self.servers.get(&key).map(Vec::as_slice);
         if server.is_none() {
             let near = did_you_mean(name, self.servers.keys().map(Key::as_joined));
             let named = near.map_or(String::new(), |_| format!(" {}", unknown_word(name, near)));
@@ -80,7 +102,14 @@ impl Step<'_> {
         if !refers {
             wanted.wishes.retain(|wish| wish.field != reference);
         }
-        server
+        server?;
+        Some(self.server(&key))
+    }
+
+    /// What is known of a server: what the files say, and what the store keeps.
+    fn server(&self, key: &Key) -> check::Server<'_> {
+        let row = self.stored.and_then(|stored| stored.rows.get(Kind::Server, key));
+        check::Server { declared: self.servers.get(key).map_or(&[], Vec::as_slice), row }
     }
 
     /// A setting of the server that the kind has no field for would be dropped in silence.
@@ -94,12 +123,16 @@ impl Step<'_> {
     ) {
         for wish in server {
             let field = Kind::Server.field(wish.field);
-            let off = match &wish.aim {
-                Aim::Value(Value::Bool(on)) => !on,
-                Aim::Value(Value::Size(limit)) => limit.is_none(),
-                Aim::Value(_) | Aim::Secret(_) | Aim::Clear => true,
+            let own = field.name == "outgoing.auth.credentials" && kind == Kind::Account;
+            let lost = match &wish.aim {
+                Aim::Value(Value::Bool(on)) => *on,
+                Aim::Value(Value::Size(limit)) => limit.is_some(),
+                Aim::Value(Value::Int(number)) => *number > 0 && field.name != "position",
+                // An account has one pair of credentials, which it writes itself.
+                Aim::Value(value) => own && value.is_word("own"),
+                Aim::Secret(_) | Aim::Clear => false,
             };
-            if off || field.name == "supports_uidl" || kind.find(field.name).is_some() {
+            if !lost || field.name == "supports_uidl" || (kind.find(field.name).is_some() && !own) {
                 continue;
             }
             let product = self.system.product;

@@ -16,7 +16,7 @@ struct ProjectFile {
     #[schemars(range(min = 1, max = 1), example = 1)]
     version: u32,
     /// Name of the project: it marks what the project owns in the store.
-    #[schemars(regex(pattern = r"^[\p{L}\p{N}._-]{1,64}$"), example = &"head-office")]
+    #[schemars(regex(pattern = r"^[^\s!-,/:-@\[-\^`\{-~]{1,64}$"), example = &"head-office")]
     name: String,
     /// The product whose rules apply; generic by default.
     #[schemars(default, schema_with = "system_names")]

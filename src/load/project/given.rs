@@ -51,7 +51,7 @@ impl Look<'_> {
 
     /// What the project says about a text.
     pub(super) fn text_limits(&mut self, node: Node, of: fn(&mut Given) -> &mut TextLimits) {
-        let found = node.what();
+        let (found, place) = (node.what(), node.place);
         let Content::Map(entries) = node.content else {
             self.problem("value/type", format!("a rule is a mapping, not {found}"), node.place, "");
             return;
@@ -67,6 +67,11 @@ impl Look<'_> {
                 "digit" => limits.digit = self.flag(&value),
                 _ => self.unknown(&key, key_place, "a rule", TEXT_KEYS.to_vec()),
             }
+        }
+        if let (Some(min), Some(max)) = (limits.min, limits.max)
+            && min > max
+        {
+            self.problem("project/value", "`min` is above `max`: no text would do", place, "");
         }
         *of(&mut self.project.given) = limits;
     }

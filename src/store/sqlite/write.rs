@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Statement, TransactionBehavior};
 
-use super::schema::{self, Found, all_columns};
+use super::schema::{self, all_columns};
 use crate::model::plan::Base;
 use crate::model::{Action, Change, Code, Effect, Error, Kind, Plan, Value};
 use crate::store::{Entry, Receipt};
@@ -39,9 +39,13 @@ pub fn commit(
     // Immediate: a read that grows into a write would fail at once instead of waiting.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another apply may have made the tables, or brought them up, while this one waited.
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    schema::migrate(&transaction, if tables == 0 { Found::Empty } else { Found::Store(version) })?;
+    let found = schema::look(&transaction).map_err(|stranger| match stranger {
+        schema::Stranger::Unreadable(error) => Failure::Sqlite(error),
+        schema::Stranger::Newer(_) | schema::Stranger::Other => Failure::Moved(
+            Error::new(Code::Conflict, "other software has taken the store since the plan was made").hint("plan again"),
+        ),
+    })?;
+    schema::migrate(&transaction, found)?;
     let (base, key_id): (Base, Option<String>) =
         transaction.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
             Ok((Base { revision: row.get(0)?, outside_writes: row.get(1)? }, row.get(2)?))
