@@ -164,7 +164,7 @@ fn existing(
         }
         let name = wanted.kind.field(wish.field).name;
         if after.is_none()
-            && let Some(why) = system.keeps(name)
+            && let Some(why) = system.keeps(wanted.kind, wish.field)
             && reason.is_none()
         {
             reason = Some(format!("{} cannot clear `{name}`: {why}", system.product));
@@ -192,7 +192,7 @@ fn existing(
     Some(Change {
         adopted: adopted && action == Action::Overwrite,
         digest: wanted.digest,
-        special: Special { reason, foreign_owner, owner: None }.boxed(),
+        special: Special { reason, foreign_owner, ..Special::default() }.boxed(),
         ..Change::new(action, wanted.kind, wanted.key, Some(wanted.source), fields)
     })
 }

@@ -48,6 +48,9 @@ pub fn undo(
         let address = logged.address();
         match later_touch(log, &logged, revision)? {
             Some(why) => overlaps.push(format!("`{address}` {why}")),
+            None if renews(&logged) => overlaps.push(format!(
+                "`{address}` had its password changed by force, and the one from before may not come back (002:100)"
+            )),
             None => plan.changes.extend(inverse(log, &logged, &address, project)?),
         }
     }
@@ -62,6 +65,16 @@ pub fn undo(
     }
     plan.settle();
     Ok(plan)
+}
+
+/// Whether the revision answered a forced change of a password with a new one.
+fn renews(logged: &Logged) -> bool {
+    const STATUS: FieldId = Kind::Account.id("status");
+    let forced = |row: &Option<Row>| {
+        let status = row.as_ref().and_then(|row| row.get(STATUS));
+        status.is_some_and(|status| status.is_word("password_forced"))
+    };
+    logged.kind == Kind::Account && logged.after.is_some() && forced(&logged.before) && !forced(&logged.after)
 }
 
 /// A server that a change brings back a reference to, and that is gone.
@@ -170,6 +183,6 @@ fn blank(
         fields,
         adopted: false,
         digest: None,
-        special: Special { reason: None, foreign_owner, owner: Some(owner) }.boxed(),
+        special: Special { foreign_owner, owner: Some(owner), ..Special::default() }.boxed(),
     }
 }

@@ -2,7 +2,7 @@
 //! edit, of which all must (002:127, 002:171).
 
 use super::{File, Task, delimited, is_changed};
-use crate::format::cpi::{REGISTER_ROWS, Sheet};
+use crate::format::cpi::{Sheet, row_limit};
 use crate::model::{Action, Change, FieldId, Kind, Result, Row};
 use crate::system::System;
 
@@ -28,7 +28,7 @@ pub fn register(task: &Task<'_>, number: usize) -> Result<Vec<File>> {
         }
         records.push(record);
     }
-    let limit = task.given.register_rows.or(capacity.then_some(REGISTER_ROWS)).unwrap_or(usize::MAX);
+    let limit = row_limit(capacity, task.given.register_rows).unwrap_or(usize::MAX);
     chunks("cpi-register", number, &header, &records, limit.max(1))
 }
 

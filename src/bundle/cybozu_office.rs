@@ -78,8 +78,18 @@ fn no_id(servers: &BTreeSet<String>) -> Error {
 /// Ids that were given must be of servers, and not others than the store knows.
 pub fn check_ids(task: &Task<'_>) -> Result<()> {
     let servers = Servers::new(task);
+    let mut of: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, row) in &servers.0 {
+        of.extend(row.get(PRODUCT_ID).and_then(Value::text).map(|id| (id, name.as_str())));
+    }
     for (name, id) in task.server_ids {
         let usage = |message| Err(Error::new(Code::Usage, message));
+        if !id.bytes().all(|b| b.is_ascii_digit()) {
+            return usage(format!("`--server-id` gives `{name}` an id that is no number"));
+        }
+        if let Some(other) = of.insert(id, name).filter(|other| other != name) {
+            return usage(format!("`--server-id` gives `{name}` the id {id}, which `{other}` has"));
+        }
         let Some(row) = servers.0.get(name) else {
             return usage(format!("`--server-id` names `{name}`, which is no server of this plan or store"));
         };

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 
 use super::{File, Part, Task, cpi};
-use crate::model::{Action, Kind, harmless};
+use crate::model::{Action, Change, Kind, harmless};
 
 /// `made` are the parts that have files, `missing` the formats that the plan needs beside them.
 pub fn write(task: &Task<'_>, made: &[(Part, Vec<File>)], missing: &[&str]) -> String {
@@ -86,7 +86,12 @@ fn end(task: &Task<'_>, made: &[(Part, Vec<File>)], to: &mut String) -> fmt::Res
         }
         _ => "the product exports nothing to compare with: carry it through, or undo by hand what was done",
     };
-    writeln!(to, "\nIf a part fails, stop there and do not apply: {refresh}.")
+    writeln!(to, "\nIf a part fails, stop there and do not apply: {refresh}.")?;
+    if task.changes(Kind::Account, Action::Overwrite).any(Change::purges) {
+        *to += "\nInboxes that were emptied before it failed would be emptied again by the next hand-over: take their new \
+                `purge_mail` ids out of the files first.\n";
+    }
+    Ok(())
 }
 
 fn count(file: &File) -> String {
@@ -140,6 +145,8 @@ fn text(task: &Task<'_>, part: Part) -> Text {
                  file that fails; the reason may stand on the メッセージボード (002:126).",
                 "Large sets take time until they are done (002:124).",
                 "The first line of a file stays as it is (002:118).",
+                "No document states the encoding that the product reads. Look at one account with a Japanese comment \
+                 first; `--encoding shift_jis` writes another one.",
             ],
         },
         Part::CpiEdit => edit(task),
@@ -202,7 +209,7 @@ fn edit(task: &Task<'_>) -> Text {
 fn worksheet(task: &Task<'_>) -> Text {
     let mut notes = Vec::new();
     let deletes = |kind| task.changes(kind, Action::Delete).next().is_some();
-    let purges = task.changes(Kind::Account, Action::Overwrite).any(crate::model::Change::purges);
+    let purges = task.changes(Kind::Account, Action::Overwrite).any(Change::purges);
     if task.system.deletes_mail && (deletes(Kind::Account) || purges) {
         notes.push(
             "**Mail is lost for good in its last steps, and nobody can bring it back (002:57, 002:71).** Have them \

@@ -8,9 +8,10 @@ use crate::system::System;
 /// What is known of the account whose password is judged.
 pub struct Known<'a> {
     pub name: &'a str,
-    /// Set if the provider has changed the password by force: the password that was in force then, as far
-    /// as it is known.
-    pub forced: Option<Option<Clear>>,
+    /// Whether the provider has changed the password by force, and waits for a new one.
+    pub forced: bool,
+    /// The passwords that were in force when that happened, ever.
+    pub abused: Vec<Clear>,
 }
 
 /// Code, message and hint.
@@ -38,12 +39,12 @@ pub fn password(system: &System, given: &Given, known: &Known<'_>, new: &Clear) 
             ));
         }
     }
-    let old = known.forced.as_ref()?;
-    let reason = if old.as_ref().is_some_and(|old| old.expose() == text) {
+    let any = |is: fn(&str, &str) -> bool| known.abused.iter().any(|old| is(old.expose(), text));
+    let reason = if any(|old, new| old == new) {
         "it is the one that was abused"
-    } else if old.as_ref().is_some_and(|old| similar(old.expose(), text)) {
+    } else if any(similar) {
         "it resembles the one that was abused"
-    } else if guessable(text, known.name, given.domain.as_deref()) {
+    } else if known.forced && guessable(text, known.name, given.domain.as_deref()) {
         "it is easily guessed"
     } else {
         return None;
@@ -53,17 +54,32 @@ pub fn password(system: &System, given: &Given, known: &Known<'_>, new: &Clear) 
     Some(("cpi/forced-password", message, "write one that has nothing in common with the old one"))
 }
 
-/// Whether one is made of the other by a few strokes.
+/// Whether one is made of the other by a few strokes, or keeps a good part of it.
 fn similar(old: &str, new: &str) -> bool {
     let (old, new) = (old.to_lowercase(), new.to_lowercase());
     let longest = old.chars().count().max(new.chars().count());
-    let core = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
-    let (old_core, new_core) = (core(&old), core(&new));
-    let shares = |long: &str, short: &str| short.chars().count() >= 4 && long.contains(short);
     strsim::damerau_levenshtein(&old, &new) * 3 <= longest
-        || shares(&new, &old_core)
-        || shares(&old, &new_core)
+        || shared(&old, &new) * 2 >= old.chars().count().max(8)
         || old.chars().rev().eq(new.chars())
+        || (old.len() == new.len() && old.repeat(2).contains(&new))
+}
+
+/// Characters of the longest text that stands in both.
+fn shared(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut before = vec![0; other.len() + 1];
+    let mut longest = 0;
+    for c in one.chars() {
+        let mut row = vec![0; other.len() + 1];
+        for (at, d) in other.iter().enumerate() {
+            if c == *d {
+                row[at + 1] = before[at] + 1;
+                longest = longest.max(row[at + 1]);
+            }
+        }
+        before = row;
+    }
+    longest
 }
 
 /// zxcvbn's score from 0 to 4: below 3 a password falls to a determined guesser.
@@ -83,6 +99,8 @@ mod tests {
             ("sakura2024", "2024SAKURA"),
             ("sakura-10", "01-arukas"),
             ("abcd1234", "abcd12345"),
+            ("xq7mvw2tlk9Z", "lk9Zxq7mvw2t"),
+            ("xq7mvw2tlk9Z", "xq7mvw2-Hd.RbP7"),
         ] {
             assert!(similar(old, new), "{old} {new}");
         }

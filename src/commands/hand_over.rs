@@ -79,14 +79,10 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
 /// The options that lead to the same project and store. An address of a store may hold a password, but
 /// for that of a file.
 fn place(common: &Common) -> String {
-    let mut place = String::new();
-    if common.dir != Path::new(".") {
-        place += &format!("-C {} ", quoted(&common.dir));
-    }
-    if let Some(store) = common.store.as_deref().filter(|store| store.starts_with("sqlite:")) {
-        place += &format!("--store {} ", quoted(Path::new(store)));
-    }
-    place
+    let dir = (common.dir != Path::new(".")).then(|| format!("-C {} ", quoted(&common.dir)));
+    let store = common.store.as_deref().filter(|store| store.starts_with("sqlite:"));
+    let store = store.map(|store| format!("--store {} ", quoted(Path::new(store))));
+    [dir, store].into_iter().flatten().collect()
 }
 
 fn server_ids(given: &[String]) -> Result<BTreeMap<String, String>> {

@@ -129,7 +129,7 @@ fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
     if project.system.document != "002" {
         return Ok(Given::default());
     }
-    diagnostics.extend(said.into_iter());
+    diagnostics.extend(said);
     Ok(project.given)
 }
 

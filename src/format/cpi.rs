@@ -70,8 +70,20 @@ const EXPORT: &[Column] = &[
 ];
 
 /// Rows of a register file on the plans with capacities (002:130-131).
-pub const REGISTER_ROWS: usize = 50;
+const REGISTER_ROWS: usize = 50;
 const POSTMASTER: &str = "postmaster";
+
+/// Which of CPI's files has this header, if any.
+pub fn sheet_of(header: &[&str]) -> Option<Sheet> {
+    Sheet::ALL.into_iter().find(|sheet| [true, false].iter().any(|capacity| sheet.header(*capacity) == header))
+}
+
+/// How many rows a register file may have, if there is a limit. The one that the document states stands;
+/// a project can only stay below it, and states its own where there is none.
+pub fn row_limit(capacity: bool, given: Option<usize>) -> Option<usize> {
+    let stated = capacity.then_some(REGISTER_ROWS);
+    given.map(|rows| rows.min(stated.unwrap_or(rows))).or(stated)
+}
 
 impl Sheet {
     const ALL: [Sheet; 3] = [Sheet::Register, Sheet::Edit, Sheet::Export];
@@ -129,9 +141,8 @@ impl Cpi {
             let message = "there is a header, and no account below it";
             found.problems.push(empty(message, form).at(file.name, first.line, 1));
         }
-        let own = (columns.len() == REGISTER.len()).then_some(REGISTER_ROWS);
         if form.sheet == Sheet::Register
-            && let Some(limit) = form.register_rows.or(own)
+            && let Some(limit) = row_limit(columns.len() == REGISTER.len(), form.register_rows)
             && let Some(over) = records.get(1 + limit)
         {
             let message = format!(
@@ -139,8 +150,7 @@ impl Cpi {
                  (002:130-133)",
                 records.len() - 1
             );
-            let problem = Diagnostic::error("cpi/register-rows", message)
-                .hint("part it into several files; where the plan takes more, say so with `rules: register_rows:`");
+            let problem = Diagnostic::error("cpi/register-rows", message).hint("part it into several files");
             found.problems.push(problem.at(file.name, over.line, 1));
         }
         Some(Cpi { sheet: form.sheet, columns, context: line(columns) })

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::format::encoding::decode;
 use crate::format::records::{Record, records};
-use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, csv};
+use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, cpi, csv};
 use crate::model::draft::Recognised;
 use crate::model::parallel;
 use crate::model::{Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, Source};
@@ -249,13 +249,22 @@ fn open_records(
     } else if is_catchme || spec.format == Some(FormatName::CatchmeMail) {
         Box::new(CatchmeMail)
     } else {
-        found.problems.push(
-            Diagnostic::error("file/format", "the first record is no header of field names, so the format is unknown")
-                .hint(
-                    "write a header such as `name,address,comment`, or name the `format:` at this source in yubin.yaml",
-                )
-                .at(file.name, 1, 1),
-        );
+        let names: Vec<&str> = cells.iter().map(|cell| cell.text.as_ref()).collect();
+        let (message, hint) = match cpi::sheet_of(&names) {
+            Some(cpi::Sheet::Export) => (
+                "this is an export of CPI, and says what is, not what should be",
+                "take it over with `yubin refresh cpi-export FILE`, and keep it out of the sources",
+            ),
+            Some(_) => (
+                "this is a file that CPI reads, and no source",
+                "`yubin import cpi-register FILE` or `cpi-edit` makes YAML of it; keep it out of the sources",
+            ),
+            None => (
+                "the first record is no header of field names, so the format is unknown",
+                "write a header such as `name,address,comment`, or name the `format:` at this source in yubin.yaml",
+            ),
+        };
+        found.problems.push(Diagnostic::error("file/format", message).hint(hint).at(file.name, 1, 1));
         return None;
     };
     Some((records, format))

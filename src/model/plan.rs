@@ -95,6 +95,8 @@ pub struct Special {
     pub reason: Option<String>,
     /// Who owns the resource, if it is not the project of the plan.
     pub foreign_owner: Option<String>,
+    /// Whether the inbox was emptied under this id before: it is not emptied again.
+    pub purged: bool,
     /// The owner afterwards, if it is not the project of the plan: an undo restores it.
     pub owner: Option<Option<String>>,
 }
@@ -102,8 +104,8 @@ pub struct Special {
 impl Special {
     /// Boxed, if there is anything special.
     pub fn boxed(self) -> Option<Box<Special>> {
-        let Special { reason, foreign_owner, owner } = &self;
-        (reason.is_some() || foreign_owner.is_some() || owner.is_some()).then(|| Box::new(self))
+        let Special { reason, foreign_owner, purged, owner } = &self;
+        (reason.is_some() || foreign_owner.is_some() || *purged || owner.is_some()).then(|| Box::new(self))
     }
 }
 
@@ -163,7 +165,14 @@ impl Change {
     pub fn purges(&self) -> bool {
         self.kind == Kind::Account
             && self.action == Action::Overwrite
-            && self.fields.iter().any(|field| field.field == PURGE_MAIL && field.after.is_some())
+            && !self.special.as_ref().is_some_and(|special| special.purged)
+            && self.purge_id().is_some()
+    }
+
+    /// The id that is written now.
+    pub fn purge_id(&self) -> Option<&str> {
+        let written = self.fields.iter().find(|field| self.kind == Kind::Account && field.field == PURGE_MAIL)?;
+        written.after.as_ref().and_then(Value::text)
     }
 }
 

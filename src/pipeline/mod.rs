@@ -96,10 +96,16 @@ impl Session {
         let reader = Reader::<()> { project: &self.project, inventory: None, early: None };
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
-        let count = |_: &[String], wanted: Vec<Wanted>| wanted.len();
-        let (_, resources) = resolve::resolve(rules(&self.project), draft, None, &mut self.diagnostics, count);
+        let rules = rules(&self.project);
+        let count = |files: &[String], wanted: Vec<Wanted>| (wanted.len(), seal::judge_clear(rules, &wanted, files));
+        let (_, checked) = resolve::resolve(rules, draft, None, &mut self.diagnostics, count);
+        let mut resources = 0;
+        for (count, problems) in checked {
+            resources += count;
+            self.diagnostics.extend(problems);
+        }
         self.settle();
-        Checked { files, resources: resources.into_iter().sum() }
+        Checked { files, resources }
     }
 
     fn settle(&mut self) {
@@ -122,9 +128,10 @@ impl Session {
         let rules = rules(&self.project);
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let no_rows = Rows::default();
+        let abused = seal::abused(snapshot.as_deref(), system)?;
         let skips = policy.existing == Existing::Skip;
         let new = Current { base, inventory: &inventory, rows: &no_rows };
-        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows, skips };
+        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows, abused: &abused, skips };
         let files = opened.names();
         let early = |resources: Vec<DraftResource>| {
             let (mut wanted, problems) = resolve::resolve_new(rules, &files, resources);
@@ -143,7 +150,7 @@ impl Session {
         let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { base, inventory: &inventory, rows: &rows };
         hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
-        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows, skips };
+        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows, abused: &abused, skips };
         let (desired, others) =
             resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
                 let sealing = sealer.seal(&mut wanted, files);
@@ -170,6 +177,7 @@ impl Session {
         }
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
         plan.config_digest = config_digest;
+        seal::mark_purged(&mut plan, snapshot.as_deref())?;
         self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
     }
 

@@ -1,13 +1,19 @@
 //! Between resolving and comparing: declared secrets are fetched, judged by the rules about passwords, and
 //! sealed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use crate::check;
 use crate::model::desired::Aim;
-use crate::model::{Diagnostic, FieldId, Kind, Origin, Row, Rows, SecretSource, Value, Wanted, Wish};
+use crate::model::plan::PURGE_MAIL;
+use crate::model::{
+    Address, Change, Diagnostic, FieldId, Key, Kind, Origin, Plan, Result, Row, Rows, Sealed, SecretSource, Value,
+    Wanted, Wish,
+};
 use crate::resolve::Rules;
+use crate::store::Snapshot;
+use crate::system::System;
 use crate::vault::{self, Vault};
 
 /// What came of sealing a run of resources.
@@ -58,12 +64,68 @@ impl Notices {
     }
 }
 
+/// What is wrong with passwords that stand in the files, as far as that can be said without the store.
+pub fn judge_clear(rules: Rules<'_>, wanted: &[Wanted], files: &[String]) -> Vec<Diagnostic> {
+    let judge = |wanted: &Wanted| {
+        let wish = wanted.wish(PASSWORD).filter(|_| wanted.kind == Kind::Account)?;
+        let Aim::Secret(SecretSource::Clear(clear)) = &wish.aim else { return None };
+        let known = check::Known { name: wanted.key.first(), forced: false, abused: Vec::new() };
+        let (code, message, hint) = check::password(rules.system, rules.given, &known, clear)?;
+        let (file, place) = (&files[wish.source.file as usize], wish.source.place);
+        let problem = Diagnostic::error(code, message).hint(hint).at(file, place.line, place.column);
+        Some(problem.of(&wanted.address()).field("password"))
+    };
+    wanted.iter().filter_map(judge).collect()
+}
+
+pub type Abused = HashMap<Key, Vec<Sealed>>;
+
+/// The passwords that a provider has changed by force, ever: none of them may come back (002:100).
+pub fn abused(snapshot: Option<&dyn Snapshot>, system: &System) -> Result<Abused> {
+    let mut abused = Abused::new();
+    let Some(snapshot) = snapshot.filter(|_| system.rule(Kind::Account, STATUS).is_some()) else { return Ok(abused) };
+    let is_forced = |row: &Row| row.get(STATUS).is_some_and(|status| status.is_word("password_forced"));
+    let keys: BTreeSet<Key> =
+        snapshot.ever(Kind::Account, STATUS, Some("password_forced"))?.into_iter().map(|row| row.key).collect();
+    for key in keys {
+        let versions = snapshot.versions(&Address::new(Kind::Account, key.clone()))?;
+        for (at, version) in versions.iter().enumerate().filter(|(_, version)| is_forced(&version.row)) {
+            let Some(Value::Sealed(sealed)) = version.row.get(PASSWORD) else { continue };
+            let next = versions.get(at + 1).map(|version| &version.row);
+            // A mark that was taken back, with the password as it was, was a mistake.
+            let mistaken = next.is_some_and(|next| !is_forced(next) && next.get(PASSWORD) == version.row.get(PASSWORD));
+            if !mistaken {
+                abused.entry(key.clone()).or_default().push(sealed.clone());
+            }
+        }
+    }
+    Ok(abused)
+}
+
+/// Marks the changes that write an id of a purge which was carried out before.
+pub fn mark_purged(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result<()> {
+    let Some(snapshot) = snapshot.filter(|_| plan.changes.iter().any(Change::purges)) else { return Ok(()) };
+    let mut done = HashSet::new();
+    for row in snapshot.ever(Kind::Account, PURGE_MAIL, None)? {
+        done.extend(row.get(PURGE_MAIL).and_then(Value::text).map(|id| (row.key.clone(), id.to_owned())));
+    }
+    for change in plan.changes.iter_mut().filter(|change| change.purges()) {
+        let id = change.purge_id().unwrap_or_default().to_owned();
+        if done.contains(&(change.key.clone(), id)) {
+            change.special.get_or_insert_default().purged = true;
+        }
+    }
+    Ok(())
+}
+
 /// Fetches and seals what is declared as a secret.
 pub struct Sealer<'a> {
     pub vault: Option<&'a Vault>,
     pub root: &'a Path,
     pub rules: Rules<'a>,
     pub rows: &'a Rows,
+    /// By account: passwords that were in force when the provider changed them.
+    pub abused: &'a Abused,
     /// Whether the policy leaves alone what exists.
     pub skips: bool,
 }
@@ -151,16 +213,20 @@ impl Sealer<'_> {
                 }
             };
             if kind == Kind::Account && wish.field == PASSWORD {
-                let old = forced.map(|row| match row.get(PASSWORD) {
-                    Some(Value::Sealed(sealed)) => vault.unseal(&address, field, sealed).ok(),
-                    _ => None,
-                });
-                let known = check::Known { name: address.key.first(), forced: old };
+                let abused = self.abused.get(&address.key).map_or(&[][..], Vec::as_slice);
+                let abused = abused.iter().filter_map(|sealed| vault.unseal(&address, field, sealed).ok()).collect();
+                let known = check::Known { name: address.key.first(), forced: forced.is_some(), abused };
                 if let Some((code, message, hint)) =
                     check::password(self.rules.system, self.rules.given, &known, &clear)
                 {
                     sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
-                } else if forced.is_some() {
+                } else if let Some(row) = forced {
+                    if row.get(PASSWORD).is_none() {
+                        let message = "the provider has changed this password by force, and nobody has recorded which it \
+                                       was: nothing tells whether this is a new one (002:100)";
+                        let problem = Diagnostic::info("cpi/forced-password", message);
+                        sealing.problems.push(at(problem.hint("see to it that it is not the old one")));
+                    }
                     renewed = Some(wish.source);
                 }
             }

@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 
 pub use crate::model::harmless;
 use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
+    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
 use crate::system::System;
 
@@ -64,14 +64,19 @@ fn order(action: Action) -> u8 {
 
 pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     let plan = report.plan;
-    let (moves, mut changes): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().partition(|change| change.only_moves());
+    let (moves, changes): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| change.only_moves());
+    let (sizes, mut changes): (Vec<&Change>, Vec<&Change>) = changes.into_iter().partition(|change| only_size(change));
     changes.sort_by_key(|change| order(change.action));
     let limit = if report.all { usize::MAX } else { SHOWN };
     for change in changes.iter().take(limit) {
         block(plan, change, to)?;
     }
     new_order(&moves, to)?;
+    if !sizes.is_empty() {
+        let noun = if sizes.len() == 1 { "account" } else { "accounts" };
+        let note = format!("how much of the mailbox is used, of {} {noun}", sizes.len());
+        writeln!(to, "{} {}\n", style(format!("~ {:<9}", "overwrite"), OVERWRITE), style(note, FAINT))?;
+    }
     if changes.len() > limit {
         let rest = &changes[limit..];
         let counts: Vec<String> = Action::ALL
@@ -95,6 +100,16 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     unobservable(plan, report.system, to)?;
     refusals(report.refused, to)?;
     writeln!(to, "{}", style(format!("{place}\ndigest {}", report.digest), FAINT))
+}
+
+/// Whether nothing but a counter of the product has moved: it does so every day, and hides what matters.
+fn only_size(change: &Change) -> bool {
+    const SIZE: FieldId = Kind::Account.id("mailbox_size");
+    change.kind == Kind::Account
+        && change.action == Action::Overwrite
+        && !change.adopted
+        && change.fields.iter().all(|field| field.field == SIZE)
+        && !change.fields.is_empty()
 }
 
 /// A new order is one change of the list, however many places it moves.

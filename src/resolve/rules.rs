@@ -30,7 +30,7 @@ impl Step<'_> {
         wanted.wishes.retain_mut(|wish| {
             let spec = kind.field(wish.field);
             if matches!(&wish.aim, Aim::Value(Value::Text(text)) if text.is_empty())
-                && self.system.keeps(spec.name).is_some()
+                && self.system.keeps(kind, wish.field).is_some()
             {
                 // An empty text and no text are the same to a product whose empty cell keeps.
                 wish.aim = Aim::Clear;
@@ -192,9 +192,11 @@ impl Step<'_> {
                     // What the product cannot empty is blocked for that reason.
                     Existence::Present(_) => {
                         let when = matches!(rule.need, Need::RequiredWhen(..));
-                        let kept = wanted.wish(*field).is_none() && get(*field).is_some();
-                        let written = wanted.wish(*field).is_some() && !cleared(*field);
-                        !kept && !written && (cleared(*field) || when) && self.system.keeps(rule.field).is_none()
+                        if cleared(*field) {
+                            self.system.keeps(kind, *field).is_none()
+                        } else {
+                            when && wanted.wish(*field).is_none() && get(*field).is_none()
+                        }
                     }
                     Existence::Absent => wanted.wish(*field).is_none() || cleared(*field),
                     Existence::Unknown => wanted.wish(*field).is_none(),

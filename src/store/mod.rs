@@ -6,7 +6,7 @@ pub mod sqlite;
 
 use crate::guard::Approved;
 use crate::model::plan::Base;
-use crate::model::{Address, Inventory, Key, Kind, Logged, Result, Revision, Row, Version};
+use crate::model::{Address, FieldId, Inventory, Key, Kind, Logged, Result, Revision, Row, Version};
 
 /// What the log says about an apply, beside the plan.
 pub struct Entry<'a> {
@@ -46,6 +46,9 @@ pub trait Snapshot: Send {
 
     /// Some of the resources that refer to the server, and how many there are.
     fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)>;
+
+    /// Every state, present and past, in which the field had this word, or any value.
+    fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>>;
 
     /// Newest first.
     fn revisions(&self) -> Result<Vec<Revision>>;

@@ -35,10 +35,14 @@ const fn plan(
         open: false,
         rules,
         index: OnceLock::new(),
-        clears: Clears::Except(&[(
-            "comment",
-            "on the screen an empty comment keeps the old one (002:87, 002:89), and no file edits it (002:147-150)",
-        )]),
+        clears: Clears::Except(&[
+            (
+                "comment",
+                "on the screen an empty comment keeps the old one (002:87, 002:89), and no file edits it (002:147-150)",
+            ),
+            ("password", "an empty password keeps the old one (002:89)"),
+            ("capacity", "a capacity that is left alone stays (002:87)"),
+        ]),
         ordered: false,
         accounts: TextRules { name: Some(ACCOUNT_NAME), password: Some(ACCOUNT_PASSWORD) },
         permanent: &[("postmaster", "002:49-50")],

@@ -10,7 +10,7 @@ mod staff_express;
 
 use std::sync::OnceLock;
 
-use crate::model::{FieldId, Kind, Value};
+use crate::model::{FieldId, Kind, Type, Value};
 
 pub use catchme_mail::{COLUMNS as CATCHME_COLUMNS, Coding, Column, REQUIRED_COLUMNS, Target};
 
@@ -195,12 +195,24 @@ impl System {
     }
 
     /// Why the product cannot empty the field.
-    pub fn keeps(&self, field: &str) -> Option<&'static str> {
+    pub fn keeps(&self, kind: Kind, field: FieldId) -> Option<&'static str> {
+        let spec = kind.field(field);
         match self.clears {
-            Clears::Yes => None,
-            Clears::No(why) => Some(why),
-            Clears::Except(fields) => fields.iter().find(|(name, _)| *name == field).map(|(_, why)| *why),
+            Clears::No(why) => return Some(why),
+            Clears::Except(fields) => {
+                if let Some((_, why)) = fields.iter().find(|(name, _)| *name == spec.name) {
+                    return Some(why);
+                }
+            }
+            Clears::Yes => {}
         }
+        // A switch, or a choice from a list, always stands somewhere.
+        let chosen = matches!(spec.ty, Type::Bool | Type::Choice(_) | Type::Size);
+        self.rule(kind, field).filter(|rule| {
+            let listed = chosen || (matches!(spec.ty, Type::Int { .. }) && !rule.values.is_empty());
+            listed && matches!(rule.default, Default::None)
+        })?;
+        Some("no document says where it stands at first; write the value that is meant")
     }
 
     /// Whether the product's own export shows anything of this kind.

@@ -127,7 +127,7 @@ impl Fact {
         if default || self.spec().read_only || !self.expressible() || self.fixed().is_some() {
             return None;
         }
-        self.system.keeps(self.spec().name)
+        self.system.keeps(self.kind, self.field)
     }
 
     /// The other systems in which the field can be set.

@@ -8,7 +8,8 @@ use super::schema::all_columns;
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Cell, Error, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type, Value, Version,
+    Action, Address, Cell, Error, FieldId, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type, Value,
+    Version,
 };
 use crate::store::Snapshot;
 
@@ -196,6 +197,21 @@ impl Snapshot for Reading {
             }
         }
         Ok((some, count))
+    }
+
+    fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>> {
+        let (columns, column) = (all_columns(kind).join(", "), kind.field(field).column());
+        let which = if word.is_some() { format!("{column} = ?1") } else { format!("{column} IS NOT NULL OR ?1") };
+        let mut rows = Vec::new();
+        for table in [format!("{kind}_history"), kind.to_string()] {
+            let sql = format!("SELECT {columns} FROM {table} WHERE {which}");
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut found = statement.query([word]).map_err(failed)?;
+            while let Some(found) = found.next().map_err(failed)? {
+                rows.push(past_row(kind, found)?);
+            }
+        }
+        Ok(rows)
     }
 
     fn revisions(&self) -> Result<Vec<Revision>> {

@@ -387,9 +387,21 @@ fn c_r13_an_empty_comment_keeps_the_old_one() {
         assert!(plan["changes"][0]["reason"].as_str().unwrap().contains("002:"), "{plan}");
         world.expect(4, &["apply", "--yes"]);
         assert_eq!(shown(&world, "account/info")["comment"], "代表");
-        // Only the comment is like that.
-        declare(&world, &[account(system, "info", &format!("{FORWARD}null }}"))]);
+        // Other texts can be emptied; of a switch nobody says where it stands at first.
+        declare(&world, &[account(system, "info", "forward: { to: null }")]);
         assert_eq!(actions(&world.json(0, &["plan"])), ["overwrite account/info"]);
+        for switch in [&format!("{FORWARD}null }}"), "receive.enabled: null", "spam.tag_subject: null"] {
+            let world = applied(
+                system,
+                &[account(
+                    system,
+                    "info",
+                    "forward.keep_copy: true, receive.enabled: true, spam.tag_subject: true, forward.enabled: true",
+                )],
+            );
+            declare(&world, &[account(system, "info", switch)]);
+            assert_eq!(actions(&world.json(4, &["plan"])), ["blocked account/info"], "{switch}");
+        }
     }
 }
 
@@ -527,4 +539,18 @@ fn what_the_product_has_no_setting_for_is_refused() {
         declare(&world, &[account(system, "info", "mailbox_size: \"12\", status: normal")]);
         assert_eq!(checked(&world, 3), ["error field/read-only mailbox_size", "error field/read-only status"]);
     }
+}
+
+/// What a project says about its product is part of what a record means: an unchanged one is judged anew.
+#[test]
+fn a_new_rule_of_the_project_holds_for_records_that_have_not_changed() {
+    let world = cpi(BS, "policy: { plaintext_secrets: allow, allow_zero_capacity: true }");
+    world.write("people.csv", format!("name,password,capacity\ninfo,{PASSWORD},0\n"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let project = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write(
+        "yubin.yaml",
+        project.replace(", allow_zero_capacity: true", "") + "\nrules: { account_name: { max: 3 } }\n",
+    );
+    assert_eq!(said(&world, 3), ["error cpi/account-name -", "error cpi/zero-capacity capacity"]);
 }

@@ -655,6 +655,30 @@ fn c_r10_the_old_password_and_its_like_are_refused() {
 }
 
 #[test]
+fn c_r10_an_abused_password_never_comes_back() {
+    let world = marked(BS);
+    declare(&world, &[account(BS, "info", &format!("password: {FRESH}"))]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    declare(&world, &[account(BS, "info", "")]);
+    assert_eq!(said(&world, 3), ["error cpi/forced-password password"], "the old one again");
+    let run = world.expect(4, &["undo", "3", "--yes"]);
+    assert!(run.stderr.contains("002:100"), "{}", run.stderr);
+}
+
+#[test]
+fn c_o4_an_inbox_is_emptied_once_for_each_id() {
+    let world = applied(BS, &[account(BS, "info", "")]);
+    for (id, effects) in [("a", 1), ("b", 1), ("a", 0), ("b", 0), ("c", 1)] {
+        declare(&world, &[account(BS, "info", &format!("purge_mail: {id}"))]);
+        let plan = world.json(0, &["plan"]);
+        assert_eq!(plan["effects"].as_array().unwrap().len(), effects, "{id}");
+        world.expect(0, &["apply", "--yes", "-q"]);
+    }
+    let undo = world.json(0, &["undo", "6"]);
+    assert!(undo["effects"].as_array().is_none_or(Vec::is_empty), "{undo:#}");
+}
+
+#[test]
 fn amb_c8_what_anybody_would_try_first_is_refused_after_a_forced_change() {
     for known in [true, false] {
         // The old password is known, or the account was only ever seen in an export.

@@ -483,3 +483,39 @@ fn what_the_product_has_no_setting_for_is_refused() {
         assert_eq!(shown(&world, "server/本社")["outgoing.host"], host);
     }
 }
+
+/// A server that no file declares keeps its place, and new ones stand behind it (003:87).
+#[test]
+fn d_o1_a_server_that_no_file_declares_keeps_its_place() {
+    let world = project("mailwise", "");
+    list(&world, &["本社", "支店", "工場"]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    list(&world, &["本社", "工場", "倉庫"]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(order(&world), ["本社", "支店", "工場", "倉庫"]);
+    assert_eq!(actions(&world.json(0, &["plan"])), [""; 0]);
+    world.write("a.yaml", yaml("servers", "倉庫", &with(SERVER, &[("position", "2")])));
+    assert_eq!(codes(&world), ["error server/position"]);
+}
+
+/// What must be there may not be taken away either.
+#[test]
+fn d_r4_what_is_required_stays_required() {
+    let world = applied(&[]);
+    declare(&world, &[("incoming.host", "null")]);
+    assert_eq!(said(&world), ["error system/required incoming.host"]);
+    declare(&world, &[("outgoing.auth.enabled", "true")]);
+    let missing = ["outgoing.auth.credentials", "outgoing.auth.mechanism"];
+    assert_eq!(said(&world), missing.map(|field| format!("error system/required {field}")));
+}
+
+/// A new order is one change, whatever the limit says of many.
+#[test]
+fn d_o3_a_new_order_is_one_overwrite_for_the_limits() {
+    let world = project("mailwise", "policy: { max_overwrites: 1 }");
+    list(&world, &["a", "b", "c", "d"]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    list(&world, &["d", "a", "b", "c"]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(order(&world), ["d", "a", "b", "c"]);
+}
