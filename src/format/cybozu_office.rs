@@ -2,6 +2,7 @@
 //! outside the documents. The last two are only guessed at and not read.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use compact_str::CompactString;
 
@@ -185,6 +186,22 @@ pub fn unite_servers(draft: &mut Draft, diagnostics: &mut Diagnostics) {
         }
         same
     });
+    // An id is one server's, whatever its name was when the export was made.
+    let mut names: HashMap<CompactString, (Address, Source)> = HashMap::new();
+    for server in draft.resources.iter().filter(|resource| resource.kind == Kind::Server) {
+        let Some(id) = id(server) else { continue };
+        let place = server.source.place;
+        if let Some((other, source)) = names.insert(id, (server.address(), server.source)) {
+            let message = format!("`{}` has the id that `{other}` has", server.address());
+            let hint = format!(
+                "that one stands at {}:{}:{}; an id belongs to one server (004:148)",
+                files[source.file as usize], source.place.line, source.place.column
+            );
+            let problem = Diagnostic::error("cybozu-office/server-id", message).hint(hint).of(&server.address());
+            let problem = problem.field("product_id");
+            diagnostics.push(problem.at(&files[server.source.file as usize], place.line, place.column));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ struct Entry {
     preset: bool,
 }
 
+#[derive(PartialEq)]
 enum Shown {
     /// Words of the screen, to be chosen.
     Choice(String),
@@ -112,7 +113,10 @@ impl Way {
 /// The changed fields of a resource in the order of the screen.
 fn entries(task: &Task<'_>, change: &Change, wanted: impl Fn(&str) -> bool) -> Vec<Entry> {
     let rules = task.system.rules.iter().filter(|rule| rule.kind == change.kind && !rule.screen.is_empty());
-    rules
+    // What is switched off or emptied comes last, and backwards: what depends on a switch can be reached only
+    // while it is on.
+    let (mut off, mut all) = (Vec::new(), Vec::new());
+    let entered = rules
         .filter_map(|rule| {
             let field = change.kind.id(rule.field);
             let spec = change.kind.field(field);
@@ -120,9 +124,17 @@ fn entries(task: &Task<'_>, change: &Change, wanted: impl Fn(&str) -> bool) -> V
                 return None;
             }
             let at = change.fields.binary_search_by_key(&field, |one| one.field).ok()?;
-            Some(entry(task, change, rule.screen, &change.fields[at]))
+            let field = &change.fields[at];
+            let ends = field.before.is_some() && matches!(field.after, None | Some(Value::Bool(false)));
+            Some((ends, entry(task, change, rule.screen, field)))
         })
-        .collect()
+        // Two values that the screen shows alike are nothing to enter.
+        .filter(|(_, entry)| entry.before.as_ref() != Some(&entry.shown));
+    for (ends, entry) in entered {
+        if ends { &mut off } else { &mut all }.push(entry);
+    }
+    all.extend(off.into_iter().rev());
+    all
 }
 
 fn entry(task: &Task<'_>, change: &Change, label: &str, field: &FieldChange) -> Entry {

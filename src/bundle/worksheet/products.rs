@@ -48,10 +48,14 @@ fn accounts_of_staff_express(task: &Task<'_>) -> Vec<Section> {
     let way = &words::STAFF_EXPRESS;
     let adds = task.changes(Kind::Account, Action::Add);
     let overwrites = task.changes(Kind::Account, Action::Overwrite);
+    // A number alone says little.
+    let about = |change| told(task, change, &[Kind::Account.id("label"), Kind::Account.id("address")]);
+    let altered = |change| alter(task, way, change, |_| true).map(|step| Step { about: about(change), ..step });
+    let gone = |change| Step { name: name(change), about: about(change), open: way.delete, ..Step::default() };
     vec![
         way.section("Add accounts", adds.map(|change| add(task, way, "共通項目 メールアカウントNO", change)).collect()),
-        way.section("Change accounts", overwrites.filter_map(|change| alter(task, way, change, |_| true)).collect()),
-        way.section("Delete accounts", deletes(task, Kind::Account, way.delete)),
+        way.section("Change accounts", overwrites.filter_map(altered).collect()),
+        way.section("Delete accounts", task.changes(Kind::Account, Action::Delete).map(gone).collect()),
     ]
 }
 
@@ -122,11 +126,15 @@ fn size(task: &Task<'_>, change: &Change) -> Vec<String> {
 
 /// Whose account it is.
 fn user(task: &Task<'_>, change: &Change) -> Vec<String> {
-    const WHO: [FieldId; 3] = [Kind::Account.id("user"), Kind::Account.id("user_id"), Kind::Account.id("address")];
+    told(task, change, &[Kind::Account.id("user"), Kind::Account.id("user_id"), Kind::Account.id("address")])
+}
+
+/// What tells the account from others: as it will be, or as it was before it goes.
+fn told(task: &Task<'_>, change: &Change, fields: &[FieldId]) -> Vec<String> {
     let row = task.after(change);
     let lost = |field| change.fields.iter().find(|one| one.field == field).and_then(|one| one.before.as_deref());
-    let value = |field| if change.action == Action::Delete { lost(field) } else { row.get(field) };
-    WHO.into_iter().filter_map(value).map(|value| harmless(&value.to_string()).into_owned()).collect()
+    let value = |field: &FieldId| if change.action == Action::Delete { lost(*field) } else { row.get(*field) };
+    fields.iter().filter_map(value).map(|value| harmless(&value.to_string()).into_owned()).collect()
 }
 
 /// Servers in an ordered list; the section of the deletes is the last.

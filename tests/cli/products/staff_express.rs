@@ -600,3 +600,28 @@ fn a_canonical_csv_in_shift_jis_adds_accounts() {
     let place = (&problem["file"], &problem["line"], &problem["field"], &problem["address"]);
     assert_eq!(place, (&json!("people.csv"), &json!(3), &json!("outgoing.port"), &json!("account/0011")));
 }
+
+/// The screen lets nobody reach what depends on a switch that is off (001:22-23), and two words of ours for one box
+/// are nothing to tick.
+#[test]
+fn a_worksheet_goes_the_way_that_the_screen_allows() {
+    let log = [("contact_log.enabled", "true"), ("contact_log.category1.to", "受信"), ("label", "代表窓口")];
+    let world = adding(&[&log]);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let off = [
+        ("receive.enabled", "false"),
+        ("contact_log.enabled", "false"),
+        ("contact_log.category1.to", "null"),
+        ("sender_name", "総務"),
+    ];
+    declare(&world, &off);
+    world.expect(0, &["plan", "--out", "p", "-q"]);
+    world.expect(0, &["export", "worksheet", "--plan", "p", "--out", "out", "-q"]);
+    let sheet = std::fs::read_dir(world.file("out")).unwrap().map(|entry| entry.unwrap().path());
+    let sheet = sheet.filter(|path| path.extension().is_some_and(|ext| ext == "md") && !path.ends_with("MANIFEST.md"));
+    let text = std::fs::read_to_string(sheet.last().unwrap()).unwrap();
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    let order = [at("送信者名"), at("連絡区分 1 TO"), at("連絡記録に展開する"), at("メール受信対象とする")];
+    assert!(order.is_sorted(), "{text}");
+    assert!(text.contains("代表窓口"), "{text}");
+}
