@@ -1,6 +1,6 @@
 //! Taking a revision back, as an ordinary plan.
 
-use crate::model::plan::{Base, PURGE_MAIL};
+use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Key, Kind, Logged, Origin, Plan,
     Result, Row, Special, Type, Value, Version,
@@ -148,8 +148,6 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             let current = current.ok_or_else(gone)?;
             let fields: Vec<FieldChange> = differing(logged.kind, Some(before), Some(after))
                 .into_iter()
-                // An inbox that was emptied stays so, and would be emptied again.
-                .filter(|field| logged.kind != Kind::Account || *field != PURGE_MAIL)
                 .map(|field| restored(field, current.get(field).cloned(), before.get(field).cloned()))
                 .filter(|change| change.before.as_deref() != change.after.as_ref())
                 .collect();

@@ -14,7 +14,7 @@ pub struct Effective<'a> {
     pub not_equal: &'static [&'static str],
     /// Whether nothing but an unverified rule says so.
     pub unverified: bool,
-    pub source: &'static str,
+    pub source: String,
 }
 
 impl<'a> Effective<'a> {
@@ -38,8 +38,12 @@ impl<'a> Effective<'a> {
             letter: given.letter.unwrap_or(rule.letter),
             digit: given.digit.unwrap_or(rule.digit),
             not_equal: rule.not_equal,
-            unverified: !rule.verified && !overridden,
-            source: rule.source,
+            unverified: !rule.verified,
+            source: if overridden {
+                format!("`rules:` of yubin.yaml, and {}", rule.source)
+            } else {
+                rule.source.to_owned()
+            },
         }
     }
 

@@ -177,7 +177,6 @@ impl Session {
         }
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
         plan.config_digest = config_digest;
-        seal::mark_purged(&mut plan, snapshot.as_deref())?;
         self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
     }
 
@@ -199,11 +198,12 @@ impl Session {
 
     fn judged(
         &self,
-        plan: Plan,
+        mut plan: Plan,
         secrets_digest: String,
         vault: Option<Vault>,
         snapshot: Option<&dyn Snapshot>,
     ) -> Result<Planned> {
+        seal::mark_purged(&mut plan, snapshot)?;
         let in_use = in_use(&plan, snapshot)?;
         let verdict = guard::judge(&plan, &self.project.policy, &in_use);
         let digest = wire::digest(&plan);

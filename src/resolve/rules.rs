@@ -42,11 +42,11 @@ impl Step<'_> {
                 None => {
                     let document = self.system.document;
                     let reason = format!("{product} has no setting for `{}` ({document})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish))
                 }
                 Some(Rule { need: Need::Never(why), source, .. }) => {
                     let reason = format!("{product} has no setting for `{}`: {why} ({source})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish))
                 }
                 Some(Rule { need: Need::Fixed(word), source, .. }) => {
                     let same = match &wish.aim {
@@ -58,7 +58,7 @@ impl Step<'_> {
                         return false;
                     }
                     let reason = format!("{product} knows `{}` only as `{word}` ({source})", spec.name);
-                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish.field))
+                    Diagnostic::error("system/not-expressible", reason).hint(elsewhere(kind, wish))
                 }
                 Some(rule) => {
                     let Aim::Value(value) = &wish.aim else { return true };
@@ -68,7 +68,7 @@ impl Step<'_> {
                     }
                     let words = rule.values.join("`, `");
                     let message = format!("{product} takes for `{}` one of `{words}` ({})", spec.name, rule.source);
-                    let able = system::able_with(kind, wish.field, value);
+                    let able = able(kind, wish, |kind, field| system::able_with(kind, field, value));
                     let problem = Diagnostic::error("system/value", message);
                     if able.is_empty() {
                         problem.hint("write one of these")
@@ -259,8 +259,19 @@ fn applies<'v>(
     }
 }
 
-/// What to do about a field that the system cannot set.
-pub(super) fn elsewhere(kind: Kind, field: FieldId) -> String {
-    let able = system::able(kind, field);
+/// What to do about a value that the system cannot hold.
+fn elsewhere(kind: Kind, wish: &Wish) -> String {
+    remove_or(&able(kind, wish, system::able))
+}
+
+pub(super) fn remove_or(able: &[&str]) -> String {
     if able.is_empty() { "remove it".to_owned() } else { format!("remove it; systems that can: {}", able.join(", ")) }
+}
+
+/// The systems that are able to, in their order; what a server brings may stay with a server.
+fn able(kind: Kind, wish: &Wish, of: impl Fn(Kind, FieldId) -> Vec<&'static str>) -> Vec<&'static str> {
+    let mut able = of(kind, wish.field);
+    let at_home = Kind::Server.find(kind.field(wish.field).name).filter(|_| wish.origin == Origin::Server);
+    able.extend(at_home.into_iter().flat_map(|field| of(Kind::Server, field)));
+    system::ALL.iter().map(|system| system.name).filter(|name| able.contains(name)).collect()
 }

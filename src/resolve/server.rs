@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 
-use super::rules::elsewhere;
+use super::rules::remove_or;
 use super::{Problems, Step, Typed};
 use crate::check;
 use crate::model::desired::{Aim, Existence};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftResource, FieldId, Key, Kind, Origin, Source, Value, Wanted, Wish};
+use crate::system;
 
 const POSITION: FieldId = Kind::Server.id("position");
 
@@ -137,8 +138,8 @@ impl Step<'_> {
             }
             let product = self.system.product;
             let message = format!("{product} has no setting for `{}`, which this server asks for", field.name);
-            let problem =
-                Diagnostic::error("system/not-expressible", message).hint(elsewhere(Kind::Server, wish.field));
+            let problem = Diagnostic::error("system/not-expressible", message)
+                .hint(remove_or(&system::able(Kind::Server, wish.field)));
             problems.0.push(self.at(problem, source).of(address).field(field.name));
         }
     }

@@ -674,7 +674,8 @@ fn c_o4_an_inbox_is_emptied_once_for_each_id() {
         assert_eq!(plan["effects"].as_array().unwrap().len(), effects, "{id}");
         world.expect(0, &["apply", "--yes", "-q"]);
     }
-    let undo = world.json(0, &["undo", "6"]);
+    let undo = world.json(4, &["undo", "6"]);
+    assert_eq!(actions(&undo), ["overwrite account/info"]);
     assert!(undo["effects"].as_array().is_none_or(Vec::is_empty), "{undo:#}");
 }
 
