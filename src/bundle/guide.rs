@@ -41,6 +41,11 @@ fn lay_out(task: &Task<'_>, made: &[(Part, Vec<File>)], missing: &[&str], to: &m
             missing.join(" and ")
         )?;
     }
+    let proven = |(part, _): &(Part, Vec<File>)| matches!(part, Part::CpiRegister | Part::CpiEdit);
+    if !task.compared && made.iter().any(proven) {
+        *to += "\n**No export of the product was ever compared with the store**: nothing proves which of these accounts \
+                exist. Take one (一括出力), `yubin refresh cpi-export FILE`, plan again, and hand over that plan.\n";
+    }
     for (number, (part, files)) in (1..).zip(made) {
         let Text { heading, how, notes } = text(task, *part);
         writeln!(to, "\n## {number}. {heading}\n")?;

@@ -26,6 +26,8 @@ pub struct Task<'a> {
     pub server_ids: &'a BTreeMap<String, String>,
     /// Fill columns too whose meaning no source proves.
     pub unproven: bool,
+    /// Whether an export of the product was ever compared with the store.
+    pub compared: bool,
     /// The command that records that the plan was carried out.
     pub apply: &'a str,
 }

@@ -61,6 +61,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         unseal: &unseal,
         server_ids: &server_ids,
         unproven: args.unproven,
+        compared: session.compared()?,
         apply: &format!("yubin {}apply {}{ack}", place(common), quoted(saved)),
     };
     let made = bundle::make(&task, format)?;

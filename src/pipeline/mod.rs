@@ -15,7 +15,7 @@ use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Field, Inventory,
-    Key, Kind, Logged, Plan, Result, Row, Rows, Sealed, Version, Wanted, parallel,
+    Key, Kind, Logged, Plan, Result, Revision, Row, Rows, Sealed, Version, Wanted, parallel,
 };
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
@@ -226,6 +226,16 @@ impl Session {
             (Some(vault), KeySource::Beside(path)) => vault.keep(path),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the store was ever compared with what the product says of itself.
+    pub fn compared(&self) -> Result<bool> {
+        let Some(snapshot) = self.store.snapshot()? else { return Ok(false) };
+        let refreshed = |revision: &Revision| {
+            // A mark only records too.
+            revision.recorded && revision.note.as_deref().is_some_and(|note| note.starts_with("refresh"))
+        };
+        Ok(snapshot.revisions()?.iter().any(refreshed))
     }
 
     /// What a hand-over needs of the store beside the plan: the rows that are overwritten, and all

@@ -6,17 +6,23 @@ use std::sync::OnceLock;
 use super::{Clears, Default, Need, Note, Rule, System, TextRule, TextRules};
 use crate::model::Kind;
 
-pub static BUSINESS_STANDARD: System =
-    plan("cpi-business-standard", "CPI ビジネス スタンダード", ABOUT, WITH_CAPACITY, &[ARCHIVE, LOSS]);
+pub static BUSINESS_STANDARD: System = plan(
+    "cpi-business-standard",
+    "CPI ビジネス スタンダード",
+    ABOUT,
+    WITH_CAPACITY,
+    &[ARCHIVE, LOSS, FILES, LIMIT, FORCED],
+);
 
-pub static KWC_MAIL: System = plan("cpi-kwc-mail", "CPI KWCメール", ABOUT, WITH_CAPACITY, &[ARCHIVE, LOSS]);
+pub static KWC_MAIL: System =
+    plan("cpi-kwc-mail", "CPI KWCメール", ABOUT, WITH_CAPACITY, &[ARCHIVE, LOSS, FILES, LIMIT, FORCED]);
 
 pub static SV_BASIC: System = plan(
     "cpi-sv-basic",
     "CPI シェアードプラン SV-Basic",
     "mail accounts of a hosting plan without capacities, by CSV and on the control panel",
     WITHOUT_CAPACITY,
-    &[LOSS],
+    &[LOSS, FILES, FORCED],
 );
 
 const fn plan(
@@ -88,6 +94,65 @@ const LOSS: Note = Note {
             "002:67",
             "`purge_mail` empties the inbox and keeps the account",
             "メールアカウントは残しつつ、受信箱を空にする機能です。",
+        ),
+    ],
+};
+
+const FILES: Note = Note {
+    title: "What the product does with files",
+    lines: &[
+        (
+            "002:132",
+            "a file to register accounts is all or nothing: one that exists, or is wrong, and none is registered",
+            "■エラーになった場合、その CSV ファイルからのアカウント登録は行われません。",
+        ),
+        (
+            "002:169",
+            "so is a file to change passwords",
+            "■エラーになった場合、その CSV ファイルからのパスワード変更は行われません。",
+        ),
+        (
+            "002:171",
+            "an account that it does not have is passed over without a word, so yubin edits only what is recorded",
+            "■存在しないアカウントが含まれていた場合、特にエラーなどは出さずに無視して処理を進めます。",
+        ),
+        (
+            "002:175",
+            "no password is ever exported: what is recorded of one is what yubin has handed over",
+            "ただし、セキュリティの観点から各メールアカウントのパスワード情報は出力されません。ご注意ください。",
+        ),
+    ],
+};
+
+const LIMIT: Note = Note {
+    title: "How much a file may hold",
+    lines: &[(
+        "002:131",
+        "50 accounts in a file that registers; more are several files, and the set is not all or nothing",
+        "ビジネススタンダード・KWCメールの場合、一括で登録可能なアカウント数は 50 個までとなります。",
+    )],
+};
+
+const FORCED: Note = Note {
+    title: "Passwords that the provider changes by force",
+    lines: &[
+        (
+            "002:93",
+            "where an address seems to be abused, the provider changes its password; `yubin mark` notes it",
+            "第三者による不正利用の疑いのあるメールアドレスが見つかった場合、被害拡大を避けるために該当アドレスの\
+             パスワードを強制変更することがあります。",
+        ),
+        (
+            "002:100",
+            "the old password, one like it, or one that is easily guessed is refused from then on",
+            "パスワードを再設定していただく際、以前のパスワードと同一の文字列や類似する文字列、予想されやすい文字列などを\
+             使われますと、不正利用の再発の恐れがあります。ご注意ください。",
+        ),
+        (
+            "002:81",
+            "the mail programs that use the account need a new password too",
+            "メールアカウントのパスワードを変更した場合、そのアドレスが登録されているメールソフト側のパスワード設定も変更後の\
+             パスワードに更新いただく必要があります。",
         ),
     ],
 };

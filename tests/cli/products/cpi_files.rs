@@ -853,3 +853,18 @@ fn the_examples_are_free_of_errors_and_warnings() {
         assert_eq!(super::cpi::checked(&world, 0), [""; 0], "{system}");
     }
 }
+
+/// The guide says when nothing proves which accounts exist (AMB-C4).
+#[test]
+fn amb_c4_a_guide_says_that_nothing_was_compared() {
+    let guide = |world: &World, out: &str| {
+        world.expect(0, &["plan", "--out", "p", "-q"]);
+        world.expect(0, &["export", "bundle", "--plan", "p", "--out", out, "-q"]);
+        std::fs::read_to_string(world.file(&format!("{out}/MANIFEST.md"))).unwrap()
+    };
+    let world = cpi(BS, "");
+    declare(&world, &[account(BS, "info", "")]);
+    assert!(guide(&world, "one").contains("No export of the product was ever compared"));
+    refresh(&world, BS, &["sales,,,0,0,0,0,1,5", POSTMASTER]);
+    assert!(!guide(&world, "two").contains("was ever compared"));
+}
