@@ -73,11 +73,5 @@ fn apop(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn two_authentications(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    if subject.is(POP_BEFORE_SMTP, "true") && subject.is(AUTH, "true") {
-        let message =
-            "POP before SMTP and SMTP-AUTH are both on; the document does not say that one excludes the other";
-        let problem =
-            Diagnostic::warning("mailwise/two-authentications", message).hint("one of them is usually enough");
-        subject.tell(findings, problem, POP_BEFORE_SMTP, &[POP_BEFORE_SMTP, AUTH]);
-    }
+    super::two_authentications(subject, "mailwise/two-authentications", [POP_BEFORE_SMTP, AUTH], findings);
 }

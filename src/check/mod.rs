@@ -107,3 +107,18 @@ impl Subject<'_> {
         findings.push((problem.field(self.wanted.kind.field(field).name), source));
     }
 }
+
+/// Both ways to authenticate at once, where the document does not say that one excludes the other (AMB-X2).
+fn two_authentications(
+    subject: &Subject<'_>,
+    code: &'static str,
+    [pop_before_smtp, auth]: [FieldId; 2],
+    findings: &mut Vec<Finding>,
+) {
+    if subject.is(pop_before_smtp, "true") && subject.is(auth, "true") {
+        let message =
+            "POP before SMTP and SMTP-AUTH are both on; the document does not say that one excludes the other";
+        let problem = Diagnostic::warning(code, message).hint("one of them is usually enough");
+        subject.tell(findings, problem, pop_before_smtp, &[pop_before_smtp, auth]);
+    }
+}

@@ -208,13 +208,7 @@ fn batch(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn two_authentications(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    if subject.is(POP_BEFORE_SMTP, "true") && subject.is(AUTH, "true") {
-        let message =
-            "POP before SMTP and SMTP-AUTH are both on; the document does not say that one excludes the other";
-        let problem =
-            Diagnostic::warning("staff-express/two-authentications", message).hint("one of them is usually enough");
-        subject.tell(findings, problem, POP_BEFORE_SMTP, &[POP_BEFORE_SMTP, AUTH]);
-    }
+    super::two_authentications(subject, "staff-express/two-authentications", [POP_BEFORE_SMTP, AUTH], findings);
 }
 
 fn receiving_port(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
