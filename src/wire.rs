@@ -5,12 +5,15 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
+use crate::model::plan::LastSet;
 use crate::model::{
     Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Revision, Row, Value,
     parallel,
 };
 
 pub const FORMAT_VERSION: u32 = 1;
+/// `secrets` of a plan that has fetched none.
+pub const SKIPPED: &str = "skip";
 
 pub fn value(value: &Value) -> Json {
     match value {
@@ -19,7 +22,7 @@ pub fn value(value: &Value) -> Json {
         Value::Text(value) => Json::from(value.as_str()),
         Value::List(items) => Json::from(items.iter().map(compact_str::CompactString::as_str).collect::<Vec<_>>()),
         Value::Size(_) => Json::from(value.to_string()),
-        Value::Sealed(_) => json!({ "secret": true }),
+        Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown => json!({ "secret": true }),
     }
 }
 
@@ -167,6 +170,12 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hi
     to.extend_from_slice(b"]}");
 }
 
+/// Since when a secret that changes has been what it is.
+fn last_set(change: &Change, last: &LastSet) -> Json {
+    let field = change.kind.field(last.field).name;
+    json!({ "address": change.address().to_string(), "field": field, "revision": last.revision, "at": last.at })
+}
+
 fn effect(plan: &Plan, change: &Change) -> Option<Json> {
     let address = change.address().to_string();
     Some(match change.effect(plan)? {
@@ -193,6 +202,8 @@ pub struct PlanDocument<'a> {
     pub hidden: Option<Box<Hidden<'a>>>,
     /// Only in a saved plan: a keyed digest of the declared secrets.
     pub secrets_digest: Option<&'a str>,
+    /// Whether the secrets were not fetched.
+    pub skipped: bool,
 }
 
 #[derive(Serialize)]
@@ -209,6 +220,8 @@ struct Head<'a> {
     digest: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     secrets_digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<&'a str>,
     summary: Json,
     refused: Vec<Json>,
 }
@@ -233,6 +246,7 @@ impl PlanDocument<'_> {
             config_digest: &plan.config_digest,
             digest: self.digest,
             secrets_digest: self.secrets_digest,
+            secrets: self.skipped.then_some(SKIPPED),
             summary: summary(|action| plan.count(action), plan.unchanged),
             refused: self.refused.iter().map(|one| json!({ "rule": one.rule, "message": one.message })).collect(),
         };
@@ -244,6 +258,15 @@ impl PlanDocument<'_> {
         list(to, "changes", &plan.changes, &mut written, |to, one| put_change(to, plan, one, hidden))?;
         let effects: Vec<&Change> = plan.changes.iter().filter(|change| change.effect(plan).is_some()).collect();
         list(to, "effects", &effects, &mut written, |to, change| put(to, effect(plan, change)))?;
+        let last_set: Vec<(&Change, &LastSet)> = plan
+            .changes
+            .iter()
+            .filter_map(|change| Some((change, change.special.as_ref()?)))
+            .flat_map(|(change, special)| special.last_set.iter().map(move |last| (change, last)))
+            .collect();
+        if !last_set.is_empty() {
+            list(to, "last_set", &last_set, &mut written, |to, (change, last)| put(to, self::last_set(change, last)))?;
+        }
         list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;
         writeln!(to, "}}")
     }
@@ -322,7 +345,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
                 to.push(5);
                 to.extend(size.unwrap_or(u64::MAX).to_le_bytes());
             }
-            Some(Value::Sealed(_)) => to.push(6),
+            Some(Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown) => to.push(6),
         }
     }
     text(to, change.action.name());

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OpenFlags};
 
+use yubin::model::{Address, Clear, Key, Kind};
+use yubin::vault::{KeySource, Vault};
+
 use crate::support::{Run, World};
 
 const MANY: usize = 20_000;
@@ -491,7 +494,11 @@ fn a_reader_does_not_hold_an_apply_up() {
 #[test]
 fn a_store_of_an_older_version_is_brought_up() {
     let world = World::project("generic", "");
-    world.write("a.yaml", "accounts: { a: { comment: one } }\n");
+    let written = |comment: &str, password: &str| {
+        let yaml = format!("accounts: {{ a: {{ comment: {comment} }}, b: {{ password: {password} }} }}\n");
+        world.write("a.yaml", yaml);
+    };
+    written("one", "first");
     world.expect(0, &["apply", "--yes", "-q"]);
     let database = || Connection::open(world.file("yubin.db")).unwrap();
     let schema = || -> Vec<String> {
@@ -502,17 +509,45 @@ fn a_store_of_an_older_version_is_brought_up() {
         columns.chain([version.to_string()]).collect()
     };
     let now = schema();
-    // What version 1 did not have yet.
+    // What version 1 did not have yet: it sealed the passwords of mailboxes, too.
+    let triggers = "SELECT 'DROP TRIGGER ' || name FROM sqlite_schema WHERE type = 'trigger'";
+    let drops: Vec<String> = {
+        let connection = database();
+        let mut statement = connection.prepare(triggers).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    database().execute_batch(&drops.join(";")).unwrap();
+    for table in ["account", "account_history"] {
+        let sql = format!(
+            "ALTER TABLE {table} DROP COLUMN password; ALTER TABLE {table} RENAME COLUMN password_proof TO password"
+        );
+        database().execute_batch(&sql).unwrap();
+    }
+    let vault = Vault::open(&KeySource::Beside(world.file("yubin.db.key"))).unwrap().unwrap();
+    let (kind, clear) = (Kind::Account, Clear::new("of before".to_owned()));
+    let sealed = vault.seal(&Address::new(kind, Key::single("b")), kind.field(kind.id("password")), &clear);
+    database().execute("UPDATE account SET password = ?1 WHERE name = 'b'", [sealed.as_bytes()]).unwrap();
     database().execute_batch("ALTER TABLE revision DROP COLUMN recorded; PRAGMA user_version = 1").unwrap();
     let then = schema();
     assert_ne!(then, now);
     assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 1);
     world.expect(0, &["show"]);
-    world.write("a.yaml", "accounts: { a: { comment: two } }\n");
+    written("one", "of before");
+    world.expect(0, &["plan", "--exit-code"]);
+    written("two", "of before");
     world.expect(2, &["plan", "--exit-code"]);
     assert_eq!(schema(), then, "reading leaves a store alone");
     world.expect(0, &["apply", "--yes", "-q"]);
     assert_eq!(schema(), now);
+    let password = || -> Option<String> {
+        database().query_row("SELECT password FROM account WHERE name = 'b'", [], |row| row.get(0)).unwrap()
+    };
+    // It stays sealed until it changes, or the store gets a new key.
+    world.expect(0, &["plan", "--exit-code"]);
+    assert_eq!(password(), None);
+    world.expect(0, &["store", "rekey", "--yes"]);
+    assert!(password().unwrap().starts_with("{ARGON2ID}"));
+    world.expect(0, &["plan", "--exit-code"]);
     world.expect(0, &["undo", "2", "--yes", "-q"]);
     assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 3);
 }

@@ -267,7 +267,7 @@ fn project(system: &str, format: &str) -> World {
 /// Checks the project with these bytes as its source; the length of all that is said about them.
 fn check(world: &World, bytes: &[u8]) -> usize {
     world.write("f", bytes);
-    let mut session = yubin::pipeline::open(world.path(), None, false).unwrap();
+    let mut session = yubin::pipeline::open(world.path(), yubin::pipeline::Above::default(), false).unwrap();
     session.check();
     session
         .diagnostics

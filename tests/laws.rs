@@ -98,7 +98,7 @@ fn value(ty: Type) -> BoxedStrategy<Value> {
         Type::Choice(all) => words(all),
         Type::Size => words(&["512KB", "5MB", "1GB", "unlimited"]),
         Type::Reference => words(&["s0", "s1", "s2"]),
-        Type::Secret => {
+        Type::Secret | Type::Password => {
             return prop_oneof![
                 2 => select(&PASSWORDS[..]).prop_map(|(name, _)| Value::Env(name)),
                 1 => select(&["0123", "no", "p,w", "受信\"x", "~", " x "][..]).prop_map(|text| Value::Clear(text.to_owned())),

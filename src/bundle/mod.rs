@@ -183,6 +183,15 @@ fn cell(kind: Kind, row: &Row, field: FieldId, unseal: Unseal<'_>) -> Result<Str
             let address = Address::new(kind, row.key.clone());
             Ok(unseal(&address, kind.field(field), sealed)?.expose().to_owned())
         }
+        Some(Value::Unhashed(clear)) => Ok(clear.expose().to_owned()),
+        Some(Value::Hashed(_) | Value::Unknown) => {
+            let address = Address::new(kind, row.key.clone());
+            let message = format!(
+                "`{}` of `{address}` is stored as a hash, and nobody can give the password back",
+                kind.field(field).name
+            );
+            Err(Error::new(Code::Invalid, message).hint("declare the password itself, or a new one"))
+        }
         Some(value) => Ok(value.to_string()),
     }
 }

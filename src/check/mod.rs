@@ -14,7 +14,7 @@ use crate::model::{Diagnostic, FieldId, Given, Kind, Row, Source, Value, Wanted,
 use crate::system::System;
 
 pub use notice::notices;
-pub use password::{Known, password};
+pub use password::{Flaw, Known, Remembered, password, quality, suggest};
 
 /// One declared resource beside what the store holds of it.
 pub struct Subject<'a> {

@@ -47,6 +47,15 @@ impl<'a> Effective<'a> {
         }
     }
 
+    pub fn allows(&self, c: char) -> bool {
+        holds(self.chars, c)
+    }
+
+    /// At the least and at the most, in characters.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.min, self.max)
+    }
+
     /// What is wrong with the text, without repeating it.
     pub fn flaw(&self, text: &str) -> Option<String> {
         let count = text.chars().count();

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Common, End, actor, confirm, is_interactive, plan, print_json};
 use crate::guard;
 use crate::model::{Action, Code, Diagnostic, Error, Result};
-use crate::pipeline::{Planned, Session};
+use crate::pipeline::{Planned, Secrets, Session, Step};
 use crate::wire;
 
 /// Make the store what the files declare, in one transaction
@@ -36,16 +36,48 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     // Read first: a file that is no plan is told from a store that cannot be read.
     let saved = args.file.as_deref().map(read_saved).transpose()?;
-    let mut session = common.session(args.strict)?;
-    let Some(mut planned) = session.plan()? else {
-        return common.invalid(&session.diagnostics);
+    let (session, mut planned, approved) = match plan_again(common, saved.as_ref(), args.strict)? {
+        Ok(made) => made,
+        Err(session) => return common.invalid(&session.diagnostics),
     };
-    if let Some(saved) = &saved {
-        saved.compare(&session, &planned)?;
-    }
     planned.plan.note.clone_from(&args.note);
     let yes = args.yes || saved.is_some();
-    carry_out(common, &session, planned, yes, args.ack.as_deref())
+    // Whoever has approved the plan that was saved has approved what comes of it.
+    let ack = args.ack.clone().map(|ack| if ack == approved { planned.digest.clone() } else { ack });
+    carry_out(common, &session, planned, yes, ack.as_deref())
+}
+
+/// The plan of this moment, which must be the one that was saved if there is one; and the digest of that.
+/// `Err` if the input is invalid.
+pub fn plan_again(
+    common: &Common,
+    saved: Option<&Saved>,
+    strict: bool,
+) -> Result<std::result::Result<(Session, Planned, String), Session>> {
+    let mut base = None;
+    if let Some(saved) = saved.filter(|saved| saved.skips()) {
+        let mut session = common.session(strict)?;
+        let Some(planned) = session.plan(Secrets::Skip)? else { return Ok(Err(session)) };
+        saved.compare(&session, &planned)?;
+        base = Some((planned.plan.base, planned.digest));
+    }
+    let mut session = common.session(strict)?;
+    let Some(planned) = session.plan(Secrets::Fetch)? else { return Ok(Err(session)) };
+    match (saved, base) {
+        (Some(_), Some((base, _))) if base != planned.plan.base => {
+            Err(Error::new(Code::Conflict, "the store has moved since the plan was made").hint("plan again"))
+        }
+        (Some(_), Some((_, digest))) => Ok(Ok((session, planned, digest))),
+        (Some(saved), None) => {
+            saved.compare(&session, &planned)?;
+            let digest = planned.digest.clone();
+            Ok(Ok((session, planned, digest)))
+        }
+        (None, _) => {
+            let digest = planned.digest.clone();
+            Ok(Ok((session, planned, digest)))
+        }
+    }
 }
 
 /// Shows a plan, asks for consent, and commits it.
@@ -90,9 +122,25 @@ pub fn carry_out(
     }
     let started = std::time::Instant::now();
     let total = [Action::Add, Action::Overwrite, Action::Delete].map(|action| planned.plan.count(action)).iter().sum();
-    let bar = progress_bar(common, total);
-    let receipt_of = session.apply(&mut planned, consent, &actor(), &|done| bar.set_position(done));
-    bar.finish_and_clear();
+    let passwords = planned.passwords();
+    let hashing = progress_bar(
+        common,
+        passwords,
+        WORTH_A_BAR_OF_HASHES,
+        "{bar:40} {human_pos} of {human_len} passwords hashed, {eta} left",
+    );
+    let writing = progress_bar(common, total, WORTH_A_BAR, "{bar:40} {human_pos} of {human_len} written, {eta} left");
+    let receipt_of = session.apply(&mut planned, consent, &actor(), &|step, done| match step {
+        Step::Hash => {
+            hashing.set_position(done);
+            if done == passwords {
+                hashing.finish_and_clear();
+            }
+        }
+        Step::Write => writing.set_position(done),
+    });
+    hashing.finish_and_clear();
+    writing.finish_and_clear();
     let revision = receipt_of?.revision;
     common.time("applied", started);
     if common.is_json() {
@@ -105,14 +153,17 @@ pub fn carry_out(
     Ok(End::Done)
 }
 
-fn progress_bar(common: &Common, total: u64) -> ProgressBar {
-    const WORTH_A_BAR: u64 = 5_000;
-    if common.quiet || total < WORTH_A_BAR {
+const WORTH_A_BAR: u64 = 5_000;
+/// Of these, some two seconds.
+const WORTH_A_BAR_OF_HASHES: u64 = 100;
+
+fn progress_bar(common: &Common, total: u64, worth: u64, template: &str) -> ProgressBar {
+    if common.quiet || total < worth {
         return ProgressBar::hidden();
     }
     // On terminals only; it draws nowhere else.
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} written, {eta} left") {
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -146,6 +197,7 @@ struct Head {
     base_outside_writes: u64,
     config_digest: String,
     secrets_digest: String,
+    secrets: Option<String>,
     store: String,
 }
 
@@ -167,6 +219,11 @@ pub fn read_saved(path: &Path) -> Result<Saved> {
 }
 
 impl Saved {
+    /// Whether it was made without the secrets.
+    fn skips(&self) -> bool {
+        self.head.secrets.as_deref() == Some(wire::SKIPPED)
+    }
+
     pub fn compare(&self, session: &Session, planned: &Planned) -> Result<()> {
         let head = &self.head;
         let plan = &planned.plan;

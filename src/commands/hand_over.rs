@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::apply::read_saved;
+use super::apply::{plan_again, read_saved};
 use super::export::{Args, encode};
 use super::{Common, End, plan};
 use crate::bundle::{self, Bundle, File, Task};
@@ -24,7 +24,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
     };
     let server_ids = server_ids(&args.server_id)?;
     let document = read_saved(saved)?;
-    let mut session = common.session(false)?;
+    let session = common.session(false)?;
     let system = session.project.system;
     let formats = bundle::formats(system);
     if !formats.contains(&format) && !session.diagnostics.has_errors() {
@@ -36,11 +36,11 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         return Err(Error::new(Code::Usage, message).hint(hint));
     }
     refuse_filled(out)?;
-    let Some(planned) = session.plan()? else {
-        return common.invalid(&session.diagnostics);
+    let (session, planned, approved) = match plan_again(common, Some(&document), false)? {
+        Ok(made) => made,
+        Err(session) => return common.invalid(&session.diagnostics),
     };
-    document.compare(&session, &planned)?;
-    let consent = args.ack.as_deref() == Some(planned.digest.as_str());
+    let consent = args.ack.as_deref().is_some_and(|ack| ack == planned.digest || ack == approved);
     if guard::approve(&planned.plan, &planned.verdict, consent).is_none() || (args.ack.is_some() && !consent) {
         plan::show(common, &session, &planned)?;
         if args.ack.is_some() && !consent {

@@ -125,7 +125,7 @@ fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
     let Ok(root) = load::find_root(&dir) else { return Ok(Given::default()) };
     // Of another project there is nothing to take, and nothing to say.
     let mut said = Diagnostics::default();
-    let project = load::read_project(&root, &mut said)?;
+    let project = load::read_project(&root, None, &mut said)?;
     if project.system.document != "002" {
         return Ok(Given::default());
     }
@@ -171,9 +171,8 @@ fn entity<'a>(wanted: &'a Wanted, names: &'a [Option<String>]) -> Entity<'a> {
             let written = match (&wish.aim, name) {
                 (Aim::Value(value), _) => Written::Value(value),
                 (Aim::Secret(_), Some(name)) => Written::Env(name),
-                (Aim::Secret(SecretSource::Env(name)), None) => Written::Env(name),
-                (Aim::Secret(SecretSource::File(path)), None) => Written::File(path),
                 (Aim::Secret(SecretSource::Clear(_)) | Aim::Clear, None) | (Aim::Clear, Some(_)) => return None,
+                (Aim::Secret(source), None) => Written::Secret(source),
             };
             Some((wish.field, written))
         })

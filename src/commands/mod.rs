@@ -12,7 +12,9 @@ mod log;
 mod mark;
 mod plan;
 mod refresh;
+mod secret;
 mod show;
+mod store;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ use anstream::AutoStream;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::model::{Code, Diagnostics, Error, Result, Severity};
-use crate::pipeline::{self, Session};
+use crate::pipeline::{self, Above, Session};
 use crate::render::text;
 use crate::wire;
 
@@ -47,6 +49,9 @@ pub struct Common {
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
+    /// Take `secrets:` and `policy:` from this file, and nothing that leads out of the project from another
+    #[arg(long, value_name = "FILE", global = true)]
+    trusted_config: Option<PathBuf>,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     format: Format,
@@ -85,6 +90,8 @@ enum Verb {
     Undo(undo::Args),
     Refresh(refresh::Args),
     Mark(mark::Args),
+    Secret(secret::Args),
+    Store(store::Args),
     Import(import::Args),
     Export(export::Args),
     Explain(explain::Args),
@@ -103,6 +110,7 @@ pub enum End {
 }
 
 pub fn main() -> ExitCode {
+    keep_to_ourselves();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -127,6 +135,8 @@ pub fn main() -> ExitCode {
         Verb::Undo(args) => undo::run(&common, &args),
         Verb::Refresh(args) => refresh::run(&common, &args),
         Verb::Mark(args) => mark::run(&common, &args),
+        Verb::Secret(args) => secret::run(&common, &args),
+        Verb::Store(args) => store::run(&common, &args),
         Verb::Import(args) => import::run(&common, &args),
         Verb::Export(args) => export::run(&common, &args),
         Verb::Explain(args) => explain::run(&common, &args),
@@ -143,6 +153,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code as u8)
         }
     }
+}
+
+/// What is in memory, passwords among it, is neither for a core file nor for a debugger.
+fn keep_to_ourselves() {
+    #[cfg(target_os = "linux")]
+    // Where the system does not know this, nothing is worse than before.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(unix)]
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+    );
 }
 
 fn say_error(error: &Error) {
@@ -184,12 +206,19 @@ pub fn print_json(json: &serde_json::Value) -> Result<()> {
 
 impl Common {
     pub fn session(&self, strict: bool) -> Result<Session> {
+        let dir = self.dir()?;
+        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref() };
+        pipeline::open(&dir, above, strict)
+    }
+
+    /// Where the run is as if started.
+    fn dir(&self) -> Result<PathBuf> {
         let dir = std::path::absolute(&self.dir)
             .map_err(|error| Error::failure(format!("{} cannot be found", self.dir.display())).because(error))?;
         if !dir.is_dir() {
             return Err(Error::new(Code::Usage, format!("{} is no folder", self.dir.display())));
         }
-        pipeline::open(&dir, self.store.as_deref(), strict)
+        Ok(dir)
     }
 
     pub fn is_json(&self) -> bool {

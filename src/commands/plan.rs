@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use super::{Common, End, print, print_data};
 use crate::model::{Code, Diagnostic, Error, Result};
-use crate::pipeline::{Planned, Session};
+use crate::pipeline::{Planned, Secrets, Session};
 use crate::render::text;
 use crate::vault;
 use crate::wire::{Hidden, PlanDocument};
@@ -20,15 +22,28 @@ pub struct Args {
     /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
+    /// Whether secrets are fetched: without them and the store's key, a plan cannot tell which change
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = HowSecrets::Fetch, hide_default_value = true)]
+    secrets: HowSecrets,
     /// Make warnings errors
     #[arg(long)]
     strict: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HowSecrets {
+    Fetch,
+    Skip,
+}
+
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     let started = std::time::Instant::now();
     let mut session = common.session(args.strict)?;
-    let Some(mut planned) = session.plan()? else {
+    let secrets = match args.secrets {
+        HowSecrets::Fetch => Secrets::Fetch,
+        HowSecrets::Skip => Secrets::Skip,
+    };
+    let Some(mut planned) = session.plan(secrets)? else {
         return common.invalid(&session.diagnostics);
     };
     common.time("planned", started);
@@ -85,6 +100,7 @@ pub fn document<'a>(
         diagnostics,
         hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
         secrets_digest,
+        skipped: planned.secrets == Secrets::Skip,
     }
 }
 

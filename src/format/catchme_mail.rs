@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use compact_str::CompactString;
 
 use super::records::{CellText, Record};
-use super::{File, Found, RecordFormat, cell_secret, key_flaw};
+use super::secret::cell_secret;
+use super::{File, Found, RecordFormat, key_flaw};
 use crate::model::{Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Raw, Source};
 use crate::system::{CATCHME_COLUMNS as COLUMNS, Coding, REQUIRED_COLUMNS, Target};
 

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use compact_str::CompactString;
 
 use super::records::{CellText, Record};
-use super::{File, Found, RecordFormat, cell_count, cell_secret, key_flaw};
+use super::secret::cell_secret;
+use super::{File, Found, RecordFormat, cell_count, key_flaw};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftCell, DraftResource, Key, Kind, Raw, Source, Type, Value};
 
@@ -301,7 +302,7 @@ fn read(holds: Holds, field: &str, text: &str, sheet: Sheet) -> Result<Option<Ra
         }
         // What the export leaves empty is empty in the product.
         (_, "") => Ok((sheet == Sheet::Export).then_some(Raw::Null)),
-        _ if matches!(ty, Type::Secret) => cell_secret(text).map(Some),
+        _ if matches!(ty, Type::Secret | Type::Password) => cell_secret(text).map(Some),
         _ if sheet == Sheet::Export && Value::from_word(ty, text).is_none() => {
             Err(("value/type", "a whole number is expected".to_owned()))
         }

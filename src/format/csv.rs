@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use compact_str::CompactString;
 
 use super::records::{CellText, Record};
-use super::{File, Found, RecordFormat, cell_count, cell_secret, key_flaw};
+use super::secret::cell_secret;
+use super::{File, Found, RecordFormat, cell_count, key_flaw};
 use crate::model::diagnostic::{did_you_mean, unknown_word};
 use crate::model::{Address, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Raw, Source, Type};
 
@@ -240,7 +241,7 @@ impl RecordFormat for Canonical {
             };
             let spec = kind.field(field);
             let raw = match spec.ty {
-                Type::Secret => match cell_secret(text) {
+                Type::Secret | Type::Password => match cell_secret(text) {
                     Ok(raw) => raw,
                     Err((code, message)) => {
                         found.problems.push(at(index, Diagnostic::error(code, message)).of(&address).field(spec.name));

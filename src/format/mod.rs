@@ -1,5 +1,6 @@
 //! File formats, reading and writing side by side.
 
+pub mod armour;
 pub mod catchme_mail;
 pub mod cpi;
 pub mod csv;
@@ -8,13 +9,14 @@ pub mod encoding;
 pub mod json;
 pub mod node;
 pub mod records;
+pub mod secret;
 pub mod yaml;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use crate::model::{Diagnostic, DraftResource, Key, Kind, Place, Raw, SecretSource};
+use crate::model::{Diagnostic, DraftResource, Key, Kind, Place};
 use records::{CellText, Flaw, Malformed, Record};
 
 /// A file whose bytes are text by now.
@@ -108,46 +110,6 @@ pub fn key_flaw(part: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// A secret in a CSV cell: `${env:NAME}`, `${file:PATH}`, or the secret itself.
-pub fn cell_secret(text: &str) -> Result<Raw, (&'static str, String)> {
-    let Some(inside) = text.strip_prefix("${") else {
-        return Ok(Raw::Secret(SecretSource::Clear(crate::model::Clear::new(text.to_owned()))));
-    };
-    // The text may be a password that happens to start like a reference: it is not repeated.
-    let form = || ("secret/form", "expected `${env:NAME}` or `${file:PATH}`".to_owned());
-    let (form_name, argument) = inside.strip_suffix('}').and_then(|body| body.split_once(':')).ok_or_else(form)?;
-    secret_form(form_name, argument).unwrap_or_else(|| Err(form()))
-}
-
-/// The forms of secret references by name; `None` for a name that is none.
-pub fn secret_form(form: &str, argument: &str) -> Option<Result<Raw, (&'static str, String)>> {
-    Some(match form {
-        "env" if is_env_name(argument) => Ok(Raw::Secret(SecretSource::Env(argument.to_owned()))),
-        "env" => Err(("secret/form", "the name of an environment variable is letters, digits and `_`".to_owned())),
-        "file" if argument.is_empty() => Err(("secret/form", "the path of the file is missing".to_owned())),
-        "file" if leaves_project(argument) => Err((
-            "secret/outside",
-            "a secret's file stands inside the project: no absolute path and no `..`".to_owned(),
-        )),
-        "file" => Ok(Raw::Secret(SecretSource::File(argument.to_owned()))),
-        "command" | "age" | "hash" => {
-            Err(("secret/unsupported", format!("`{form}` is not read by this version of yubin; use `env` or `file`")))
-        }
-        _ => return None,
-    })
-}
-
-fn is_env_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn leaves_project(path: &str) -> bool {
-    use std::path::{Component, Path};
-    Path::new(path).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// The column of the cell behind one at `place`, on the same line.

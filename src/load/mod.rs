@@ -23,7 +23,8 @@ use read::ClearSecret;
 
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
-    FILE_NAME, FormatName, POLICY_KEYS, Project, SOURCE_KEYS, SourceSpec, TOP_KEYS, find_root, read_project,
+    FILE_NAME, FormatName, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS, SourceSpec, TOP_KEYS,
+    find_root, read_project,
 };
 pub use read::{Early, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
@@ -287,7 +288,7 @@ fn open_table(
     Some(Table { records, format, digester })
 }
 
-const SECRET_HINT: &str = "keep it in an environment variable or a file: `{ env: NAME }`, `{ file: PATH }`, in CSV `${env:NAME}`, `${file:PATH}`";
+const SECRET_HINT: &str = "keep it in an environment variable, a file, or encrypted: `{ env: NAME }`, `{ file: PATH }`, `{ age: … }`, in CSV `${env:NAME}`";
 
 /// By file.
 type ClearSecrets = HashMap<u32, ClearSecret>;

@@ -3,12 +3,14 @@
 
 use super::{SECRET_HINT, Table};
 use crate::format::records::{CellText, Record};
+use crate::format::secret::{Strength, hash_scheme};
 use crate::format::{File, Found, broken_quotes, yaml};
 use crate::load::Project;
 use crate::model::draft::{Digest, Recognised};
 use crate::model::inventory::Owner;
 use crate::model::{
-    Address, Diagnostic, DraftResource, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Source,
+    Address, Diagnostic, DraftResource, Field, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Severity,
+    Source, Type,
 };
 
 /// What is done with resources that are new to the store and depend on no other one, as soon as they
@@ -62,7 +64,7 @@ impl<T> Reader<'_, T> {
         let mut done = Done::new();
         done.mentioned = found.mentioned;
         done.problems = found.problems;
-        found.resources.iter().for_each(|resource| self.look(file, resource, &mut done));
+        found.resources.iter_mut().for_each(|resource| self.look(file, resource, &mut done));
         done.resources = found.resources;
         done
     }
@@ -90,7 +92,7 @@ impl<T> Reader<'_, T> {
             let spotless = table.read(file, record, &mut cells, &mut found);
             for mut resource in found.resources.drain(..) {
                 resource.digest = digest.filter(|_| spotless && says_everything(&resource));
-                self.look(file, &resource, &mut done);
+                self.look(file, &mut resource, &mut done);
                 if self.is_fresh(&resource) {
                     fresh.push(resource);
                 } else {
@@ -126,18 +128,28 @@ impl<T> Reader<'_, T> {
     }
 
     /// What can be said of a resource before it is understood.
-    fn look(&self, file: File<'_>, resource: &DraftResource, done: &mut Done<T>) {
+    fn look(&self, file: File<'_>, resource: &mut DraftResource, done: &mut Done<T>) {
         if resource.kind == Kind::Pattern && !resource.absent {
             self.look_at_user(file, resource.key.first(), || resource.address(), resource.source, done);
         }
         let policy = self.project.policy.plaintext_secrets;
-        if policy == PlaintextSecrets::Allow {
-            return;
-        }
+        let mut mistrusted = Vec::new();
         for cell in &resource.cells {
-            let Raw::Secret(SecretSource::Clear(_)) = &cell.raw else { continue };
-            let field = resource.kind.field(cell.field).name;
+            let Raw::Secret(secret) = &cell.raw else { continue };
+            let spec = resource.kind.field(cell.field);
+            let field = spec.name;
             let source = Source { place: cell.place, ..resource.source };
+            if let Some(problem) = self.mistrust(secret, spec) {
+                let place = cell.place;
+                if problem.severity == Severity::Error {
+                    mistrusted.push(cell.field);
+                }
+                done.problems
+                    .push(problem.at(file.name, place.line, place.column).of(&resource.address()).field(field));
+            }
+            if policy == PlaintextSecrets::Allow || !matches!(secret, SecretSource::Clear(_)) {
+                continue;
+            }
             if policy == PlaintextSecrets::Deny {
                 let message = "a password is written in clear, and `plaintext_secrets: deny` forbids it";
                 done.problems.push(
@@ -150,6 +162,47 @@ impl<T> Reader<'_, T> {
             } else if done.clear.as_ref().is_none_or(|(earlier, ..)| source < *earlier) {
                 done.clear = Some((source, resource.address(), field));
             }
+        }
+        // What must not be read or run is not there for the steps to come.
+        resource.cells.retain(|cell| !mistrusted.contains(&cell.field));
+        resource.broken.extend(mistrusted);
+    }
+
+    /// What is wrong with where a secret is said to stand, as far as its words tell.
+    fn mistrust(&self, secret: &SecretSource, spec: &Field) -> Option<Diagnostic> {
+        let Project { root, trust, system, .. } = self.project;
+        let allow = if trust.foreign { "the file of `--trusted-config`" } else { "yubin.yaml" };
+        match secret {
+            SecretSource::File(path) if !trust.allows_path(root, path) => {
+                let message = "a secret's file stands inside the project: no absolute path and no `..`";
+                Some(
+                    Diagnostic::error("secret/outside", message)
+                        .hint(format!("allow its folder with `secrets: paths:` in {allow}")),
+                )
+            }
+            SecretSource::Command(words) if !trust.allows_command(words) => {
+                let message = "this command is not among those that may be run";
+                Some(
+                    Diagnostic::error("secret/command", message)
+                        .hint(format!("allow it, word by word, with `secrets: commands:` in {allow}")),
+                )
+            }
+            SecretSource::Hash(_) if !matches!(spec.ty, Type::Password) => {
+                let message = "a hash will not do here: this password must be given to a server";
+                Some(Diagnostic::error("secret/form", message).hint("`hash` is for the password of an account itself"))
+            }
+            SecretSource::Hash(_) if !system.takes_hashes() => {
+                let message = format!("a hash will not do here: {} asks for the password itself", system.product);
+                Some(Diagnostic::error("secret/form", message))
+            }
+            SecretSource::Hash(hash) if hash_scheme(hash.expose()) == Some(Strength::Weak) => {
+                let message = "passwords behind a hash of this scheme are guessed at many millions a second";
+                Some(
+                    Diagnostic::warning("secret/weak-hash", message)
+                        .hint("let its owner set it anew: ARGON2ID, BLF-CRYPT or SHA512-CRYPT"),
+                )
+            }
+            _ => None,
         }
     }
 

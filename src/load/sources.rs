@@ -6,7 +6,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::project::{FILE_NAME, FormatName, Project, SourceSpec};
+use super::project::{FILE_NAME, FormatName, LINK_HINT, LINK_OUTSIDE, Project, SourceSpec, leaves_by_link};
 use crate::model::{Diagnostic, Diagnostics};
 
 pub struct SourceFile {
@@ -45,7 +45,12 @@ pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources
     let files = picked
         .into_iter()
         .map(|(name, spec)| {
-            let bytes = match fs::read(project.root.join(&name)) {
+            let path = project.root.join(&name);
+            if leaves_by_link(project, &path) {
+                diagnostics.push(Diagnostic::error("file/outside", LINK_OUTSIDE).hint(LINK_HINT).at(&name, 0, 0));
+                return SourceFile { name, spec, bytes: None };
+            }
+            let bytes = match fs::read(path) {
                 Ok(bytes) => Some(bytes),
                 Err(error) => {
                     let message = format!("the file cannot be read: {error}");
@@ -65,6 +70,10 @@ pub fn digest(project: &Project, sources: &Sources) -> String {
     feed(&mut hasher, FILE_NAME, &project.bytes);
     if let Some((name, bytes)) = &project.users_file {
         feed(&mut hasher, name, bytes);
+    }
+    if let Some(bytes) = &project.trusted {
+        // No file of a project has this name.
+        feed(&mut hasher, "", bytes);
     }
     for file in &sources.files {
         if let Some(bytes) = &file.bytes {

@@ -25,7 +25,10 @@ pub enum Type {
     Choice(&'static [&'static str]),
     /// `512KB`, `5MB`, `unlimited`.
     Size,
+    /// A password of a client, which must be given back.
     Secret,
+    /// The password of a mailbox itself, of which a hash is enough.
+    Password,
     /// The name of a server.
     Reference,
 }
@@ -44,7 +47,7 @@ pub struct Field {
 
 impl Field {
     pub fn is_secret(&self) -> bool {
-        matches!(self.ty, Type::Secret)
+        matches!(self.ty, Type::Secret | Type::Password)
     }
 
     pub fn column(&self) -> String {
@@ -122,7 +125,7 @@ pub const ACCOUNT: &[Field] = &[
     row("user_id", Type::Text, "ユーザーID", "id of the user the account belongs to"),
     row("server", Type::Reference, "メールサーバー", "the server whose settings the account takes"),
     row("address", Type::Mail, "メールアドレス", "mail address"),
-    row("password", Type::Secret, "パスワード", "password of the mailbox itself"),
+    row("password", Type::Password, "パスワード", "password of the mailbox itself"),
     row("capacity", Type::Int { min: 0, max: 1_000_000 }, "設定容量", "capacity of the mailbox in GB"),
     row("comment", Type::Text, "コメント", "free text for administrators"),
     read_only("mailbox_size", Type::Text, "利用容量", "how much of the mailbox is used, as the product says"),

@@ -40,6 +40,8 @@ pub enum SecretChange {
     Set,
     Changed,
     Cleared,
+    /// It was not fetched.
+    Unknown,
 }
 
 impl SecretChange {
@@ -48,6 +50,7 @@ impl SecretChange {
             SecretChange::Set => "set",
             SecretChange::Changed => "changed",
             SecretChange::Cleared => "cleared",
+            SecretChange::Unknown => "unknown",
         }
     }
 }
@@ -65,6 +68,7 @@ impl FieldChange {
     /// How a secret changes; the values of a secret are not for showing.
     pub fn secret(&self) -> SecretChange {
         match (&self.before, &self.after) {
+            (_, Some(Value::Unknown)) => SecretChange::Unknown,
             (_, None) => SecretChange::Cleared,
             (None, Some(_)) => SecretChange::Set,
             (Some(_), Some(_)) => SecretChange::Changed,
@@ -97,15 +101,27 @@ pub struct Special {
     pub foreign_owner: Option<String>,
     /// Whether the inbox was emptied under this id before: it is not emptied again.
     pub purged: bool,
+    /// Since when the secrets that change have been what they are.
+    pub last_set: Vec<LastSet>,
     /// The owner afterwards, if it is not the project of the plan: an undo restores it.
     pub owner: Option<Option<String>>,
+}
+
+/// The revision that wrote the present value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSet {
+    pub field: FieldId,
+    pub revision: u64,
+    /// RFC 3339, UTC.
+    pub at: String,
 }
 
 impl Special {
     /// Boxed, if there is anything special.
     pub fn boxed(self) -> Option<Box<Special>> {
-        let Special { reason, foreign_owner, purged, owner } = &self;
-        (reason.is_some() || foreign_owner.is_some() || *purged || owner.is_some()).then(|| Box::new(self))
+        let Special { reason, foreign_owner, purged, owner, last_set } = &self;
+        (!last_set.is_empty() || reason.is_some() || foreign_owner.is_some() || *purged || owner.is_some())
+            .then(|| Box::new(self))
     }
 }
 
@@ -135,6 +151,11 @@ impl Change {
 
     pub fn foreign_owner(&self) -> Option<&str> {
         self.special.as_ref()?.foreign_owner.as_deref()
+    }
+
+    /// Since when a secret has been what it is.
+    pub fn last_set(&self, field: FieldId) -> Option<&LastSet> {
+        self.special.as_ref()?.last_set.iter().find(|last| last.field == field)
     }
 
     /// What an apply of the plan causes beside the state.

@@ -1,6 +1,7 @@
-//! What a project allows: the `policy:` of `yubin.yaml`.
+//! What a project allows: the `policy:` and the `secrets:` of `yubin.yaml`.
 
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use super::kind::Address;
 
@@ -83,6 +84,7 @@ pub struct Policy {
     pub max_overwrites: Option<Limit>,
     pub protect: Vec<Address>,
     pub plaintext_secrets: PlaintextSecrets,
+    pub passwords: PasswordPolicy,
 }
 
 impl Default for Policy {
@@ -94,13 +96,140 @@ impl Default for Policy {
             max_overwrites: None,
             protect: Vec::new(),
             plaintext_secrets: PlaintextSecrets::default(),
+            passwords: PasswordPolicy::default(),
         }
     }
+}
+
+/// How the password of a mailbox is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Scheme {
+    #[default]
+    Argon2id,
+    BlfCrypt,
+    Sha512Crypt,
+}
+
+impl Scheme {
+    pub const ALL: [Scheme; 3] = [Scheme::Argon2id, Scheme::BlfCrypt, Scheme::Sha512Crypt];
+
+    /// As Dovecot calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Argon2id => "ARGON2ID",
+            Scheme::BlfCrypt => "BLF-CRYPT",
+            Scheme::Sha512Crypt => "SHA512-CRYPT",
+        }
+    }
+}
+
+/// What a new password of a mailbox must be, beside the rules of the product.
+#[derive(Clone, Debug, Default)]
+pub struct PasswordPolicy {
+    pub scheme: Scheme,
+    /// Characters.
+    pub min_length: usize,
+    /// How many of lower case, upper case, digits and others it needs.
+    pub classes: usize,
+    /// The least score of zxcvbn, from 0 to 4.
+    pub score: u8,
+    /// How many passwords before the current one must not come back.
+    pub history: Option<usize>,
+}
+
+/// What `secrets:` allows and names.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Commands that may be run. `*` stands for any one word that is no option.
+    pub commands: Vec<Vec<String>>,
+    /// Files and folders outside the project from which secrets may be read.
+    pub paths: Vec<String>,
+    /// Public keys of age or SSH.
+    pub recipients: Vec<String>,
+    /// Files of age identities, or private keys of SSH.
+    pub identities: Vec<String>,
+    /// It comes from another file than the project's own: that one, and all beside it, is not trusted.
+    pub foreign: bool,
+}
+
+impl Trust {
+    pub fn allows_command(&self, words: &[String]) -> bool {
+        let fits = |(allowed, word): (&String, &String)| {
+            allowed == word || (allowed == "*" && !word.is_empty() && !word.starts_with('-'))
+        };
+        // A program is always named.
+        let fits_all = |allowed: &Vec<String>| {
+            allowed.len() == words.len() && allowed.first() == words.first() && allowed.iter().zip(words).all(fits)
+        };
+        self.commands.iter().any(fits_all)
+    }
+
+    /// Whether a secret may be read from the path, by its words alone: links are followed where it is read.
+    pub fn allows_path(&self, root: &Path, path: &str) -> bool {
+        let path = plain(&root.join(path));
+        path.starts_with(plain(root)) || self.paths.iter().any(|allowed| path.starts_with(plain(&root.join(allowed))))
+    }
+}
+
+/// The path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_allowed_word_by_word() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
+        let trust = Trust { commands: vec![words("pass show *"), words("get")], ..Trust::default() };
+        for (command, allowed) in [
+            ("pass show mail/taro", true),
+            ("get", true),
+            ("pass show", false),
+            ("pass show a b", false),
+            ("pass show -c", false),
+            ("pass rm mail/taro", false),
+            ("./pass show x", false),
+            ("get x", false),
+            ("*", false),
+        ] {
+            assert_eq!(trust.allows_command(&words(command)), allowed, "{command}");
+        }
+        assert!(!trust.allows_command(&[]));
+        let all = Trust { commands: vec![words("*")], ..Trust::default() };
+        assert!(!all.allows_command(&words("sh")));
+    }
+
+    #[test]
+    fn a_path_is_allowed_by_its_folders() {
+        let trust = Trust { paths: vec!["/run/secrets".to_owned(), "../shared".to_owned()], ..Trust::default() };
+        for (path, allowed) in [
+            ("pw", true),
+            ("./a/../pw", true),
+            ("/srv/mail/pw", true),
+            ("/run/secrets/pw", true),
+            ("../shared/pw", true),
+            ("../shared/../other/pw", false),
+            ("/run/secrets-of-others/pw", false),
+            ("/run/secrets/../pw", false),
+            ("../pw", false),
+            ("/etc/passwd", false),
+        ] {
+            assert_eq!(trust.allows_path(Path::new("/srv/mail"), path), allowed, "{path}");
+        }
+    }
 
     #[test]
     fn limits_hold_at_their_edges() {

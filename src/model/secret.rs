@@ -1,11 +1,12 @@
-//! Secrets: the clear text that cannot be printed, and the sealed form that is stored.
+//! Secrets: the clear text that cannot be printed, where it comes from, and the two forms in which
+//! it is stored.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 /// A secret in clear. It has no `Display`, its `Debug` shows nothing, and its memory is zeroed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Clear(Zeroizing<String>);
 
 impl Clear {
@@ -13,7 +14,7 @@ impl Clear {
         Clear(Zeroizing::new(text))
     }
 
-    /// The one way to the text: for sealing, and for the product file that must carry it.
+    /// The one way to the text: for sealing and hashing, and for the product file that must carry it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -30,8 +31,14 @@ impl fmt::Debug for Clear {
 pub enum SecretSource {
     Clear(Clear),
     Env(String),
-    /// Relative to the project's folder.
+    /// Relative to the project's folder, or absolute. Encrypted if its name ends in `.age`.
     File(String),
+    /// A program and its arguments.
+    Command(Vec<String>),
+    /// Encrypted to the project's recipients: an age file in ASCII armour.
+    Age(Clear),
+    /// Of a mailbox password, in the notation of Dovecot.
+    Hash(Clear),
 }
 
 /// A secret sealed under the store's key: a nonce of 12 bytes, then the ciphertext. The nonce is a
@@ -48,10 +55,40 @@ impl Sealed {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether it is the proof beside a hash: no sealed text has its length.
+    pub fn is_proof(&self) -> bool {
+        self.0.len() == 12 + 48 + 16
+    }
 }
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[sealed]")
+    }
+}
+
+/// A mailbox password as it is stored: nobody can give it back.
+#[derive(Clone)]
+pub struct Hashed {
+    /// `{SCHEME}…`, as Dovecot reads it.
+    pub text: Box<str>,
+    /// By which the vault recognises the password that was hashed, without the work of the hash.
+    /// `None` for a hash that was declared, or written by other software.
+    pub proof: Option<Sealed>,
+}
+
+/// The same password under the same salt; a proof says nothing more.
+impl PartialEq for Hashed {
+    fn eq(&self, other: &Hashed) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Hashed {}
+
+impl fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hashed]")
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use compact_str::CompactString;
 
 use super::field::Type;
-use super::secret::Sealed;
+use super::secret::{Clear, Hashed, Sealed};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Value {
@@ -17,6 +17,11 @@ pub enum Value {
     /// Bytes; `None` is unlimited.
     Size(Option<u64>),
     Sealed(Sealed),
+    Hashed(Box<Hashed>),
+    /// A mailbox password that an apply of the plan will hash.
+    Unhashed(Clear),
+    /// A secret that this run was told not to fetch.
+    Unknown,
 }
 
 impl Value {
@@ -33,7 +38,8 @@ impl Value {
             Value::Text(text) => text == word,
             Value::Bool(value) => word == if *value { "true" } else { "false" },
             Value::Int(number) => word.parse() == Ok(*number),
-            Value::List(_) | Value::Size(_) | Value::Sealed(_) => false,
+            Value::List(_) | Value::Size(_) => false,
+            Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown => false,
         }
     }
 
@@ -63,7 +69,7 @@ impl Value {
             Type::Text | Type::Multiline | Type::Mail | Type::Mails | Type::Host | Type::Reference => {
                 Some(Value::Text(CompactString::new(word)))
             }
-            Type::Secret => None,
+            Type::Secret | Type::Password => None,
         }
     }
 }
@@ -108,7 +114,7 @@ impl fmt::Display for Value {
                 let (name, unit) = UNITS.iter().find(|(_, unit)| bytes % unit == 0).unwrap_or(&("KB", 1 << 10));
                 write!(f, "{}{name}", bytes / unit)
             }
-            Value::Sealed(_) => f.write_str("(secret)"),
+            Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown => f.write_str("(secret)"),
         }
     }
 }

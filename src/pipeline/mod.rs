@@ -3,10 +3,11 @@
 
 mod hand_over;
 mod refresh;
+mod rekey;
 mod seal;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crate::diff::{self, Current, Declared, Part};
@@ -16,12 +17,12 @@ use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Inventory, Key, Kind,
-    Logged, Plan, Result, Row, Rows, Version, Wanted, parallel,
+    Logged, Plan, Raw, Result, Row, Rows, SecretSource, Value, Version, Wanted, parallel,
 };
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
-use crate::vault::{KeySource, Vault};
+use crate::vault::{Fetcher, KeyRing, KeySource, Vault};
 use crate::wire;
 use seal::{Notices, STATUS, Sealer, Sealing};
 
@@ -45,7 +46,24 @@ pub struct Planned {
     pub digest: String,
     /// Keyed digest of the declared secrets that do not stand in the configuration itself.
     pub secrets_digest: String,
+    pub secrets: Secrets,
     vault: Option<Vault>,
+}
+
+/// What an apply is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Hash,
+    Write,
+}
+
+impl Planned {
+    /// How many passwords of mailboxes an apply will hash.
+    pub fn passwords(&self) -> u64 {
+        let writes = self.plan.changes.iter().filter(|change| change.action.writes());
+        let fields = writes.flat_map(|change| &change.fields);
+        fields.filter(|field| matches!(field.after, Some(Value::Unhashed(_)))).count() as u64
+    }
 }
 
 /// What `check` has found.
@@ -54,11 +72,31 @@ pub struct Checked {
     pub resources: usize,
 }
 
-/// Reads the project file. `--store` or `YUBIN_STORE` stand above what it says.
-pub fn open(start: &Path, store: Option<&str>, strict: bool) -> Result<Session> {
+/// Whether a plan fetches the declared secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Fetch,
+    /// Nothing is known of them then, not even whether they change. Before such a plan is applied, they are
+    /// fetched after all.
+    Skip,
+}
+
+/// What stands above the project file.
+#[derive(Clone, Copy, Default)]
+pub struct Above<'a> {
+    /// `--store` or `YUBIN_STORE`.
+    pub store: Option<&'a str>,
+    /// `--trusted-config`.
+    pub trusted: Option<&'a Path>,
+}
+
+/// Reads the project file.
+pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let root = load::find_root(start)?;
     let mut diagnostics = Diagnostics::default();
-    let project = load::read_project(&root, &mut diagnostics)?;
+    let trusted = above.trusted.map(|path| start.join(path));
+    let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
+    let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
     let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
         // The address may hold a password.
@@ -97,8 +135,8 @@ impl Session {
         let reader = Reader::<()> { project: &self.project, inventory: None, early: None };
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
-        let rules = rules(&self.project);
-        let count = |files: &[String], wanted: Vec<Wanted>| (wanted.len(), seal::judge_clear(rules, &wanted, files));
+        let (project, rules) = (&self.project, rules(&self.project));
+        let count = |files: &[String], wanted: Vec<Wanted>| (wanted.len(), seal::judge_clear(project, &wanted, files));
         let (_, checked) = resolve::resolve(rules, draft, None, &mut self.diagnostics, count);
         let mut resources = 0;
         for (count, problems) in checked {
@@ -118,21 +156,30 @@ impl Session {
 
     /// The plan from files and store; `None` if the input has errors, which then stand among the
     /// diagnostics.
-    pub fn plan(&mut self) -> Result<Option<Planned>> {
+    pub fn plan(&mut self, secrets: Secrets) -> Result<Option<Planned>> {
         let snapshot = self.store.snapshot()?;
-        let vault = self.vault(snapshot.as_deref())?;
+        // Whoever fetches no secrets needs no key, and plans the same whether there is one or not.
+        let vault = if secrets == Secrets::Skip { None } else { self.vault(snapshot.as_deref())? };
         // Without a store every record is new, but its digest is worth keeping.
         let key = vault.as_ref().map(Vault::record_key);
         let sources = OnceLock::new();
         let (opened, inventory, config_digest) = self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
-        let (system, policy, root) = (self.project.system, &self.project.policy, &self.project.root);
+        let (system, policy) = (self.project.system, &self.project.policy);
         let rules = rules(&self.project);
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
         let no_rows = Rows::default();
         let abused = seal::abused(snapshot.as_deref(), system)?;
-        let skips = policy.existing == Existing::Skip;
+        let snapshot = snapshot.map(Mutex::new);
+        let outside = fetcher(&self.project);
         let new = Current { base, inventory: &inventory, rows: &no_rows };
-        let seal_new = Sealer { vault: vault.as_ref(), root, rules, rows: &no_rows, abused: &abused, skips };
+        let seal_new = Sealer {
+            vault: vault.as_ref(),
+            fetcher: (secrets == Secrets::Fetch).then_some(&outside),
+            project: &self.project,
+            rows: &no_rows,
+            abused: &abused,
+            snapshot: snapshot.as_ref(),
+        };
         let files = opened.names();
         let early = |resources: Vec<DraftResource>| {
             let (mut wanted, problems) = resolve::resolve_new(rules, &files, resources);
@@ -146,12 +193,17 @@ impl Session {
         let rows = thread::scope(|scope| {
             // Giving hundreds of megabytes back takes a while.
             scope.spawn(move || drop(opened));
-            fetch(snapshot.as_deref(), &draft, &gone, &inventory, system.ordered)
+            let snapshot = snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
+            fetch(snapshot.as_deref().map(|one| &**one), &draft, &gone, &inventory, system.ordered)
         })?;
         let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { base, inventory: &inventory, rows: &rows };
         hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
-        let sealer = Sealer { vault: vault.as_ref(), root, rules, rows: &rows, abused: &abused, skips };
+        outside.hide(draft.resources.iter().flat_map(|resource| &resource.cells).filter_map(|cell| match &cell.raw {
+            Raw::Secret(SecretSource::Env(name)) => Some(name.as_str()),
+            _ => None,
+        }));
+        let sealer = Sealer { rows: &rows, ..seal_new };
         let (desired, others) =
             resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
                 let sealing = sealer.seal(&mut wanted, files);
@@ -162,23 +214,25 @@ impl Session {
         if sealing.iter().any(|sealing| sealing.no_key) {
             return Err(self.lost_key());
         }
-        let (mut outside, mut notices) = (Vec::new(), Notices::default());
+        let (mut fetched, mut notices) = (Vec::new(), Notices::default());
         for sealing in sealing {
             self.diagnostics.extend(sealing.problems);
             notices.extend(sealing.notices);
-            outside.extend(sealing.outside);
+            fetched.extend(sealing.outside);
         }
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(notices.into_diagnostics());
         }
-        let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(outside.into_iter()));
+        let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(fetched.into_iter()));
         self.settle();
         if self.diagnostics.has_errors() {
             return Ok(None);
         }
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
         plan.config_digest = config_digest;
-        self.judged(plan, secrets_digest, vault, snapshot.as_deref()).map(Some)
+        let snapshot = snapshot.map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let planned = self.judged(plan, secrets_digest, vault, snapshot.as_deref())?;
+        Ok(Some(Planned { secrets, ..planned }))
     }
 
     /// The plan that takes back a revision.
@@ -205,20 +259,35 @@ impl Session {
         snapshot: Option<&dyn Snapshot>,
     ) -> Result<Planned> {
         seal::mark_purged(&mut plan, snapshot)?;
+        seal::mark_last_set(&mut plan, snapshot)?;
         let in_use = in_use(&plan, snapshot)?;
         let verdict = guard::judge(&plan, &self.project.policy, &in_use);
         let digest = wire::digest(&plan);
-        Ok(Planned { plan, verdict, digest, secrets_digest, vault })
+        Ok(Planned { plan, verdict, digest, secrets_digest, secrets: Secrets::Fetch, vault })
     }
 
-    /// Commits what the guard approves; `consent` is for exactly this plan.
-    pub fn apply(&self, planned: &mut Planned, consent: bool, actor: &str, progress: &dyn Fn(u64)) -> Result<Receipt> {
-        self.keep_key(planned)?;
+    /// Commits what the guard approves; `consent` is for exactly this plan. `progress` is told how many
+    /// passwords are hashed, then how many changes are written.
+    pub fn apply(
+        &self,
+        planned: &mut Planned,
+        consent: bool,
+        actor: &str,
+        progress: &(dyn Fn(Step, u64) + Sync),
+    ) -> Result<Receipt> {
         let refused = || Error::new(Code::Refused, "the plan is refused");
+        if guard::approve(&planned.plan, &planned.verdict, consent).is_none() {
+            return Err(refused());
+        }
+        self.keep_key(planned)?;
+        if let Some(vault) = &planned.vault {
+            let scheme = self.project.policy.passwords.scheme;
+            seal::hash_passwords(&mut planned.plan, vault, scheme, &|done| progress(Step::Hash, done))?;
+        }
         let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
         let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
         let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref() };
-        self.store.commit(&approved, &entry, progress)
+        self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 
     /// Writes a key that was made for a new store, before anything that depends on it.
@@ -265,16 +334,30 @@ impl Session {
         let opened = Vault::open(&self.keys)?;
         let stored = snapshot.and_then(Snapshot::key_id);
         match (opened, stored) {
-            (Some(vault), Some(id)) if vault.id() != id => Err(Error::failure(format!(
-                "the key is not the one of this store: it is key {}, the store was written with key {id}",
-                vault.id()
-            ))
-            .hint("set YUBIN_KEY_FILE to the store's own key file")),
+            (Some(vault), Some(id)) if vault.id() != id => self
+                .next_key(id)
+                .ok_or_else(|| {
+                    Error::failure(format!(
+                        "the key is not the one of this store: it is key {}, the store was written with key {id}",
+                        vault.id()
+                    ))
+                    .hint("set YUBIN_KEY_FILE to the store's own key file")
+                })
+                .map(Some),
             (Some(vault), _) => Ok(Some(vault)),
             // No key is ever made for a store that has one.
             (None, Some(_)) => Ok(None),
             (None, None) => Vault::generate().map(Some),
         }
+    }
+
+    /// The store's key, where a rekey was interrupted after the store had taken it.
+    fn next_key(&self, id: &str) -> Option<Vault> {
+        let (KeySource::File(path) | KeySource::Beside(path)) = &self.keys else { return None };
+        let next = Vault::open_next(path, id)?;
+        // It serves where it is as well; the next run tries again.
+        let _ = Vault::promote(path, id);
+        Some(next)
     }
 
     fn lost_key(&self) -> Error {
@@ -315,6 +398,23 @@ fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnosti
                 .of(&first.address()),
         );
     }
+}
+
+/// Fetches the secrets of a project, with the keys to those that are encrypted.
+pub fn fetcher(project: &Project) -> Fetcher<'_> {
+    Fetcher::new(&project.root, &project.trust, key_ring(&project.trust.identities, &project.root))
+}
+
+/// Where the keys to encrypted secrets are: those of the environment, then those named.
+pub fn key_ring(identities: &[String], root: &Path) -> KeyRing {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let file = given("YUBIN_AGE_KEY_FILE").map(|path| ("YUBIN_AGE_KEY_FILE".to_owned(), PathBuf::from(path)));
+    let named = (1..).zip(identities).map(|(number, name)| {
+        let home = name.strip_prefix("~/").and_then(|rest| Some(Path::new(&given("HOME")?).join(rest)));
+        (format!("number {number} of `secrets: identities:`"), home.unwrap_or_else(|| root.join(name)))
+    });
+    let files = file.into_iter().chain(named).collect();
+    KeyRing { given: given("YUBIN_AGE_KEY").map(Clear::new), files }
 }
 
 fn rules(project: &Project) -> Rules<'_> {

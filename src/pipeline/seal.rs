@@ -2,19 +2,21 @@
 //! sealed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::check;
+use crate::load::Project;
 use crate::model::desired::Aim;
+use crate::model::plan::LastSet;
 use crate::model::plan::PURGE_MAIL;
 use crate::model::{
-    Address, Change, Diagnostic, FieldId, Key, Kind, Origin, Plan, Result, Row, Rows, Sealed, SecretSource, Value,
-    Wanted, Wish,
+    Action, Address, Change, Clear, Diagnostic, Existing, FieldChange, FieldId, Hashed, Key, Kind, Origin, Plan,
+    Result, Row, Rows, Scheme, SecretSource, Type, Value, Wanted, Wish, parallel,
 };
-use crate::resolve::Rules;
 use crate::store::Snapshot;
 use crate::system::System;
-use crate::vault::{self, Vault};
+use crate::vault::{Fetcher, Memory, Vault, hash};
 
 /// What came of sealing a run of resources.
 #[derive(Default)]
@@ -65,20 +67,40 @@ impl Notices {
 }
 
 /// What is wrong with passwords that stand in the files, as far as that can be said without the store.
-pub fn judge_clear(rules: Rules<'_>, wanted: &[Wanted], files: &[String]) -> Vec<Diagnostic> {
+pub fn judge_clear(project: &Project, wanted: &[Wanted], files: &[String]) -> Vec<Diagnostic> {
     let judge = |wanted: &Wanted| {
         let wish = wanted.wish(PASSWORD).filter(|_| wanted.kind == Kind::Account)?;
         let Aim::Secret(SecretSource::Clear(clear)) = &wish.aim else { return None };
-        let known = check::Known { name: wanted.key.first(), forced: false, abused: Vec::new() };
-        let (code, message, hint) = check::password(rules.system, rules.given, &known, clear)?;
+        let known = check::Known { name: wanted.key.first(), forced: false, abused: &[] };
+        let flaw = check::password(project.system, &project.given, &known, clear);
+        let problems = match flaw {
+            Some((code, message, hint)) => vec![Diagnostic::error(code, message).hint(hint)],
+            None => check::quality(&project.policy.passwords, &names(project, wanted), &[], clear)
+                .into_iter()
+                // Without the store nobody knows whether it is new.
+                .map(|(code, message, _)| {
+                    Diagnostic::warning(code, message).hint("a plan refuses it, unless it is in force already")
+                })
+                .collect(),
+        };
         let (file, place) = (&files[wish.source.file as usize], wish.source.place);
-        let problem = Diagnostic::error(code, message).hint(hint).at(file, place.line, place.column);
-        Some(problem.of(&wanted.address()).field("password"))
+        let at =
+            |problem: Diagnostic| problem.at(file, place.line, place.column).of(&wanted.address()).field("password");
+        Some(problems.into_iter().map(at).collect::<Vec<Diagnostic>>())
     };
-    wanted.iter().filter_map(judge).collect()
+    wanted.iter().filter_map(judge).flatten().collect()
 }
 
-pub type Abused = HashMap<Key, Vec<Sealed>>;
+/// What a password must not be made of.
+fn names<'a>(project: &'a Project, account: &'a Wanted) -> Vec<&'a str> {
+    let address = account.wish(Kind::Account.id("address")).and_then(Wish::value).and_then(Value::text);
+    [Some(account.key.first()), Some(project.name.as_str()), project.given.domain.as_deref(), address]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+pub type Abused = HashMap<Key, Vec<Value>>;
 
 /// The passwords that a provider has changed by force, ever: none of them may come back (002:100).
 pub fn abused(snapshot: Option<&dyn Snapshot>, system: &System) -> Result<Abused> {
@@ -90,16 +112,113 @@ pub fn abused(snapshot: Option<&dyn Snapshot>, system: &System) -> Result<Abused
     for key in keys {
         let versions = snapshot.versions(&Address::new(Kind::Account, key.clone()))?;
         for (at, version) in versions.iter().enumerate().filter(|(_, version)| is_forced(&version.row)) {
-            let Some(Value::Sealed(sealed)) = version.row.get(PASSWORD) else { continue };
+            let Some(password) = version.row.get(PASSWORD) else { continue };
             let next = versions.get(at + 1).map(|version| &version.row);
             // A mark that was taken back, with the password as it was, was a mistake.
-            let mistaken = next.is_some_and(|next| !is_forced(next) && next.get(PASSWORD) == version.row.get(PASSWORD));
+            let mistaken = next.is_some_and(|next| !is_forced(next) && next.get(PASSWORD) == Some(password));
             if !mistaken {
-                abused.entry(key.clone()).or_default().push(sealed.clone());
+                abused.entry(key.clone()).or_default().push(password.clone());
             }
         }
     }
     Ok(abused)
+}
+
+/// A password of before, as it is stored.
+enum Past {
+    Memory(Memory),
+    /// Nothing but the hash is left.
+    Hash(Box<str>),
+    /// Of a store of before, where it was sealed.
+    Clear(Clear),
+}
+
+impl Past {
+    fn of<'a>(vault: &Vault, address: &Address, stored: &Value) -> Option<Box<dyn check::Remembered + 'a>> {
+        let field = Kind::Account.field(PASSWORD);
+        Some(Box::new(match stored {
+            Value::Hashed(hashed) => match vault.recall(address, field, hashed) {
+                Some(memory) => Past::Memory(memory),
+                None => Past::Hash(hashed.text.clone()),
+            },
+            Value::Sealed(sealed) => Past::Clear(vault.unseal(address, field, sealed).ok()?),
+            _ => return None,
+        }))
+    }
+}
+
+impl check::Remembered for Past {
+    fn is(&self, text: &str) -> bool {
+        match self {
+            Past::Memory(memory) => memory.is(text),
+            Past::Hash(hash) => hash::verify(hash, &Clear::new(text.to_owned())).unwrap_or_default(),
+            Past::Clear(clear) => clear.expose() == text,
+        }
+    }
+
+    fn is_folded(&self, lower: &str) -> bool {
+        match self {
+            Past::Memory(memory) => memory.is_folded(lower),
+            // Each try would take as long as a log-in.
+            Past::Hash(_) => false,
+            Past::Clear(clear) => clear.expose().to_lowercase() == lower,
+        }
+    }
+}
+
+/// Says of every secret that an overwrite touches since when it has been what it is.
+pub fn mark_last_set(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result<()> {
+    let Some(snapshot) = snapshot else { return Ok(()) };
+    let mut times: Option<HashMap<u64, String>> = None;
+    for kind in Kind::ALL {
+        for field in (0..).zip(kind.fields()).filter(|(_, field)| field.is_secret()).map(|(id, _)| id) {
+            let touched = |change: &Change| {
+                let of_field = |one: &&FieldChange| one.field == field && one.before.is_some();
+                change.kind == kind
+                    && matches!(change.action, Action::Overwrite | Action::Blocked)
+                    && change.fields.iter().any(|one| of_field(&one))
+            };
+            let places: Vec<usize> = (0..plan.changes.len()).filter(|at| touched(&plan.changes[*at])).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let keys: Vec<&Key> = places.iter().map(|at| &plan.changes[*at].key).collect();
+            let revisions = snapshot.last_set(kind, field, &keys)?;
+            if times.is_none() {
+                times = Some(snapshot.revisions()?.into_iter().map(|one| (one.revision, one.at)).collect());
+            }
+            for (at, revision) in places.into_iter().zip(revisions) {
+                let Some(revision) = revision else { continue };
+                let time = times.as_ref().and_then(|times| times.get(&revision)).cloned();
+                let last = LastSet { field, revision, at: time.unwrap_or_default() };
+                plan.changes[at].special.get_or_insert_default().last_set.push(last);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hashes the new passwords of mailboxes, on all cores. `progress` is told how many are done.
+pub fn hash_passwords(plan: &mut Plan, vault: &Vault, scheme: Scheme, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
+    let done = AtomicU64::new(0);
+    let mut fresh: Vec<(Address, &mut FieldChange)> = Vec::new();
+    for change in plan.changes.iter_mut().filter(|change| change.action.writes()) {
+        let address = change.address();
+        let new = change.fields.iter_mut().filter(|one| matches!(one.after, Some(Value::Unhashed(_))));
+        fresh.extend(new.map(|one| (address.clone(), one)));
+    }
+    let hash = |(address, field): &(Address, &mut FieldChange)| {
+        let Some(Value::Unhashed(clear)) = &field.after else { return Ok(None) };
+        let text = hash::hash(scheme, clear)?;
+        let hashed = vault.hashed(address, address.kind.field(field.field), &text, clear);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+        Ok(Some(Value::Hashed(Box::new(hashed))))
+    };
+    let hashed: Vec<Result<Option<Value>>> = parallel::each(&fresh, hash);
+    for ((_, field), hashed) in fresh.into_iter().zip(hashed) {
+        field.after = hashed?;
+    }
+    Ok(())
 }
 
 /// Marks the changes that write an id of a purge which was carried out before.
@@ -121,13 +240,14 @@ pub fn mark_purged(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result<(
 /// Fetches and seals what is declared as a secret.
 pub struct Sealer<'a> {
     pub vault: Option<&'a Vault>,
-    pub root: &'a Path,
-    pub rules: Rules<'a>,
+    /// `None` if this run fetches no secrets.
+    pub fetcher: Option<&'a Fetcher<'a>>,
+    pub project: &'a Project,
     pub rows: &'a Rows,
     /// By account: passwords that were in force when the provider changed them.
     pub abused: &'a Abused,
-    /// Whether the policy leaves alone what exists.
-    pub skips: bool,
+    /// What was before.
+    pub snapshot: Option<&'a Mutex<Box<dyn Snapshot>>>,
 }
 
 const PASSWORD: FieldId = Kind::Account.id("password");
@@ -149,21 +269,26 @@ impl Sealer<'_> {
                 sealing.problems.push(problem.of(&wanted.address()).field("password"));
             }
             if wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
-                let Some(vault) = self.vault else {
-                    sealing.no_key = true;
-                    return sealing;
-                };
-                self.seal_one(wanted, vault, forced, files, &mut sealing);
+                match (self.fetcher, self.vault) {
+                    (None, _) => pass_over(wanted),
+                    (Some(fetcher), Some(vault)) => {
+                        self.seal_one(wanted, (fetcher, vault), forced, files, &mut sealing);
+                    }
+                    (Some(_), None) => {
+                        sealing.no_key = true;
+                        return sealing;
+                    }
+                }
             }
             if sealing.problems.len() > said {
                 // It must be said again in the next run, so the record may not be recognised then.
                 wanted.digest = None;
             }
             let row = self.rows.get(wanted.kind, &wanted.key);
-            if self.skips && row.is_some() {
+            if self.project.policy.existing == Existing::Skip && row.is_some() {
                 continue;
             }
-            check::notices(self.rules.system.name, wanted, row, &mut findings);
+            check::notices(self.project.system.name, wanted, row, &mut findings);
             for (problem, source) in findings.drain(..) {
                 let (file, place) = (&files[source.file as usize], source.place);
                 sealing.notices.push(problem.code, || problem.at(file, place.line, place.column).of(&wanted.address()));
@@ -184,13 +309,15 @@ impl Sealer<'_> {
     fn seal_one(
         &self,
         wanted: &mut Wanted,
-        vault: &Vault,
+        (fetcher, vault): (&Fetcher<'_>, &Vault),
         forced: Option<&Row>,
         files: &[String],
         sealing: &mut Sealing,
     ) {
         let address = wanted.address();
         let kind = wanted.kind;
+        let stored = self.rows.get(kind, &wanted.key);
+        let names: Vec<String> = names(self.project, wanted).into_iter().map(str::to_owned).collect();
         let mut renewed = None;
         for wish in &mut wanted.wishes {
             let Aim::Secret(source) = &wish.aim else { continue };
@@ -199,27 +326,34 @@ impl Sealer<'_> {
                 let place = wish.source.place;
                 problem.at(&files[wish.source.file as usize], place.line, place.column).of(&address).field(field.name)
             };
-            if let SecretSource::File(name) = source
-                && vault::is_exposed(&self.root.join(name))
+            if fetcher.is_exposed(source)
+                && let SecretSource::File(name) = source
             {
                 let message = format!("others than its owner may read the file `{name}`");
                 sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
             }
-            let clear = match vault::fetch(source, self.root) {
+            let clear = match fetcher.fetch(source) {
                 Ok(clear) => clear,
                 Err((code, message, hint)) => {
                     sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
                     continue;
                 }
             };
-            if kind == Kind::Account && wish.field == PASSWORD {
-                let abused = self.abused.get(&address.key).map_or(&[][..], Vec::as_slice);
-                let abused = abused.iter().filter_map(|sealed| vault.unseal(&address, field, sealed).ok()).collect();
-                let known = check::Known { name: address.key.first(), forced: forced.is_some(), abused };
-                if let Some((code, message, hint)) =
-                    check::password(self.rules.system, self.rules.given, &known, &clear)
-                {
-                    sealing.problems.push(at(Diagnostic::error(code, message).hint(hint)));
+            let outside = !matches!(source, SecretSource::Clear(_) | SecretSource::Hash(_));
+            let stored = stored.and_then(|row| row.get(wish.field));
+            let value = if let SecretSource::Hash(hash) = source {
+                let hashed = Hashed { text: hash.expose().into(), proof: None };
+                // What is stored says more than the hash alone.
+                match stored {
+                    Some(Value::Hashed(stored)) if **stored == hashed => Value::Hashed(stored.clone()),
+                    _ => Value::Hashed(Box::new(hashed)),
+                }
+            } else if matches!(field.ty, Type::Password) {
+                let value = Sealer::unless_changed(&address, vault, stored, &clear);
+                let flaws = self.judge(&address, &names, vault, forced.is_some(), &clear, &value);
+                if !flaws.is_empty() {
+                    let error = |(code, message, hint)| at(Diagnostic::error(code, message).hint(hint));
+                    sealing.problems.extend(flaws.into_iter().map(error));
                 } else if let Some(row) = forced {
                     if row.get(PASSWORD).is_none() {
                         let message = "the provider has changed this password by force, and nobody has recorded which it \
@@ -229,16 +363,80 @@ impl Sealer<'_> {
                     }
                     renewed = Some(wish.source);
                 }
+                value
+            } else {
+                Value::Sealed(vault.seal(&address, field, &clear))
+            };
+            if outside {
+                // Of a saved plan: it must be the same when that is applied.
+                sealing.outside.push(vault.seal(&address, field, &clear).as_bytes().to_vec());
             }
-            let sealed = vault.seal(&address, field, &clear);
-            if !matches!(source, SecretSource::Clear(_)) {
-                sealing.outside.push(sealed.as_bytes().to_vec());
-            }
-            wish.aim = Aim::Value(Value::Sealed(sealed));
+            wish.aim = Aim::Value(value);
         }
         if let Some(source) = renewed {
             let aim = Aim::Value(Value::Text("normal".into()));
             wanted.extend([Wish { field: STATUS, origin: Origin::Written, aim, source }]);
         }
+    }
+
+    /// The stored value if it is of this password, which then does not change.
+    fn unless_changed(address: &Address, vault: &Vault, stored: Option<&Value>, clear: &Clear) -> Value {
+        let field = address.kind.field(PASSWORD);
+        match stored {
+            Some(Value::Hashed(hashed)) if vault.is(address, field, hashed, clear) => Value::Hashed(hashed.clone()),
+            Some(Value::Sealed(sealed)) if vault.unseal(address, field, sealed).is_ok_and(|old| old == *clear) => {
+                Value::Sealed(sealed.clone())
+            }
+            _ => Value::Unhashed(clear.clone()),
+        }
+    }
+
+    /// What is wrong with the password of a mailbox: by the rules of the product, and if it is new by those
+    /// of the policy.
+    fn judge(
+        &self,
+        address: &Address,
+        names: &[String],
+        vault: &Vault,
+        forced: bool,
+        clear: &Clear,
+        value: &Value,
+    ) -> Vec<check::Flaw> {
+        let Project { system, given, policy, .. } = self.project;
+        let remember = |values: &[Value]| values.iter().filter_map(|old| Past::of(vault, address, old)).collect();
+        let abused: Vec<_> = self.abused.get(&address.key).map_or_else(Vec::new, |values| remember(values));
+        let known = check::Known { name: address.key.first(), forced, abused: &abused };
+        let flaw = check::password(system, given, &known, clear);
+        if flaw.is_some() || !matches!(value, Value::Unhashed(_)) {
+            return flaw.into_iter().collect();
+        }
+        let past = policy.passwords.history.map_or_else(Vec::new, |count| self.past(address, count));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        check::quality(&policy.passwords, &names, &remember(&past), clear)
+    }
+
+    /// The current password, and so many before it.
+    fn past(&self, address: &Address, count: usize) -> Vec<Value> {
+        let Some(snapshot) = self.snapshot else { return Vec::new() };
+        let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        // What cannot be read now cannot be read by the plan either, which then says so.
+        let versions = snapshot.versions(address).unwrap_or_default();
+        let mut past: Vec<Value> = Vec::new();
+        for version in versions.into_iter().rev() {
+            if let Some(password) = version.row.get(PASSWORD)
+                && !past.contains(password)
+            {
+                past.push(password.clone());
+            }
+        }
+        past.truncate(count + 1);
+        past
+    }
+}
+
+/// Without fetching a secret nobody knows whether it changes.
+fn pass_over(wanted: &mut Wanted) {
+    for wish in wanted.wishes.iter_mut().filter(|wish| matches!(wish.aim, Aim::Secret(_))) {
+        wish.aim = Aim::Value(Value::Unknown);
     }
 }

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
 pub use crate::model::harmless;
+use crate::model::plan::LastSet;
 use crate::model::{
     Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
 };
@@ -282,7 +283,11 @@ fn field_line(change: &Change, field: &FieldChange, width: usize, to: &mut dyn W
     let name = format!("    {:<width$}  ", spec.name);
     if spec.is_secret() {
         let word = if change.action == Action::Delete { "lost" } else { field.secret().name() };
-        return writeln!(to, "{name}{}", style(format!("(secret) {word}"), FAINT));
+        let since = change.last_set(field.field).map_or(String::new(), |LastSet { revision, at, .. }| {
+            let day = at.split('T').next().unwrap_or_default();
+            format!(" (last set in revision {revision}, {day})")
+        });
+        return writeln!(to, "{name}{}", style(format!("(secret) {word}{since}"), FAINT));
     }
     if matches!(spec.ty, Type::Multiline) && change.action != Action::Delete {
         let text = |value: Option<&Value>| value.and_then(Value::text).unwrap_or_default().to_owned();

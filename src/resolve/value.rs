@@ -130,7 +130,7 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
             Ok(Aim::Value(Value::Text(CompactString::new(text))))
         }
         // The formats read secrets themselves.
-        Type::Secret => misfit("secret/form", format!("`{name}` is a secret"), None),
+        Type::Secret | Type::Password => misfit("secret/form", format!("`{name}` is a secret"), None),
     }
 }
 

@@ -79,7 +79,7 @@ fn fields(system: &System, kind: Kind) -> Json {
             continue;
         }
         let rule = if served { None } else { system.rule(kind, id) };
-        let schema = field_schema(field, rule);
+        let schema = field_schema(system, field, rule);
         // The rest of the name may be dotted in any of its groups.
         let mut group = &mut root;
         let mut rest = field.name;
@@ -96,7 +96,7 @@ fn fields(system: &System, kind: Kind) -> Json {
     root
 }
 
-fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
+fn field_schema(system: &System, field: &Field, rule: Option<&Rule>) -> Json {
     let mut schema = match field.ty {
         Type::Bool => json!({ "type": ["boolean", "null"] }),
         Type::Int { min, max } => json!({ "type": ["integer", "null"], "minimum": min, "maximum": max }),
@@ -113,7 +113,8 @@ fn field_schema(field: &Field, rule: Option<&Rule>) -> Json {
             json!({ "type": ["string", "null"], "pattern": "@", "examples": ["a@example.jp, b@example.jp"] })
         }
         Type::Host => json!({ "type": ["string", "null"], "pattern": r"^[^\s/@]+$", "examples": ["mail.example.jp"] }),
-        Type::Secret => secret(),
+        Type::Secret => secret(false),
+        Type::Password => secret(system.takes_hashes()),
         // What YAML takes for a number or a flag stays the text that was written.
         Type::Text | Type::Multiline => json!({ "type": ["string", "number", "boolean", "null"] }),
         Type::Reference => json!({ "type": ["string", "number", "boolean", "null"], "examples": ["head-office"] }),
@@ -237,7 +238,7 @@ fn refuse_null(schema: &mut Json) {
     }
 }
 
-fn secret() -> Json {
+fn secret(hash: bool) -> Json {
     let one = |name: &str, doc: &str| {
         json!({
             "type": "object",
@@ -246,9 +247,26 @@ fn secret() -> Json {
             "additionalProperties": false,
         })
     };
-    json!({ "anyOf": [
+    let mut forms = vec![
         one("env", "the environment variable that holds the secret"),
-        one("file", "the file that holds the secret, relative to yubin.yaml"),
-        { "type": ["string", "number", "boolean", "null"], "description": "the secret in clear, governed by policy.plaintext_secrets" },
-    ], "examples": [{ "env": "TARO_PASSWORD" }] })
+        one("file", "the file that holds the secret, relative to yubin.yaml; encrypted if its name ends in .age"),
+        one("age", "the secret, encrypted by `yubin secret encrypt`"),
+        json!({
+            "type": "object",
+            "properties": { "command": {
+                "type": "array",
+                "items": { "type": "string" },
+                "minItems": 1,
+                "description": "a program and its arguments, allowed by `secrets: commands:` in yubin.yaml, that prints the secret",
+            } },
+            "required": ["command"],
+            "additionalProperties": false,
+        }),
+    ];
+    if hash {
+        forms.push(one("hash", "a hash of the password as Dovecot reads it: {ARGON2ID}$argon2id$…"));
+    }
+    let clear = "the secret in clear, governed by policy.plaintext_secrets";
+    forms.push(json!({ "type": ["string", "number", "boolean", "null"], "description": clear }));
+    json!({ "anyOf": forms, "examples": [{ "env": "TARO_PASSWORD" }] })
 }

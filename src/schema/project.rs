@@ -28,6 +28,8 @@ struct ProjectFile {
     sources: Option<Vec<SourceEntry>>,
     /// What a plan may do.
     policy: Option<PolicyBlock>,
+    /// Where secrets may come from, and the keys of those that stand encrypted in files.
+    secrets: Option<SecretsBlock>,
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
@@ -115,6 +117,43 @@ struct TextBlock {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the shape alone matters")]
+struct SecretsBlock {
+    /// Commands that may be run for a password, word by word; `*` stands for one further word that is no option.
+    commands: Option<Vec<Vec<String>>>,
+    /// Files and folders outside the project from which `{file}` may read; relative to this file.
+    #[schemars(example = ["/run/secrets"])]
+    paths: Option<Vec<String>>,
+    /// Public keys to which secrets are encrypted: age1…, ssh-ed25519 …, ssh-rsa ….
+    recipients: Option<Vec<String>>,
+    /// Files of age identities or private SSH keys that open them; relative to this file.
+    #[schemars(example = ["~/.config/yubin/age.txt"])]
+    identities: Option<Vec<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct PasswordsBlock {
+    /// How passwords of mailboxes are hashed from now on.
+    #[schemars(extend("enum" = ["ARGON2ID", "BLF-CRYPT", "SHA512-CRYPT"], "default" = "ARGON2ID"))]
+    scheme: Option<String>,
+    /// Characters at the least.
+    #[schemars(range(min = 1, max = 1000))]
+    min_length: Option<usize>,
+    /// How many of lower case, upper case, digits and other characters are demanded.
+    #[schemars(range(min = 1, max = 4))]
+    classes: Option<usize>,
+    /// The least score of zxcvbn, which knows words, names and patterns: 3 withstands an attack on a fast hash.
+    #[schemars(range(min = 0, max = 4))]
+    score: Option<u8>,
+    /// Not equal or similar to the current one, and to so many before it.
+    #[schemars(range(min = 0, max = 100))]
+    history: Option<usize>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
 struct PolicyBlock {
     /// What happens to a declared resource that exists and differs.
     #[schemars(extend("enum" = ["overwrite", "skip", "fail"], "default" = "overwrite"))]
@@ -134,6 +173,8 @@ struct PolicyBlock {
     /// A password written in clear in a file.
     #[schemars(extend("enum" = ["deny", "warn", "allow"], "default" = "warn"))]
     plaintext_secrets: Option<String>,
+    /// What a new password of a mailbox must be, beside the rules of the product.
+    passwords: Option<PasswordsBlock>,
     /// Whether a capacity of 0 may be declared: the vendor does not say what it means (002:115).
     allow_zero_capacity: Option<bool>,
 }
@@ -200,7 +241,7 @@ fn without_null(schema: &mut Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{POLICY_KEYS, SOURCE_KEYS, TOP_KEYS};
+    use crate::load::{PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, TOP_KEYS};
 
     fn keys(schema: &Json) -> Vec<&str> {
         let mut keys: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -219,6 +260,9 @@ mod tests {
         let schema = schema();
         assert_eq!(keys(&schema), sorted(TOP_KEYS.iter().map(|key| key.name)));
         assert_eq!(keys(&schema["properties"]["policy"]), sorted(POLICY_KEYS.iter().map(|key| key.name)));
+        let passwords = &schema["properties"]["policy"]["properties"]["passwords"];
+        assert_eq!(keys(passwords), sorted(PASSWORD_KEYS.iter().map(|key| key.name)));
+        assert_eq!(keys(&schema["properties"]["secrets"]), sorted(SECRET_KEYS.iter().map(|key| key.name)));
         let source = &schema["properties"]["sources"]["items"]["anyOf"][1];
         assert_eq!(keys(source), sorted(SOURCE_KEYS.into_iter()));
     }

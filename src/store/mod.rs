@@ -6,7 +6,7 @@ pub mod sqlite;
 
 use crate::guard::Approved;
 use crate::model::plan::Base;
-use crate::model::{Address, FieldId, Inventory, Key, Kind, Logged, Result, Revision, Row, Version};
+use crate::model::{Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Version};
 
 /// What the log says about an apply, beside the plan.
 pub struct Entry<'a> {
@@ -21,12 +21,24 @@ pub struct Receipt {
 }
 
 pub trait Store {
+    /// Puts every secret, also those of the log, under another key, in one transaction; how many there are.
+    /// `old` and `new` are the identities of the keys.
+    fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64>;
+
     /// One consistent read of everything; `None` if there is no store yet.
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>>;
 
     /// Writes the plan, its log and its effects in one transaction, if the store still is where
     /// the plan was made. `progress` is told how many changes are written.
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt>;
+}
+
+/// Turns secrets that one key has sealed into those of another.
+pub trait Reseal {
+    fn sealed(&self, address: &Address, field: FieldId, sealed: &Sealed) -> Result<Sealed>;
+
+    /// A hashed password; without a hash, the password itself is what is sealed.
+    fn hashed(&self, address: &Address, field: FieldId, hash: Option<&str>, sealed: &Sealed) -> Result<Hashed>;
 }
 
 pub trait Snapshot: Send {
@@ -49,6 +61,9 @@ pub trait Snapshot: Send {
 
     /// Every state, present and past, in which the field had this word, or any value.
     fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>>;
+
+    /// Of each key, the revision that wrote the present value of the field; `None` if that is not known.
+    fn last_set(&self, kind: Kind, field: FieldId, keys: &[&Key]) -> Result<Vec<Option<u64>>>;
 
     /// Newest first.
     fn revisions(&self) -> Result<Vec<Revision>>;

@@ -171,6 +171,12 @@ pub enum Default {
 }
 
 impl System {
+    /// Whether a hash is enough for the password of an account. Where there is a product, it asks for the
+    /// password itself.
+    pub fn takes_hashes(&self) -> bool {
+        self.open
+    }
+
     pub fn find(name: &str) -> Option<&'static System> {
         ALL.into_iter().find(|system| system.name == name)
     }

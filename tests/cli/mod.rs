@@ -1,15 +1,23 @@
 //! The program from outside: what it prints, how it ends, what it leaves behind.
 
 mod apply;
+mod canaries;
 mod formats;
 mod history;
 mod init;
+mod mailbox_passwords;
+mod password_policy;
 mod plan;
 mod products;
 mod refresh;
+mod rekey;
 mod rules;
 mod safety;
+mod secret_commands;
+mod secret_sources;
 mod secrets;
+mod secrets_skip;
+mod trusted_config;
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;

@@ -529,7 +529,7 @@ fn values(kind: Kind) -> Vec<(&'static str, String, String)> {
                 Type::List => ("a@x.jp;b@x.jp".to_owned(), "'[\"c@x.jp\"]'".to_owned()),
                 Type::Choice(words) => (words[0].to_owned(), format!("'{}'", words[1])),
                 Type::Size => ("5MB".to_owned(), "'unlimited'".to_owned()),
-                Type::Secret | Type::Reference => return None,
+                Type::Secret | Type::Password | Type::Reference => return None,
             };
             Some((field.name, written, edited))
         })
@@ -678,15 +678,15 @@ fn an_edited_secret_is_changed_back() {
     private(&world, "pw", "x");
     world.write(
         "a.yaml",
-        "accounts: { a: { password: { file: pw } }, b: { password: { file: pw } }, c: { password: { file: pw } } }\n",
+        "accounts: { a: { incoming.password: { file: pw } }, b: { incoming.password: { file: pw } }, c: { incoming.password: { file: pw } } }\n",
     );
     world.expect(0, &["apply", "--yes"]);
     // Garbage, nothing, and another resource's secret: it is sealed for its place.
     database(&world)
         .execute_batch(
-            "UPDATE account SET password = X'00' WHERE name = 'a';
-             UPDATE account SET password = NULL WHERE name = 'b';
-             UPDATE account SET password = (SELECT password FROM account_history WHERE name = 'b') WHERE name = 'c'",
+            "UPDATE account SET incoming_password = X'00' WHERE name = 'a';
+             UPDATE account SET incoming_password = NULL WHERE name = 'b';
+             UPDATE account SET incoming_password = (SELECT incoming_password FROM account_history WHERE name = 'b') WHERE name = 'c'",
         )
         .unwrap();
     let plan = world.json(0, &["plan"]);

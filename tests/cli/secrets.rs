@@ -315,10 +315,10 @@ fn a_secret_file_that_others_may_read_is_a_warning() {
 #[test]
 fn sealed_secrets_tell_nothing() {
     let world = World::project("generic", "");
-    world.write("a.yaml", "accounts: { a: { password: { env: PW }, incoming: { password: { env: PW } } }, b: { password: { env: PW } }, c: { password: { env: S } } }\n");
+    world.write("a.yaml", "accounts: { a: { outgoing: { auth: { password: { env: PW } } }, incoming: { password: { env: PW } } }, b: { incoming: { password: { env: PW } } }, c: { incoming: { password: { env: S } } } }\n");
     expect_with(&world, 0, &[PW, &[("S", "x")]].concat(), &["apply", "--yes"]);
     let database = database(&world);
-    let mut statement = database.prepare("SELECT password FROM account UNION ALL SELECT incoming_password FROM account WHERE incoming_password IS NOT NULL").unwrap();
+    let mut statement = database.prepare("SELECT incoming_password FROM account UNION ALL SELECT outgoing_auth_password FROM account WHERE outgoing_auth_password IS NOT NULL").unwrap();
     let sealed: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(sealed.len(), 4);
     assert_eq!(sealed.iter().collect::<BTreeSet<_>>().len(), 4);

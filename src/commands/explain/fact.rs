@@ -117,6 +117,7 @@ impl Fact {
             Type::List => "list of texts".to_owned(),
             Type::Size => "size such as 512KB, 5MB, unlimited".to_owned(),
             Type::Secret => "secret".to_owned(),
+            Type::Password => "secret, stored as a hash".to_owned(),
             Type::Reference => "name of a server".to_owned(),
         }
     }

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use compact_str::CompactString;
 
 use super::node::{Broken, Content, Entry, Node, Reader};
-use super::{File, Found, key_flaw, secret_form};
+use super::secret::{FORMS, secret_form};
+use super::{File, Found, key_flaw};
 use crate::model::diagnostic::{did_you_mean, shown, unknown_word};
 use crate::model::{
     Address, Clear, Diagnostic, DraftCell, DraftResource, FieldId, Key, Kind, Place, Raw, SecretSource, Source, Type,
@@ -269,7 +270,7 @@ impl Body<'_> {
         let what = value.what();
         let raw = match (spec.ty, value.content) {
             _ if is_null => Ok(Raw::Null),
-            (Type::Secret, content) => secret(content),
+            (Type::Secret | Type::Password, content) => secret(content),
             (Type::List, Content::List(items)) => list(items, spec.name),
             (_, Content::Plain(text)) if !matches!(spec.ty, Type::List) => Ok(Raw::Plain(text)),
             (_, Content::Quoted(text)) if !matches!(spec.ty, Type::List) => Ok(Raw::Quoted(text)),
@@ -325,20 +326,31 @@ fn secret(content: Content) -> Result<Raw, Misread> {
             };
             let argument = match &value.content {
                 Content::Plain(text) | Content::Quoted(text) => text.as_str(),
-                Content::List(_) if key == "command" => "",
+                Content::List(items) if key == "command" => return command(items, value.place),
                 _ => return Err((value.place, "secret/form", "a secret reference names a single value".to_owned())),
             };
             if let Some(read) = secret_form(key, argument) {
-                read.map_err(|(code, message)| (Place::default(), code, message))
+                read.map(Raw::Secret).map_err(|(code, message)| (Place::default(), code, message))
             } else {
-                let forms = ["env", "file", "command", "age", "hash"];
-                let near = did_you_mean(key, forms);
+                let near = did_you_mean(key, FORMS);
                 let word = unknown_word(key, near);
                 let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
                 Err((*key_place, "secret/form", format!("{word} is no form of a secret{near}")))
             }
         }
     }
+}
+
+fn command(items: &[Node], place: Place) -> Result<Raw, Misread> {
+    let word = |item: &Node| match &item.content {
+        Content::Plain(text) | Content::Quoted(text) => Ok(text.to_string()),
+        _ => Err((item.place, "secret/form", format!("a word of a command is text, not {}", item.what()))),
+    };
+    let words: Vec<String> = items.iter().map(word).collect::<Result<_, Misread>>()?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err((place, "secret/form", "a command names its program first: `[pass, show, mail/taro]`".to_owned()));
+    }
+    Ok(Raw::Secret(SecretSource::Command(words)))
 }
 
 fn article(kind: Kind) -> &'static str {

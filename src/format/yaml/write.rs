@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use crate::model::{FieldId, Key, Kind, Value};
+use crate::model::{FieldId, Key, Kind, SecretSource, Value};
 
 /// A value that is written: one of the store, or a reference to a secret.
 pub enum Written<'a> {
     Value(&'a Value),
     Env(&'a str),
-    File(&'a str),
+    Secret(&'a SecretSource),
 }
 
 /// A resource that is written.
@@ -86,7 +86,7 @@ fn write_group(to: &mut dyn Write, indent: usize, fields: &[(&str, &Written<'_>)
 fn value(written: &Written<'_>, indent: usize) -> io::Result<String> {
     Ok(match written {
         Written::Env(name) => format!("\n{:indent$}env: {}", "", scalar(name, 0)?),
-        Written::File(path) => format!("\n{:indent$}file: {}", "", scalar(path, 0)?),
+        Written::Secret(source) => reference(source, indent)?,
         Written::Value(Value::List(items)) => {
             let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
             format!("[{}]", items.join(", "))
@@ -94,6 +94,22 @@ fn value(written: &Written<'_>, indent: usize) -> io::Result<String> {
         Written::Value(Value::Text(text)) => scalar(text, indent)?,
         Written::Value(value) => value.to_string(),
     })
+}
+
+/// A reference to a secret; a password in clear is none.
+fn reference(source: &SecretSource, indent: usize) -> io::Result<String> {
+    let (form, written) = match source {
+        SecretSource::Env(name) => ("env", scalar(name, 0)?),
+        SecretSource::File(path) => ("file", scalar(path, 0)?),
+        SecretSource::Hash(hash) => ("hash", quoted(hash.expose())),
+        SecretSource::Age(text) => ("age", scalar(text.expose(), indent + 4)?),
+        SecretSource::Command(words) => {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            ("command", format!("[{}]", words.join(", ")))
+        }
+        SecretSource::Clear(_) => return Err(io::Error::other("a password in clear is not written")),
+    };
+    Ok(format!("\n{:indent$}{form}: {written}", ""))
 }
 
 /// JSON strings are YAML.

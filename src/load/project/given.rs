@@ -21,6 +21,9 @@ pub const TEXT_KEYS: [&str; 6] = ["min", "max", "chars", "edges", "letter", "dig
 impl Look<'_> {
     /// A list of texts.
     pub(super) fn words(&mut self, node: Node) -> Option<Vec<String>> {
+        if node.is_null() {
+            return Some(Vec::new());
+        }
         let found = node.what();
         let Content::List(items) = node.content else {
             self.problem("value/type", format!("a list of texts is expected, not {found}"), node.place, "");

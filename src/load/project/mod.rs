@@ -2,6 +2,7 @@
 
 mod given;
 mod policy;
+mod secrets;
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,11 +15,13 @@ use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
+    Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
 
 pub use policy::POLICY_KEYS;
+pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
 
 pub const FILE_NAME: &str = "yubin.yaml";
 
@@ -62,13 +65,18 @@ pub struct Project {
     /// `None`: every YAML and CSV file of the folder.
     pub sources: Option<Vec<SourceSpec>>,
     pub policy: Policy,
+    /// `secrets:`.
+    pub trust: Trust,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
     /// The file of `users:` as it was read.
     pub users_file: Option<(String, Vec<u8>)>,
+    users_path: Option<(String, Place)>,
     /// The project file as it was read.
     pub bytes: Vec<u8>,
+    /// The file of `--trusted-config` as it was read.
+    pub trusted: Option<Vec<u8>>,
 }
 
 /// The folder of the project: `start` or the nearest above it that has a `yubin.yaml`.
@@ -79,12 +87,32 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads the project file. What is wrong with single values stands among the diagnostics; the
-/// project is then good for reporting problems of the other files too, and for nothing else.
-pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Project> {
-    let path = root.join(FILE_NAME);
+/// Reads the project file, and the one that stands above its `policy:` and `secrets:`. What is wrong
+/// with single values stands among the diagnostics; the project is then good for reporting problems of
+/// the other files too, and for nothing else.
+pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
+    let mut project = read_file(root, &root.join(FILE_NAME), FILE_NAME, true, diagnostics)?;
+    if let Some(path) = trusted {
+        let name = path.display().to_string();
+        let other = read_file(root, path, &name, false, diagnostics)?;
+        project.policy = other.policy;
+        project.given.allow_zero_capacity = other.given.allow_zero_capacity;
+        project.trust = Trust { foreign: true, ..other.trust };
+        project.trusted = Some(other.bytes);
+    }
+    let permanent =
+        project.system.permanent.iter().map(|(name, _)| Address::new(Kind::Account, ResourceKey::single(name)));
+    project.policy.protect.extend(permanent);
+    if let Some(users) = project.users_path.take() {
+        read_users(&mut project, users, diagnostics);
+    }
+    Ok(project)
+}
+
+/// `whole` says that a project file must be complete: only some of its keys are of use elsewhere.
+fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mut Diagnostics) -> Result<Project> {
     let bytes =
-        fs::read(&path).map_err(|error| Error::failure(format!("{} cannot be read", path.display())).because(error))?;
+        fs::read(path).map_err(|error| Error::failure(format!("{} cannot be read", path.display())).because(error))?;
     let mut project = Project {
         root: root.to_path_buf(),
         name: String::new(),
@@ -92,29 +120,72 @@ pub fn read_project(root: &Path, diagnostics: &mut Diagnostics) -> Result<Projec
         store: "sqlite:yubin.db".to_owned(),
         sources: None,
         policy: Policy::default(),
+        trust: Trust::default(),
         given: Given::default(),
         users: None,
         users_file: None,
+        users_path: None,
         bytes: bytes.clone(),
+        trusted: None,
     };
-    let text = match crate::format::encoding::decode(FILE_NAME, &bytes, UTF_8) {
+    let text = match crate::format::encoding::decode(name, &bytes, UTF_8) {
         Ok(text) => text,
         Err(problem) => {
             diagnostics.push(problem);
             return Ok(project);
         }
     };
-    let mut reader = Reader::new(FILE_NAME, &text);
+    let mut reader = Reader::new(name, &text);
     let node = reader.document();
     diagnostics.extend(reader.problems);
     if let Ok(node) = node {
-        let mut look = Look { diagnostics, project: &mut project };
-        look.top(node);
+        let mut look = Look { diagnostics, project: &mut project, name };
+        look.top(node, whole);
     }
-    let permanent =
-        project.system.permanent.iter().map(|(name, _)| Address::new(Kind::Account, ResourceKey::single(name)));
-    project.policy.protect.extend(permanent);
     Ok(project)
+}
+
+fn read_users(project: &mut Project, (name, place): (String, Place), diagnostics: &mut Diagnostics) {
+    let problem = |code, message| Diagnostic::error(code, message).at(FILE_NAME, place.line, place.column);
+    let path = project.root.join(&name);
+    if leaves_by_link(project, &path) {
+        diagnostics.push(
+            problem(
+                "file/outside",
+                format!(
+                    "the file of users `{}` leads out of the project through a link, and is not read",
+                    shown(&name)
+                ),
+            )
+            .hint(LINK_HINT),
+        );
+        return;
+    }
+    match fs::read(path) {
+        Ok(bytes) => match crate::format::encoding::decode(&name, &bytes, UTF_8) {
+            Ok(text) => {
+                let users = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+                project.users = Some(users.map(str::to_owned).collect());
+                project.users_file = Some((name, bytes));
+            }
+            Err(problem) => diagnostics.push(problem),
+        },
+        Err(error) => {
+            let message = format!("the file of users `{}` cannot be read: {error}", shown(&name));
+            diagnostics.push(problem("file/missing", message));
+        }
+    }
+}
+
+pub const LINK_OUTSIDE: &str = "the file leads out of the project through a link, and is not read";
+pub const LINK_HINT: &str = "keep the file itself inside the project, or allow its folder with `secrets: paths:`";
+
+/// Whether a file of the project stands elsewhere, where the project may not read.
+pub fn leaves_by_link(project: &Project, path: &Path) -> bool {
+    // What does not exist is not read either.
+    let Ok(real) = fs::canonicalize(path) else { return false };
+    let below = |folder: PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
+    !below(project.root.clone()) && !project.trust.paths.iter().any(|allowed| below(project.root.join(allowed)))
 }
 
 /// A key and how it is read. What it is for stands in `schema`; a test holds the two together.
@@ -130,6 +201,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "store", read: |look, node| look.store(node) },
     Key { name: "sources", read: |look, node| look.sources(node) },
     Key { name: "policy", read: |look, node| look.policy(node) },
+    Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },
@@ -140,16 +212,18 @@ pub const SOURCE_KEYS: [&str; 4] = ["path", "format", "encoding", "kind"];
 pub struct Look<'a> {
     diagnostics: &'a mut Diagnostics,
     project: &'a mut Project,
+    /// Of the file.
+    name: &'a str,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
 impl Look<'_> {
     fn problem(&mut self, code: &'static str, message: impl Into<String>, place: Place, hint: &str) {
-        let problem = Diagnostic::error(code, message).at(FILE_NAME, place.line, place.column);
+        let problem = Diagnostic::error(code, message).at(self.name, place.line, place.column);
         self.diagnostics.push(if hint.is_empty() { problem } else { problem.hint(hint) });
     }
 
-    fn top(&mut self, node: Option<Node>) {
+    fn top(&mut self, node: Option<Node>, whole: bool) {
         let Some(node) = node else {
             self.problem(
                 "project/value",
@@ -162,7 +236,7 @@ impl Look<'_> {
         let place = node.place;
         let mut missing = vec!["version", "name"];
         self.keys(node, "a project file", TOP_KEYS, |name| missing.retain(|other| *other != name));
-        for key in missing {
+        for key in missing.into_iter().filter(|_| whole) {
             let hint = if key == "version" {
                 "write `version: 1`"
             } else {
@@ -268,20 +342,7 @@ impl Look<'_> {
             self.problem("project/value", "the file of `users:` stands inside the project", node.place, "");
             return;
         }
-        match fs::read(self.project.root.join(&name)) {
-            Ok(bytes) => match crate::format::encoding::decode(&name, &bytes, UTF_8) {
-                Ok(text) => {
-                    let users = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-                    self.project.users = Some(users.map(str::to_owned).collect());
-                    self.project.users_file = Some((name, bytes));
-                }
-                Err(problem) => self.diagnostics.push(problem),
-            },
-            Err(error) => {
-                let message = format!("the file of users `{}` cannot be read: {error}", shown(&name));
-                self.problem("file/missing", message, node.place, "");
-            }
-        }
+        self.project.users_path = Some((name, node.place));
     }
 
     fn sources(&mut self, node: Node) {

@@ -1,5 +1,6 @@
 //! `policy:`.
 
+use super::secrets::PASSWORD_KEYS;
 use super::{Key, Look};
 use crate::format::node::{Content, Node};
 use crate::model::{Address, Existing, Limit, PlaintextSecrets, Policy, Undeclared};
@@ -52,6 +53,7 @@ pub static POLICY_KEYS: &[Key] = &[
             look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
         },
     },
+    Key { name: "passwords", read: |look, node| look.keys(node, "`passwords`", PASSWORD_KEYS, |_| {}) },
     Key {
         name: "allow_zero_capacity",
         read: |look, node| look.project.given.allow_zero_capacity = look.flag(&node).unwrap_or_default(),

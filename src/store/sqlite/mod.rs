@@ -1,6 +1,7 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
 mod read;
+mod rekey;
 mod schema;
 mod write;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::holder::holder;
-use super::{Entry, Receipt, Snapshot, Store};
+use super::{Entry, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Result};
 
@@ -35,6 +36,13 @@ impl Sqlite {
 }
 
 impl Sqlite {
+    fn not_taken(&self, failure: write::Failure) -> Error {
+        match failure {
+            write::Failure::Moved(error) => error,
+            write::Failure::Sqlite(error) => failed(&self.path, "did not take the changes; it is as it was", error),
+        }
+    }
+
     fn look(&self, connection: &Connection) -> Result<schema::Found> {
         schema::look(connection).map_err(|stranger| {
             let name = self.path.display();
@@ -66,13 +74,16 @@ impl Store for Sqlite {
         Ok(Some(Box::new(snapshot)))
     }
 
+    fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64> {
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.look(&connection)?;
+        rekey::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
+    }
+
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         self.look(&connection)?;
-        write::commit(&mut connection, approved.plan(), entry, progress).map_err(|failure| match failure {
-            write::Failure::Moved(error) => error,
-            write::Failure::Sqlite(error) => failed(&self.path, "did not take the changes; it is as it was", error),
-        })
+        write::commit(&mut connection, approved.plan(), entry, progress).map_err(|failure| self.not_taken(failure))
     }
 }
 

@@ -4,12 +4,12 @@ use compact_str::CompactString;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Statement};
 
-use super::schema::all_columns;
+use super::schema::{self, columns_of};
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Cell, Error, FieldId, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type, Value,
-    Version,
+    Action, Address, Cell, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type,
+    Value, Version,
 };
 use crate::store::Snapshot;
 
@@ -55,13 +55,17 @@ fn value(ty: Type, found: ValueRef<'_>) -> std::result::Result<Option<Value>, ()
         (Type::Size, ValueRef::Text(text)) => {
             Value::from_word(ty, std::str::from_utf8(text).map_err(|_| ())?).ok_or(())?
         }
-        (Type::Bool | Type::Int { .. } | Type::Secret, _) => return Err(()),
+        (Type::Password, ValueRef::Text(text)) => {
+            let text = std::str::from_utf8(text).map_err(|_| ())?;
+            Value::Hashed(Box::new(Hashed { text: text.into(), proof: None }))
+        }
+        (Type::Bool | Type::Int { .. } | Type::Secret | Type::Password, _) => return Err(()),
         (_, ValueRef::Text(text)) => Value::Text(CompactString::from_utf8(text).map_err(|_| ())?),
         _ => return Err(()),
     }))
 }
 
-/// Reads the columns of `all_columns`. What other software wrote into a column whose type cannot
+/// Reads the columns of `schema::all_columns`. What other software wrote into a column whose type cannot
 /// hold it is for `unreadable` to judge.
 fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Result<()>) -> Result<Row> {
     let keys = kind.key_parts().len();
@@ -78,6 +82,21 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
             Ok(Some(value)) => cells.push(Cell { field, value }),
             Ok(None) => {}
             Err(()) => unreadable(&spec.column())?,
+        }
+    }
+    for (at, field) in (keys + 3 + kind.fields().len()..).zip(schema::hashed(kind)) {
+        let ValueRef::Blob(bytes) = row.get_ref(at).map_err(failed)? else { continue };
+        let sealed = Sealed::from_bytes(bytes);
+        match cells.binary_search_by_key(&field, |cell| cell.field) {
+            Ok(at) => {
+                if let Value::Hashed(hashed) = &mut cells[at].value {
+                    hashed.proof = Some(sealed);
+                }
+            }
+            // Other software has taken the hash away.
+            Err(_) if sealed.is_proof() => {}
+            // Stores of before had no hashes: the password itself was sealed.
+            Err(at) => cells.insert(at, Cell { field, value: Value::Sealed(sealed) }),
         }
     }
     Ok(Row { key, owner, revision, cells })
@@ -159,7 +178,7 @@ impl Snapshot for Reading {
     }
 
     fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>> {
-        let sql = format!("SELECT {} FROM {kind} WHERE {}", all_columns(kind).join(", "), by_key(kind));
+        let sql = format!("SELECT {} FROM {kind} WHERE {}", columns_of(kind, self.version).join(", "), by_key(kind));
         let mut statement = self.connection.prepare(&sql).map_err(failed)?;
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
@@ -173,7 +192,7 @@ impl Snapshot for Reading {
 
     fn scan(&self, kind: Kind, f: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
         let order = kind.key_parts().join(", ");
-        let sql = format!("SELECT {} FROM {kind} ORDER BY {order}", all_columns(kind).join(", "));
+        let sql = format!("SELECT {} FROM {kind} ORDER BY {order}", columns_of(kind, self.version).join(", "));
         let mut statement = self.connection.prepare(&sql).map_err(failed)?;
         each(kind, &mut statement, [], f)
     }
@@ -200,7 +219,7 @@ impl Snapshot for Reading {
     }
 
     fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>> {
-        let (columns, column) = (all_columns(kind).join(", "), kind.field(field).column());
+        let (columns, column) = (columns_of(kind, self.version).join(", "), kind.field(field).column());
         let which = if word.is_some() { format!("{column} = ?1") } else { format!("{column} IS NOT NULL OR ?1") };
         let mut rows = Vec::new();
         for table in [format!("{kind}_history"), kind.to_string()] {
@@ -212,6 +231,42 @@ impl Snapshot for Reading {
             }
         }
         Ok(rows)
+    }
+
+    fn last_set(&self, kind: Kind, field: FieldId, keys: &[&Key]) -> Result<Vec<Option<u64>>> {
+        let column = kind.field(field).column();
+        // Stores of before hold the password itself, sealed, where the proof is now.
+        let is_hashed = self.version >= 3 && schema::hashed(kind).any(|hashed| hashed == field);
+        let value = if is_hashed { format!("coalesce({column}, {})", schema::proof(kind, field)) } else { column };
+        let of_key = by_key(kind);
+        let now = format!("SELECT yubin_revision, {value} FROM {kind} WHERE {of_key}");
+        let before = format!("SELECT yubin_revision, {value} FROM {kind}_history WHERE {of_key} ORDER BY rowid DESC");
+        let mut now = self.connection.prepare(&now).map_err(failed)?;
+        let mut before = self.connection.prepare(&before).map_err(failed)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let mut all = Vec::with_capacity(keys.len());
+        for key in keys {
+            let parts = || rusqlite::params_from_iter(key.parts());
+            let found: Option<(u64, rusqlite::types::Value)> =
+                now.query_row(parts(), read).optional().map_err(failed)?;
+            let Some((mut revision, value)) = found else {
+                all.push(None);
+                continue;
+            };
+            let mut known = revision > 0;
+            let mut rows = before.query(parts()).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let (earlier, old): (u64, rusqlite::types::Value) = read(row).map_err(failed)?;
+                if old != value {
+                    // Other software has changed it since that revision.
+                    known = earlier != revision;
+                    break;
+                }
+                revision = earlier;
+            }
+            all.push(known.then_some(revision));
+        }
+        Ok(all)
     }
 
     fn revisions(&self) -> Result<Vec<Revision>> {
@@ -264,7 +319,7 @@ impl Snapshot for Reading {
 
     fn versions(&self, address: &Address) -> Result<Vec<Version>> {
         let kind = address.kind;
-        let columns = all_columns(kind).join(", ");
+        let columns = columns_of(kind, self.version).join(", ");
         let mut rows = Vec::new();
         for sql in [
             format!("SELECT {columns} FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
@@ -297,7 +352,7 @@ impl Snapshot for Reading {
 
 impl Reading {
     fn images(&self, kind: Kind, key: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
-        let columns = all_columns(kind).join(", ");
+        let columns = columns_of(kind, self.version).join(", ");
         let at = kind.key_parts().len() + 1;
         let one = |sql: String| -> Result<Option<Row>> {
             let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;

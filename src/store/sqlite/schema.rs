@@ -9,16 +9,23 @@ use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
-use crate::model::{Field, Kind, Type};
+use crate::model::{Field, FieldId, Kind, Type};
 
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
 /// Counted up by each change of the schema, with a step in `STEPS`.
-pub const VERSION: i32 = 2;
+pub const VERSION: i32 = 3;
 
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
-const STEPS: [&str; VERSION as usize - 1] = ["ALTER TABLE revision ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0"];
+const STEPS: [&str; VERSION as usize - 1] = [
+    "ALTER TABLE revision ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0",
+    // What was sealed stays where it is until the password changes, or the store gets a new key.
+    "ALTER TABLE account RENAME COLUMN password TO password_proof;
+     ALTER TABLE account ADD COLUMN password TEXT;
+     ALTER TABLE account_history RENAME COLUMN password TO password_proof;
+     ALTER TABLE account_history ADD COLUMN password TEXT;",
+];
 
 /// Columns of yubin before the fields: digest of the record that declared the resource, the
 /// project that owns it, the revision that wrote it.
@@ -136,6 +143,7 @@ pub fn ddl() -> String {
             };
             columns.push(format!("{} {ty}", field.column()));
         }
+        columns.extend(proofs(kind).map(|column| format!("{column} BLOB")));
         let history = columns.join(",\n  ");
         if let Some(at) = kind.find("server") {
             columns[plain + usize::from(at)].push_str(" REFERENCES server (name) DEFERRABLE INITIALLY DEFERRED");
@@ -218,8 +226,37 @@ pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Key, yubin's own, fields: the order of columns in every statement.
+/// Key, yubin's own, fields, proofs of hashed passwords: the order of columns in every statement.
 pub fn all_columns(kind: Kind) -> Vec<String> {
     let own = kind.key_parts().iter().chain(&OWN_COLUMNS).map(|column| (*column).to_owned());
-    own.chain(kind.fields().iter().map(Field::column)).collect()
+    own.chain(kind.fields().iter().map(Field::column)).chain(proofs(kind)).collect()
+}
+
+/// The same, as a store of an older version has them.
+pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
+    let mut columns = all_columns(kind);
+    if version < 3 {
+        for column in proofs(kind) {
+            let hash = column.trim_end_matches(PROOF);
+            columns.iter_mut().filter(|name| *name == hash).for_each(|name| *name = format!("NULL AS {hash}"));
+            columns.iter_mut().filter(|name| **name == column).for_each(|name| *name = format!("{hash} AS {column}"));
+        }
+    }
+    columns
+}
+
+const PROOF: &str = "_proof";
+
+/// The fields that are stored as hashes.
+pub fn hashed(kind: Kind) -> impl Iterator<Item = FieldId> {
+    (0..).zip(kind.fields()).filter(|(_, field)| matches!(field.ty, Type::Password)).map(|(id, _)| id)
+}
+
+/// Columns beside those of hashes: by what they hold, an unchanged password is recognised.
+fn proofs(kind: Kind) -> impl Iterator<Item = String> {
+    hashed(kind).map(move |field| proof(kind, field))
+}
+
+pub fn proof(kind: Kind, field: FieldId) -> String {
+    format!("{}{PROOF}", kind.field(field).column())
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Statement, TransactionBehavior};
 
 use super::schema::{self, all_columns};
 use crate::model::plan::Base;
-use crate::model::{Action, Change, Code, Effect, Error, Kind, Plan, Value};
+use crate::model::{Action, Change, Code, Effect, Error, FieldId, Kind, Plan, Sealed, Value};
 use crate::store::{Entry, Receipt};
 
 pub enum Failure {
@@ -195,12 +195,27 @@ fn bind(statement: &mut Statement<'_>, at: usize, value: Option<&Value>) -> rusq
         Some(Value::Int(value)) => statement.raw_bind_parameter(at, value),
         Some(Value::Text(value)) => statement.raw_bind_parameter(at, value.as_str()),
         Some(Value::Sealed(value)) => statement.raw_bind_parameter(at, value.as_bytes()),
+        Some(Value::Hashed(hashed)) => statement.raw_bind_parameter(at, &*hashed.text),
+        // `Session::apply` hashes and fetches first.
+        Some(Value::Unhashed(_) | Value::Unknown) => Err(rusqlite::Error::InvalidQuery),
         Some(Value::List(items)) => {
             let items: Vec<&str> = items.iter().map(compact_str::CompactString::as_str).collect();
             statement.raw_bind_parameter(at, serde_json::Value::from(items).to_string())
         }
         Some(value @ Value::Size(_)) => statement.raw_bind_parameter(at, value.to_string()),
     }
+}
+
+/// Binds a value that stands in two columns: its hash, and the proof beside it.
+fn bind_hash(statement: &mut Statement<'_>, hash: usize, proof: usize, value: Option<&Value>) -> rusqlite::Result<()> {
+    let (text, sealed) = match value {
+        Some(Value::Hashed(hashed)) => (value, hashed.proof.as_ref()),
+        // Of a store of before, brought back by an undo.
+        Some(Value::Sealed(sealed)) => (None, Some(sealed)),
+        other => (other, None),
+    };
+    bind(statement, hash, text)?;
+    statement.raw_bind_parameter(proof, sealed.map(Sealed::as_bytes))
 }
 
 /// The owner that the change leaves.
@@ -217,8 +232,13 @@ fn insert(statement: &mut Statement<'_>, change: &Change, plan: &Plan, revision:
     statement.raw_bind_parameter(keys + 1, change.digest.as_ref().map(<[u8; 16]>::as_slice))?;
     statement.raw_bind_parameter(keys + 2, owner(change, plan))?;
     statement.raw_bind_parameter(keys + 3, revision)?;
+    let place = |field: FieldId| keys + 4 + usize::from(field);
+    let proofs = place(0) + change.kind.fields().len();
     for field in &change.fields {
-        bind(statement, keys + 4 + usize::from(field.field), field.after.as_ref())?;
+        match schema::hashed(change.kind).position(|hashed| hashed == field.field) {
+            Some(at) => bind_hash(statement, place(field.field), proofs + at, field.after.as_ref())?,
+            None => bind(statement, place(field.field), field.after.as_ref())?,
+        }
     }
     statement.raw_execute()?;
     Ok(())
@@ -235,13 +255,20 @@ fn update(connection: &Connection, change: &Change, plan: &Plan, revision: u64) 
     let keys = change.kind.key_parts();
     let key: Vec<String> = (1..).zip(keys).map(|(at, part)| format!("{part} = ?{at}")).collect();
     let first = keys.len() + 1;
+    let is_hashed = |field| schema::hashed(change.kind).any(|hashed| hashed == field);
     let mut sets = vec![
         format!("yubin_declared = ?{first}"),
         format!("yubin_owner = ?{}", first + 1),
         format!("yubin_revision = ?{}", first + 2),
     ];
-    for (at, field) in (first + 3..).zip(&change.fields) {
+    let mut at = first + 3;
+    for field in &change.fields {
         sets.push(format!("{} = ?{at}", change.kind.field(field.field).column()));
+        at += 1;
+        if is_hashed(field.field) {
+            sets.push(format!("{} = ?{at}", schema::proof(change.kind, field.field)));
+            at += 1;
+        }
     }
     let sql = format!("UPDATE {} SET {} WHERE {}", change.kind, sets.join(", "), key.join(" AND "));
     // Changes of the same fields share a statement.
@@ -250,8 +277,15 @@ fn update(connection: &Connection, change: &Change, plan: &Plan, revision: u64) 
     statement.raw_bind_parameter(first, change.digest.as_ref().map(<[u8; 16]>::as_slice))?;
     statement.raw_bind_parameter(first + 1, owner(change, plan))?;
     statement.raw_bind_parameter(first + 2, revision)?;
-    for (at, field) in (first + 3..).zip(&change.fields) {
-        bind(&mut statement, at, field.after.as_ref())?;
+    let mut at = first + 3;
+    for field in &change.fields {
+        if is_hashed(field.field) {
+            bind_hash(&mut statement, at, at + 1, field.after.as_ref())?;
+            at += 1;
+        } else {
+            bind(&mut statement, at, field.after.as_ref())?;
+        }
+        at += 1;
     }
     statement.raw_execute()?;
     Ok(())

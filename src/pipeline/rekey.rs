@@ -1,0 +1,89 @@
+//! A new key for a store.
+//!
+//! The store and the file of its key cannot change in one step. So the new key stands beside the
+//! present one first, the store takes it in one transaction, and then it takes the place of the old
+//! one. Whatever happens in between, one of the two files holds the key that the store has.
+
+use std::path::Path;
+
+use super::Session;
+use crate::model::{Address, Code, Error, FieldId, Hashed, Result, Scheme, Sealed};
+use crate::store::Reseal;
+use crate::vault::{KeySource, Vault, hash};
+
+struct Renewal<'a> {
+    old: &'a Vault,
+    new: &'a Vault,
+    /// For passwords of mailboxes that were sealed, as stores of before have them.
+    scheme: Scheme,
+}
+
+impl Reseal for Renewal<'_> {
+    fn sealed(&self, address: &Address, field: FieldId, sealed: &Sealed) -> Result<Sealed> {
+        let field = address.kind.field(field);
+        Ok(self.new.seal(address, field, &self.old.unseal(address, field, sealed)?))
+    }
+
+    fn hashed(&self, address: &Address, field: FieldId, hash: Option<&str>, sealed: &Sealed) -> Result<Hashed> {
+        let field = address.kind.field(field);
+        if let Some(hash) = hash {
+            let proof = self.new.reseal_proof(self.old, address, field, sealed);
+            return Ok(Hashed { text: hash.into(), proof });
+        }
+        let clear = self.old.unseal(address, field, sealed)?;
+        Ok(self.new.hashed(address, field, &hash::hash(self.scheme, &clear)?, &clear))
+    }
+}
+
+/// What a rekey has done.
+pub struct Rekeyed {
+    pub secrets: u64,
+    /// Identity of the new key.
+    pub id: String,
+}
+
+impl Session {
+    /// Puts every secret of the store under a new key, or the one of a file.
+    pub fn rekey(&self, to: Option<&Path>) -> Result<Rekeyed> {
+        let nothing = || {
+            Error::new(Code::Usage, "the store has no key yet, so there is none to replace")
+                .hint("the first apply with a secret makes one")
+        };
+        let snapshot = self.store.snapshot()?.ok_or_else(nothing)?;
+        if snapshot.key_id().is_none() {
+            return Err(nothing());
+        }
+        let old = self.vault(Some(&*snapshot))?.ok_or_else(|| self.lost_key())?;
+        drop(snapshot);
+        let new = match to {
+            None => Vault::generate()?,
+            Some(path) => Vault::take(path)?,
+        };
+        if new.id() == old.id() {
+            return Err(Error::new(Code::Usage, "this is the key that the store has already"));
+        }
+        let file = match &self.keys {
+            KeySource::Given(_) if to.is_none() => {
+                return Err(Error::new(
+                    Code::Usage,
+                    "the key comes from YUBIN_KEY, and nothing could give you a new one",
+                )
+                .hint("write one to a file, name it with `--to FILE`, and set YUBIN_KEY to it afterwards"));
+            }
+            KeySource::Given(_) => None,
+            KeySource::File(path) | KeySource::Beside(path) => Some(path),
+        };
+        if let Some(path) = file {
+            new.keep_next(path)?;
+        }
+        let renewal = Renewal { old: &old, new: &new, scheme: self.project.policy.passwords.scheme };
+        let done = self.store.rekey(old.id(), new.id(), &renewal);
+        if let Some(path) = file {
+            match &done {
+                Ok(_) => Vault::promote(path, new.id())?,
+                Err(_) => Vault::forget_next(path, new.id()),
+            }
+        }
+        Ok(Rekeyed { secrets: done?, id: new.id().to_owned() })
+    }
+}
