@@ -4,7 +4,7 @@
 //! present one first, the store takes it in one transaction, and then it takes the place of the old
 //! one. Whatever happens in between, one of the two files holds the key that the store has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::model::{Address, Code, Error, FieldId, Hashed, Result, Scheme, Sealed};
@@ -14,11 +14,20 @@ use crate::vault::{KeySource, Vault, hash};
 struct Renewal<'a> {
     old: &'a Vault,
     new: &'a Vault,
+    /// Where the key of the store stands, if it is a file.
+    file: Option<&'a Path>,
     /// For passwords of mailboxes that were sealed, as stores of before have them.
     scheme: Scheme,
 }
 
 impl Reseal for Renewal<'_> {
+    fn begin(&self) -> Result<()> {
+        let Some(path) = self.file else { return Ok(()) };
+        // Whatever else stands beside it was left behind: nobody is about to take it up now.
+        Vault::forget_others(path, self.old.id());
+        self.new.keep_next(path)
+    }
+
     fn sealed(&self, address: &Address, field: FieldId, sealed: &Sealed) -> Result<Sealed> {
         let field = address.kind.field(field);
         Ok(self.new.seal(address, field, &self.old.unseal(address, field, sealed)?))
@@ -73,10 +82,12 @@ impl Session {
             KeySource::Given(_) => None,
             KeySource::File(path) | KeySource::Beside(path) => Some(path),
         };
-        if let Some(path) = file {
-            new.keep_next(path)?;
-        }
-        let renewal = Renewal { old: &old, new: &new, scheme: self.project.policy.passwords.scheme };
+        let renewal = Renewal {
+            old: &old,
+            new: &new,
+            file: file.map(PathBuf::as_path),
+            scheme: self.project.policy.passwords.scheme,
+        };
         let done = self.store.rekey(old.id(), new.id(), &renewal);
         if let Some(path) = file {
             match &done {

@@ -35,6 +35,9 @@ pub trait Store {
 
 /// Turns secrets that one key has sealed into those of another.
 pub trait Reseal {
+    /// Called when no other can write to the store any more, and before anything is written.
+    fn begin(&self) -> Result<()>;
+
     fn sealed(&self, address: &Address, field: FieldId, sealed: &Sealed) -> Result<Sealed>;
 
     /// A hashed password; without a hash, the password itself is what is sealed.

@@ -115,6 +115,24 @@ impl Vault {
         }
     }
 
+    /// Removes the keys that interrupted runs have left beside a file, but for the one of this identity.
+    pub fn forget_others(path: &Path, id: &str) {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return;
+        };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let other = entry.file_name();
+            let suffix = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_prefix('.'));
+            let is_id =
+                |suffix: &str| suffix.len() == 16 && suffix.bytes().all(|b| b.is_ascii_hexdigit()) && suffix != id;
+            if suffix.is_some_and(is_id) {
+                // If it stays, it is in nobody's way.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     pub fn forget_next(path: &Path, id: &str) {
         // If it stays, it is in nobody's way: it is no key of the store.
         let _ = fs::remove_file(next_of(path, id));

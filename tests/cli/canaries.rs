@@ -362,7 +362,9 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 let forms = offered.formats.iter().map(|format| vec!["--format", format.as_str()]);
-                for more in forms.chain([vec!["-v"]]).skip(usize::from(self.quick)) {
+                // `help` takes no options.
+                let last = if entry.command == "help" { vec![] } else { vec!["-v"] };
+                for more in forms.chain([last]).skip(usize::from(self.quick)) {
                     self.number += 1;
                     let run = run.replace('#', &self.number.to_string());
                     let args: Vec<&str> = run.split(' ').chain(more).collect();

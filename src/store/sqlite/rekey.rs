@@ -32,6 +32,7 @@ pub fn rekey(connection: &mut Connection, old: &str, new: &str, reseal: &dyn Res
     if key.as_deref() != Some(old) {
         return Err(Failure::Moved(moved()));
     }
+    reseal.begin().map_err(Failure::Moved)?;
     schema::drop_triggers(&transaction)?;
     let mut count = 0;
     for kind in Kind::ALL {
