@@ -127,6 +127,33 @@ pub fn hash_scheme(hash: &str) -> Option<Strength> {
     (fine && shaped || *strength == Strength::Clear).then_some(*strength)
 }
 
+/// Finds the references in a record of cells to secrets that stand elsewhere: form and argument, as in
+/// `env:NAME`. False where they cannot be told without reading the cells.
+pub fn find_references<'r>(record: &'r str, found: &mut Vec<&'r str>) -> bool {
+    found.clear();
+    let mut rest = record;
+    while let Some(at) = memchr::memmem::find(rest.as_bytes(), b"${") {
+        rest = &rest[at + 2..];
+        if !["env:", "file:", "age:"].iter().any(|form| rest.starts_with(form)) {
+            // Nothing, or a hash, which stands there itself.
+            continue;
+        }
+        let Some((reference, behind)) = rest.split_once('}') else { return false };
+        if reference.contains('"') || !(behind.is_empty() || behind.starts_with([',', '"', '\r', '\n'])) {
+            return false;
+        }
+        found.push(reference);
+        rest = behind;
+    }
+    true
+}
+
+/// What a reference names, if it is sound.
+pub fn referred(reference: &str) -> Option<SecretSource> {
+    let (form, argument) = reference.split_once(':')?;
+    secret_form(form, argument)?.ok()
+}
+
 fn is_env_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -136,6 +163,25 @@ fn is_env_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_references_of_a_record_are_found_without_reading_its_cells() {
+        for (record, expected) in [
+            ("a,b,c\r\n", Some(&[][..])),
+            ("a,${env:PW},\"${file:x/y z}\"\n", Some(&["env:PW", "file:x/y z"])),
+            ("${env:A},${x},${y:z},${env:B}", Some(&["env:A", "env:B"])),
+            ("a,${hash:{ARGON2ID}$argon2id$v=19},x", Some(&[])),
+            ("a,${env:PW}x", None),
+            ("a,\"${file:a\"\"b}\"", None),
+            ("a,${file:a}b}", None),
+            ("a,${env:PW", None),
+        ] {
+            let mut found = Vec::new();
+            let told = find_references(record, &mut found);
+            assert_eq!(told.then_some(found.as_slice()), expected, "{record}");
+        }
+        assert!(referred("env:P W").is_none() && referred("env:PW").is_some());
+    }
 
     #[test]
     fn a_hash_is_told_from_what_is_none() {

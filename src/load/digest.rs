@@ -8,6 +8,7 @@ use aes::cipher::{BlockEncrypt, KeyInit};
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 
+use crate::model::Clear;
 use crate::model::draft::Digest;
 
 pub struct Digester {
@@ -29,8 +30,15 @@ impl Digester {
         Digester { hash: Polyval::new(hash.into()), mask: Aes256::new(mask.into()) }
     }
 
-    pub fn digest(&self, record: &str) -> Digest {
+    /// `secrets` are those that the record names and that stand elsewhere: it says the same only while they
+    /// are the same.
+    pub fn digest<'s>(&self, record: &str, secrets: impl Iterator<Item = &'s Clear>) -> Digest {
         let mut hash = self.hash.clone();
+        for secret in secrets {
+            let secret = secret.expose().as_bytes();
+            hash.update_padded(secret);
+            hash.update(&[u128::to_le_bytes(secret.len() as u128 | 1 << 64).into()]);
+        }
         hash.update_padded(record.as_bytes());
         // The padding makes texts alike that differ in zeros at their end; their lengths tell them apart.
         hash.update(&[u128::to_le_bytes(record.len() as u128).into()]);
@@ -55,8 +63,15 @@ mod tests {
         {
             let digester = Digester::new(&key, &context);
             for text in texts {
-                assert!(seen.insert(digester.digest(text)), "{text:?} {context:?}");
-                assert_eq!(digester.digest(text), Digester::new(&key, &context).digest(text));
+                let secrets =
+                    |texts: &[&str]| texts.iter().map(|text| Clear::new((*text).to_owned())).collect::<Vec<_>>();
+                for secrets in [vec![], secrets(&[""]), secrets(&["a"]), secrets(&["a", ""]), secrets(&["", "a"])] {
+                    assert!(seen.insert(digester.digest(text, secrets.iter())), "{text:?} {context:?}");
+                    assert_eq!(
+                        digester.digest(text, secrets.iter()),
+                        Digester::new(&key, &context).digest(text, secrets.iter())
+                    );
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ pub use project::{
     FILE_NAME, FormatName, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS, SourceSpec, TOP_KEYS,
     find_root, read_project,
 };
-pub use read::{Early, Reader};
+pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
 
 /// Records that one thread takes at a time.
@@ -137,6 +137,7 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
         diagnostics.extend(done.problems);
         draft.resources.extend(done.resources);
         draft.recognised.extend(done.recognised);
+        draft.outside.extend(done.outside);
         early.extend(done.early);
         finished.extend(done.finished);
         keep_first(&mut clear, done.clear);

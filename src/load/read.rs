@@ -1,21 +1,26 @@
 //! Reading records and YAML, on whichever core is free. A record that says byte for byte what was
 //! applied last is recognised by its digest and not read any further.
 
+use std::collections::HashMap;
+
 use super::{SECRET_HINT, Table};
 use crate::format::records::{CellText, Record};
-use crate::format::secret::{Strength, hash_scheme};
+use crate::format::secret::{Strength, find_references, hash_scheme, referred};
 use crate::format::{File, Found, broken_quotes, yaml};
 use crate::load::Project;
 use crate::model::draft::{Digest, Recognised};
 use crate::model::inventory::Owner;
 use crate::model::{
-    Address, Diagnostic, DraftResource, Field, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Severity,
-    Source, Type,
+    Address, Clear, Diagnostic, DraftResource, Field, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource,
+    Severity, Source, Type,
 };
 
 /// What is done with resources that are new to the store and depend on no other one, as soon as they
 /// are read: so a million of them never stand in memory as drafts.
 pub type Early<'a, T> = dyn Fn(Vec<DraftResource>) -> T + Sync + 'a;
+
+/// A secret that stands elsewhere; `None` if there is something to say about it.
+pub type Fetch<'a> = dyn Fn(&SecretSource) -> Option<Clear> + Sync + 'a;
 
 /// Resources that are finished at a time: few enough to stay in a core's cache.
 const EARLY_RUN: usize = 1_024;
@@ -26,6 +31,8 @@ pub type ClearSecret = (Source, Address, &'static str);
 pub struct Done<T> {
     pub resources: Vec<DraftResource>,
     pub recognised: Vec<Recognised>,
+    /// Digests of those recognised that name secrets elsewhere.
+    pub outside: Vec<Digest>,
     /// What has been finished, and where each of it is declared.
     pub early: Vec<T>,
     pub finished: Vec<(Kind, Key, Source)>,
@@ -40,6 +47,7 @@ impl<T> Done<T> {
         Done {
             resources: Vec::new(),
             recognised: Vec::new(),
+            outside: Vec::new(),
             early: Vec::new(),
             finished: Vec::new(),
             clear: None,
@@ -54,6 +62,8 @@ pub struct Reader<'a, T> {
     pub project: &'a Project,
     /// Without one every record is read in full, and nothing is known to be new.
     pub inventory: Option<&'a Inventory>,
+    /// Fetches a secret that stands elsewhere. Without it, records that name one are read in full.
+    pub fetch: Option<&'a Fetch<'a>>,
     pub early: Option<&'a Early<'a, T>>,
 }
 
@@ -74,10 +84,16 @@ impl<T> Reader<'_, T> {
         let mut cells = Vec::new();
         let mut found = Found::default();
         let mut fresh = Vec::new();
+        let (mut references, mut fetched) = (Vec::new(), HashMap::new());
         // Files mostly are in the order of the store.
         let mut hint = 0;
         for record in &table.records[from..to] {
-            let digest = table.digester.as_ref().map(|digester| digester.digest(record.text(file.text)));
+            let text = record.text(file.text);
+            let digest = table.digester.as_ref().and_then(|digester| {
+                let told = find_references(text, &mut references) && self.fetch_all(&references, &mut fetched);
+                let secrets = references.iter().filter_map(|reference| fetched.get(reference)?.as_ref());
+                told.then(|| digester.digest(text, secrets))
+            });
             if let (Some(inventory), Some(digest)) = (self.inventory, &digest)
                 && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
             {
@@ -87,6 +103,9 @@ impl<T> Reader<'_, T> {
                 let address = || Address::new(recognised.kind, inventory.of(recognised.kind).key(recognised.entry));
                 self.look_at_user(file, user.unwrap_or_default(), address, recognised.source, &mut done);
                 done.recognised.push(recognised);
+                if !references.is_empty() {
+                    done.outside.push(*digest);
+                }
                 continue;
             }
             let spotless = table.read(file, record, &mut cells, &mut found);
@@ -107,6 +126,16 @@ impl<T> Reader<'_, T> {
         done.problems.append(&mut found.problems);
         done.mentioned.iter_mut().zip(found.mentioned).for_each(|(all, one)| *all |= one);
         done
+    }
+
+    /// Fetches what references name, each once; false if there is something to say about one.
+    fn fetch_all<'r>(&self, references: &[&'r str], fetched: &mut HashMap<&'r str, Option<Clear>>) -> bool {
+        let mut all = true;
+        for &reference in references {
+            let fetch = || self.fetch.and_then(|fetch| fetch(&referred(reference)?));
+            all &= fetched.entry(reference).or_insert_with(fetch).is_some();
+        }
+        all
     }
 
     /// Whether the resource is new and depends on nothing but itself.
@@ -259,13 +288,14 @@ fn recognise(
     })
 }
 
-/// Whether the record's meaning depends on nothing but its text: no server, no secret elsewhere.
+/// Whether the record's meaning depends on nothing but its text and the secrets that its digest covers: on no
+/// server.
 fn says_everything(resource: &DraftResource) -> bool {
     // Others take values from servers, so those are read in every run.
     !resource.absent
         && resource.kind != Kind::Server
         && resource.cells.iter().all(|cell| match &cell.raw {
-            Raw::Secret(source) => matches!(source, SecretSource::Clear(_)),
+            Raw::Secret(source) => !matches!(source, SecretSource::Command(_)),
             _ => resource.kind.field(cell.field).name != "server",
         })
 }

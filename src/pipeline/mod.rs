@@ -132,7 +132,7 @@ impl Session {
     pub fn check(&mut self) -> Checked {
         let sources = load::read_sources(&self.project, &mut self.diagnostics);
         let opened = load::open(&self.project, &sources, None, &mut self.diagnostics);
-        let reader = Reader::<()> { project: &self.project, inventory: None, early: None };
+        let reader = Reader::<()> { project: &self.project, inventory: None, fetch: None, early: None };
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
         let (project, rules) = (&self.project, rules(&self.project));
@@ -187,7 +187,14 @@ impl Session {
             sealing.problems.extend(problems);
             (diff::compare(system, wanted, &new, policy), sealing)
         };
-        let reader = Reader { project: &self.project, inventory: Some(&inventory), early: Some(&early) };
+        // What is to be said about a secret is said where its record is read.
+        let fetch_quietly = |source: &SecretSource| outside.fetch(source).ok().filter(|_| !outside.is_exposed(source));
+        let reader = Reader {
+            project: &self.project,
+            inventory: Some(&inventory),
+            fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
+            early: Some(&early),
+        };
         let (draft, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let gone = self.undeclared(&draft, &inventory);
         let rows = thread::scope(|scope| {
@@ -196,6 +203,7 @@ impl Session {
             let snapshot = snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
             fetch(snapshot.as_deref().map(|one| &**one), &draft, &gone, &inventory, system.ordered)
         })?;
+        let mut fetched = vec![draft.outside.concat()];
         let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { base, inventory: &inventory, rows: &rows };
         hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
@@ -214,7 +222,7 @@ impl Session {
         if sealing.iter().any(|sealing| sealing.no_key) {
             return Err(self.lost_key());
         }
-        let (mut fetched, mut notices) = (Vec::new(), Notices::default());
+        let mut notices = Notices::default();
         for sealing in sealing {
             self.diagnostics.extend(sealing.problems);
             notices.extend(sealing.notices);

@@ -42,7 +42,7 @@ pub fn resolve<T: Send>(
     diagnostics: &mut Diagnostics,
     finish: impl Fn(&[String], Vec<Wanted>) -> T + Sync,
 ) -> (Desired, Vec<T>) {
-    let Draft { files, mut resources, recognised, mentioned, vanished } = draft;
+    let Draft { files, mut resources, recognised, outside: _, mentioned, vanished } = draft;
     // Servers come first by kind, and the others take values from them.
     let others = resources.split_off(resources.partition_point(|resource| resource.kind == Kind::Server));
     let system = rules.system;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
@@ -26,6 +26,8 @@ pub struct Fetcher<'a> {
     identities: OnceLock<Result<Identities, Missing>>,
     /// What commands have said: each runs once.
     said: Mutex<HashMap<Vec<String>, Arc<OnceLock<Fetched>>>>,
+    /// What variables and files hold: many resources may name the same.
+    read: RwLock<HashMap<(&'static str, String), Fetched>>,
     /// Variables that hold secrets, which no command is given.
     hidden: Mutex<HashSet<String>>,
 }
@@ -39,7 +41,15 @@ fn missing<T>(message: String, hint: &'static str) -> Result<T, Missing> {
 
 impl<'a> Fetcher<'a> {
     pub fn new(root: &'a Path, trust: &'a Trust, ring: KeyRing) -> Fetcher<'a> {
-        Fetcher { root, trust, ring, identities: OnceLock::new(), said: Mutex::default(), hidden: Mutex::default() }
+        Fetcher {
+            root,
+            trust,
+            ring,
+            identities: OnceLock::new(),
+            read: RwLock::default(),
+            said: Mutex::default(),
+            hidden: Mutex::default(),
+        }
     }
 
     /// Keeps variables from the commands that are run.
@@ -51,18 +61,27 @@ impl<'a> Fetcher<'a> {
     pub fn fetch(&self, source: &SecretSource) -> Fetched {
         let (clear, what) = match source {
             SecretSource::Clear(clear) | SecretSource::Hash(clear) => return Ok(clear.clone()),
-            SecretSource::Env(name) => (self.variable(name)?, format!("the environment variable `{name}`")),
-            SecretSource::File(name) => (self.file(name)?, format!("the file `{name}`")),
+            SecretSource::Env(name) => return self.once("env", name, || self.variable(name)),
+            SecretSource::File(name) => return self.once("file", name, || self.file(name)),
             SecretSource::Age(text) => {
                 let opened = self.open(text.expose().as_bytes(), "the age text")?;
                 (utf8(&opened, "the age text")?, "the age text".to_owned())
             }
             SecretSource::Command(words) => (self.command(words)?, COMMAND.to_owned()),
         };
-        if clear.expose().is_empty() {
-            return missing(format!("{what} is empty"), "a password cannot be empty");
+        not_empty(clear, &what)
+    }
+
+    fn once(&self, form: &'static str, name: &str, fetch: impl FnOnce() -> Fetched) -> Fetched {
+        let key = (form, name.to_owned());
+        if let Some(known) = self.read.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
         }
-        Ok(clear)
+        let what =
+            if form == "env" { format!("the environment variable `{name}`") } else { format!("the file `{name}`") };
+        let fetched = fetch().and_then(|clear| not_empty(clear, &what));
+        self.read.write().unwrap_or_else(PoisonError::into_inner).insert(key, fetched.clone());
+        fetched
     }
 
     fn variable(&self, name: &str) -> Fetched {
@@ -144,6 +163,13 @@ impl<'a> Fetcher<'a> {
     pub fn is_exposed(&self, source: &SecretSource) -> bool {
         matches!(source, SecretSource::File(name) if !is_encrypted(name) && super::is_exposed(&self.root.join(name)))
     }
+}
+
+fn not_empty(clear: Clear, what: &str) -> Fetched {
+    if clear.expose().is_empty() {
+        return missing(format!("{what} is empty"), "a password cannot be empty");
+    }
+    Ok(clear)
 }
 
 pub fn is_encrypted(name: &str) -> bool {
