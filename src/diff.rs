@@ -2,7 +2,7 @@
 
 use crate::model::desired::Aim;
 use crate::model::inventory::{Inventory, Owner};
-use crate::model::plan::Base;
+use crate::model::plan::{Base, Learned};
 use crate::model::{
     Action, Change, Desired, Existing, FieldChange, Key, Kind, Plan, Policy, Row, Rows, Special, Undeclared, Value,
     Wanted,
@@ -57,6 +57,7 @@ pub struct Current<'a> {
 #[derive(Default)]
 pub struct Part {
     changes: Vec<Change>,
+    learned: Vec<Learned>,
     unchanged: u64,
     declared: [u64; 3],
 }
@@ -70,8 +71,15 @@ pub fn compare(system: &System, wanted: Vec<Wanted>, current: &Current<'_>, poli
         let row = entry.and_then(|_| current.rows.get(wanted.kind, &wanted.key));
         let change = match (entry, row) {
             (Some(entry), Some(row)) => {
-                let owner = current.inventory.of(wanted.kind).owner(entry);
-                existing(system, wanted, row, owner, current.inventory, policy)
+                let shelf = current.inventory.of(wanted.kind);
+                let owner = shelf.owner(entry);
+                let learned = wanted.digest.filter(|digest| !shelf.recognises(entry, digest));
+                let (kind, key) = (wanted.kind, wanted.key.clone());
+                let change = existing(system, wanted, row, owner, current.inventory, policy);
+                if change.is_none() {
+                    part.learned.extend(learned.map(|digest| (kind, key, digest)));
+                }
+                change
             }
             _ if wanted.absent => continue,
             _ => Some(add(wanted)),
@@ -111,6 +119,7 @@ pub fn assemble(
     plan.changes.reserve(parts.iter().map(|part| part.changes.len()).sum());
     for part in parts {
         plan.changes.extend(part.changes);
+        plan.learned.extend(part.learned);
         plan.unchanged += part.unchanged;
         for (all, some) in declared.iter_mut().zip(part.declared) {
             *all += some;

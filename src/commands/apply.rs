@@ -101,6 +101,7 @@ pub fn carry_out(
         return Ok(End::Code(Code::Refused));
     }
     if planned.plan.is_empty() {
+        session.learn(&planned);
         if common.is_json() {
             receipt(session, &planned, planned.plan.base.revision)?;
         }

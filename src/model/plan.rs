@@ -226,6 +226,9 @@ pub struct Base {
     pub outside_writes: u64,
 }
 
+/// A resource that is what its record says, which is recognised by this digest from now on.
+pub type Learned = (Kind, Key, Digest);
+
 #[derive(Debug, Default)]
 pub struct Plan {
     pub project: String,
@@ -249,6 +252,8 @@ pub struct Plan {
     pub recorded: bool,
     /// What the log says about the plan, such as which revision it takes back.
     pub note: Option<String>,
+    /// Of unchanged resources: nothing of them changes, and the next plan is faster.
+    pub learned: Vec<Learned>,
 }
 
 impl Plan {

@@ -298,6 +298,13 @@ impl Session {
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 
+    /// Where nothing changes: keeps what makes the next plan faster. That it fails is no failure of an apply.
+    pub fn learn(&self, planned: &Planned) {
+        if planned.plan.is_empty() && !planned.plan.learned.is_empty() {
+            let _ = self.store.learn(&planned.plan);
+        }
+    }
+
     /// Writes a key that was made for a new store, before anything that depends on it.
     pub fn keep_key(&self, planned: &mut Planned) -> Result<()> {
         match (&mut planned.vault, &self.keys) {

@@ -6,7 +6,9 @@ pub mod sqlite;
 
 use crate::guard::Approved;
 use crate::model::plan::Base;
-use crate::model::{Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Version};
+use crate::model::{
+    Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Version,
+};
 
 /// What the log says about an apply, beside the plan.
 pub struct Entry<'a> {
@@ -27,6 +29,10 @@ pub trait Store {
 
     /// One consistent read of everything; `None` if there is no store yet.
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>>;
+
+    /// Keeps the digests by which unchanged records are recognised, if the store still is where the plan was
+    /// made. The state stays as it is, and so does its revision.
+    fn learn(&self, plan: &Plan) -> Result<()>;
 
     /// Writes the plan, its log and its effects in one transaction, if the store still is where
     /// the plan was made. `progress` is told how many changes are written.

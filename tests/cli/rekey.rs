@@ -462,3 +462,26 @@ fn a_rekey_of_nothing_is_quick() {
     assert!(matches!(run.code, 0 | 1), "{}", run.stderr);
     world.expect(0, &["plan", "--exit-code"]);
 }
+
+/// Digests of records are keyed too. An apply that has nothing else to do learns them anew, and a plan does not.
+#[test]
+fn records_are_recognised_again_after_the_next_apply() {
+    let world = World::project("generic", "sources: [a.csv]\n");
+    world.write("a.csv", "name,comment,incoming.password\na,x,${env:PW}\nb,y,\n");
+    expect_with(&world, 0, PW, &["apply", "--yes"]);
+    let known = || -> (i64, i64) {
+        let sql = "SELECT count(yubin_declared), (SELECT outside_writes FROM meta) FROM account";
+        database(&world).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    assert_eq!(known(), (2, 0));
+    world.expect(0, &REKEY);
+    assert_eq!(known(), (0, 0));
+    expect_with(&world, 0, PW, &["plan", "--exit-code"]);
+    assert_eq!(known(), (0, 0));
+    expect_with(&world, 0, PW, &["apply"]);
+    assert_eq!((known(), revision(&world)), ((2, 0), 1));
+    // What they cover is the secret, too.
+    expect_with(&world, 0, PW, &["plan", "--exit-code"]);
+    expect_with(&world, 2, &[("PW", "another one")], &["plan", "--exit-code"]);
+    expect_with(&world, 3, &[], &["plan", "--exit-code"]);
+}

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::holder::holder;
 use super::{Entry, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
-use crate::model::{Code, Error, Result};
+use crate::model::{Code, Error, Plan, Result};
 
 /// How long an apply waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,6 +78,15 @@ impl Store for Sqlite {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.look(&connection)?;
         rekey::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
+    }
+
+    fn learn(&self, plan: &Plan) -> Result<()> {
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if self.look(&connection)? != schema::Found::Store(schema::VERSION) {
+            // Bringing it up is for an apply that changes something.
+            return Ok(());
+        }
+        write::learn(&mut connection, plan).map_err(|failure| self.not_taken(failure))
     }
 
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {

@@ -81,6 +81,7 @@ pub fn commit(
         ],
     )?;
     write_changes(&transaction, plan, revision, progress)?;
+    write_learned(&transaction, plan)?;
     schema::make_triggers(&transaction)?;
     transaction.commit()?;
     if first {
@@ -88,6 +89,37 @@ pub fn commit(
         let _ = connection.pragma_update(None, "journal_mode", "WAL");
     }
     Ok(Receipt { revision })
+}
+
+/// Writes nothing but digests; those are no write of other software.
+pub fn learn(connection: &mut Connection, plan: &Plan) -> Result<(), Failure> {
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -131072;")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let base = transaction.query_row("SELECT revision, outside_writes FROM meta", [], |row| {
+        Ok(Base { revision: row.get(0)?, outside_writes: row.get(1)? })
+    })?;
+    if base == plan.base {
+        write_learned(&transaction, plan)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn write_learned(connection: &Connection, plan: &Plan) -> rusqlite::Result<()> {
+    for kind in Kind::ALL {
+        let learned = plan.learned.iter().filter(|(of, ..)| *of == kind);
+        let keys: Vec<String> = (2..).zip(kind.key_parts()).map(|(at, part)| format!("{part} = ?{at}")).collect();
+        let sql = format!("UPDATE {kind} SET yubin_declared = ?1 WHERE {}", keys.join(" AND "));
+        let mut statement = connection.prepare(&sql)?;
+        for (_, key, digest) in learned {
+            statement.raw_bind_parameter(1, digest.as_slice())?;
+            for (at, part) in (2..).zip(key.parts()) {
+                statement.raw_bind_parameter(at, part)?;
+            }
+            statement.raw_execute()?;
+        }
+    }
+    Ok(())
 }
 
 fn moved(connection: &Connection, now: Base, then: Base) -> Error {
