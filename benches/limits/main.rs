@@ -60,6 +60,7 @@ fn measure(options: &Options) -> Result<()> {
     let middle = runs::patterns(scratch.path(), rows / 10, None)?;
     let large = runs::patterns(scratch.path(), rows, expert.as_ref())?;
     let yaml = runs::accounts(scratch.path(), rows / 10)?;
+    let secrets = runs::secrets(scratch.path(), rows)?;
     let mailboxes = rows / 100;
     let hand_over = runs::hand_over(scratch.path(), mailboxes)?;
 
@@ -129,6 +130,14 @@ fn measure(options: &Options) -> Result<()> {
         None,
         Bar::Most(Amount::Seconds(1.0)),
     ));
+    for (name, cost) in [("in clear", secrets.clear), ("in the environment", secrets.outside)] {
+        figures.push(figure(
+            format!("plan, {rows} rows unchanged, a password in each, {name}"),
+            seconds(cost.wall),
+            Some((seconds(secrets.none.wall), "without passwords")),
+            Bar::Times(1.3),
+        ));
+    }
     figures.push(figure("start of the program".to_owned(), seconds(start.wall), None, Bar::None));
 
     let table = report::table(&figures);

@@ -129,6 +129,48 @@ pub fn hand_over(scratch: &Path, count: u32) -> Result<Cost> {
     least.ok_or_else(|| "no run".into())
 }
 
+/// Plans of rows that have not changed.
+pub struct Secrets {
+    pub none: Cost,
+    /// A password in each row, in clear.
+    pub clear: Cost,
+    /// A password in each row that stands in the environment.
+    pub outside: Cost,
+}
+
+pub fn secrets(scratch: &Path, rows: u32) -> Result<Secrets> {
+    eprintln!("{rows} rows with and without secrets ...");
+    let clear = |number: u32| format!("geheim-{number}");
+    let outside = |_: u32| "${env:LIMITS_PASSWORD}".to_owned();
+    let ways: [(&str, Option<world::Password<'_>>); 3] =
+        [("none", None), ("clear", Some(&clear)), ("outside", Some(&outside))];
+    let dirs = ways.map(|(name, _)| scratch.join(name));
+    let run = |dir: &Path, args: &[&str]| {
+        child::run(yubin(dir).args(args).env("LIMITS_PASSWORD", "open sesame"), None, &dir.join("yubin.out"))
+    };
+    for (dir, (_, password)) in dirs.iter().zip(ways) {
+        fs::create_dir(dir)?;
+        world::canonical(&dir.join("patterns.csv"), rows, password)?;
+        project(dir, "generic", "patterns.csv")?;
+        run(dir, &["apply", "--yes", "-q"])?;
+    }
+    let mut least = [None; 3];
+    for _ in 0..PLANS {
+        for (dir, least) in dirs.iter().zip(&mut least) {
+            keep_least(least, run(dir, &["plan"])?);
+            let said = fs::read_to_string(dir.join("yubin.out"))?;
+            assert!(said.contains(&format!("{rows} unchanged")), "plan: {said}");
+        }
+    }
+    for dir in dirs {
+        fs::remove_dir_all(dir)?;
+    }
+    match least {
+        [Some(none), Some(clear), Some(outside)] => Ok(Secrets { none, clear, outside }),
+        _ => Err("no run".into()),
+    }
+}
+
 fn project(dir: &Path, system: &str, source: &str) -> Result<()> {
     let text = format!(
         "version: 1\nname: limits\nsystem: {system}\nsources: [{source}]\npolicy: {{ plaintext_secrets: allow, max_deletes: \"100%\" }}\n"

@@ -179,6 +179,21 @@ pub fn accounts(path: &Path, count: u32) -> io::Result<()> {
     to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
+/// Makes the password of a row.
+pub type Password<'a> = &'a dyn Fn(u32) -> String;
+
+/// Writes `rows` patterns as canonical CSV; `password` makes the password of each, if they have one.
+pub fn canonical(path: &Path, rows: u32, password: Option<Password<'_>>) -> io::Result<()> {
+    let mut to = BufWriter::with_capacity(1 << 18, File::create(path)?);
+    let title = if password.is_some() { ",incoming.password" } else { "" };
+    writeln!(to, "user,name,address,incoming.host,incoming.port,incoming.username{title},outgoing.host")?;
+    for number in 0..rows {
+        let password = password.map_or(String::new(), |password| format!(",{}", password(number)));
+        writeln!(to, "u{number:07},work,u{number:07}@a.test,pop.a.test,110,u{number:07}{password},smtp.a.test")?;
+    }
+    to.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
 /// Writes what CPI exports of `count` accounts, and the same accounts as they are wanted: a tenth with
 /// another capacity, all with a password that nobody has recorded yet, and 120 more.
 pub fn mailboxes(export: &Path, wanted: &Path, count: u32) -> io::Result<()> {
