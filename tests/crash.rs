@@ -498,8 +498,12 @@ fn a_store_of_an_older_version_is_brought_up() {
         let yaml = format!("accounts: {{ a: {{ comment: {comment} }}, b: {{ password: {password} }} }}\n");
         world.write("a.yaml", yaml);
     };
-    written("one", "first");
-    world.expect(0, &["apply", "--yes", "-q"]);
+    let labelled =
+        |label: &str| format!("accounts: {{ a: {{ comment: one }}, b: {{ label: {label}, password: first }} }}\n");
+    for label in ["x", "y", "z"] {
+        world.write("a.yaml", labelled(label));
+        world.expect(0, &["apply", "--yes", "-q"]);
+    }
     let database = || Connection::open(world.file("yubin.db")).unwrap();
     let schema = || -> Vec<String> {
         let connection = database();
@@ -526,11 +530,14 @@ fn a_store_of_an_older_version_is_brought_up() {
     let vault = Vault::open(&KeySource::Beside(world.file("yubin.db.key"))).unwrap().unwrap();
     let (kind, clear) = (Kind::Account, Clear::new("of before".to_owned()));
     let sealed = vault.seal(&Address::new(kind, Key::single("b")), kind.field(kind.id("password")), &clear);
-    database().execute("UPDATE account SET password = ?1 WHERE name = 'b'", [sealed.as_bytes()]).unwrap();
+    for table in ["account", "account_history"] {
+        let sql = format!("UPDATE {table} SET password = ?1 WHERE name = 'b'");
+        database().execute(&sql, [sealed.as_bytes()]).unwrap();
+    }
     database().execute_batch("ALTER TABLE revision DROP COLUMN recorded; PRAGMA user_version = 1").unwrap();
     let then = schema();
     assert_ne!(then, now);
-    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 1);
+    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 3);
     world.expect(0, &["show"]);
     written("one", "of before");
     world.expect(0, &["plan", "--exit-code"]);
@@ -548,6 +555,13 @@ fn a_store_of_an_older_version_is_brought_up() {
     world.expect(0, &["store", "rekey", "--yes"]);
     assert!(password().unwrap().starts_with("{ARGON2ID}"));
     world.expect(0, &["plan", "--exit-code"]);
-    world.expect(0, &["undo", "2", "--yes", "-q"]);
-    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 3);
+    // In the log it has one hash, as it was one password.
+    let undone = |revision: &str| {
+        let plan = world.run(&["undo", revision, "--format", "json"]);
+        let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
+        plan["changes"][0]["fields"].as_array().unwrap().iter().map(|one| one["field"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(undone("3"), ["\"label\""]);
+    world.expect(0, &["undo", "4", "--yes", "-q"]);
+    assert_eq!(world.json(0, &["log"])["revisions"].as_array().unwrap().len(), 5);
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use zeroize::Zeroizing;
+
 use super::text::Effective;
 use crate::model::{Clear, Given, PasswordPolicy, Result, Scheme};
 use crate::system::System;
@@ -184,8 +186,9 @@ enum Effort {
 fn resembles(old: &dyn Remembered, new: &str, effort: Effort) -> bool {
     /// Longer ones are not made up by people; the texts near them would be too many.
     const MOST: usize = 40;
-    let lower: Vec<char> = new.to_lowercase().chars().take(MOST).collect();
-    let mut work = String::with_capacity(4 * MOST);
+    let lower = Zeroizing::new(new.to_lowercase());
+    let lower: Zeroizing<Vec<char>> = Zeroizing::new(lower.chars().take(MOST).collect());
+    let mut work = Zeroizing::new(String::with_capacity(8 * MOST));
     let mut is = |text: &mut dyn Iterator<Item = char>| {
         work.clear();
         work.extend(text);
@@ -196,7 +199,7 @@ fn resembles(old: &dyn Remembered, new: &str, effort: Effort) -> bool {
     let len = lower.len();
     let turned = is(&mut lower.iter().rev().copied())
         || (0..len).any(|at| is(&mut lower[at..].iter().chain(&lower[..at]).copied()))
-        || is(&mut lower.iter().chain(&lower).copied())
+        || is(&mut lower.iter().chain(lower.iter()).copied())
         || (len > 1
             && len.is_multiple_of(2)
             && lower[..len / 2] == lower[len / 2..]
@@ -223,7 +226,7 @@ fn resembles(old: &dyn Remembered, new: &str, effort: Effort) -> bool {
 /// Tries every text that is one stroke away: a character less, more, other, or two that change places.
 fn edited(text: &[char], is: &mut dyn FnMut(&[char]) -> bool) -> bool {
     let typed = || (' '..='~').filter(|c| !c.is_ascii_uppercase());
-    let mut work = Vec::with_capacity(text.len() + 1);
+    let mut work = Zeroizing::new(Vec::with_capacity(text.len() + 1));
     for at in 0..=text.len() {
         for c in typed() {
             work.clear();
@@ -280,7 +283,7 @@ fn renumbered(text: &[char], is: &mut dyn FnMut(&[char]) -> bool) -> bool {
 
 /// Tries a number of up to four digits, or none, between two texts.
 fn numbered(before: &[char], behind: &[char], is: &mut dyn FnMut(&[char]) -> bool) -> bool {
-    let mut work = Vec::with_capacity(before.len() + behind.len() + 4);
+    let mut work = Zeroizing::new(Vec::with_capacity(before.len() + behind.len() + 4));
     (0..=4_u32).any(|digits| {
         (0..10_u32.pow(digits)).any(|number| {
             work.clear();

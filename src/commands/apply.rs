@@ -54,20 +54,26 @@ pub fn plan_again(
     saved: Option<&Saved>,
     strict: bool,
 ) -> Result<std::result::Result<(Session, Planned, String), Session>> {
-    let mut base = None;
+    let mut approved = None;
     if let Some(saved) = saved.filter(|saved| saved.skips()) {
         let mut session = common.session(strict)?;
         let Some(planned) = session.plan(Secrets::Skip)? else { return Ok(Err(session)) };
         saved.compare(&session, &planned)?;
-        base = Some((planned.plan.base, planned.digest));
+        approved = Some(planned);
     }
     let mut session = common.session(strict)?;
     let Some(planned) = session.plan(Secrets::Fetch)? else { return Ok(Err(session)) };
-    match (saved, base) {
-        (Some(_), Some((base, _))) if base != planned.plan.base => {
-            Err(Error::new(Code::Conflict, "the store has moved since the plan was made").hint("plan again"))
+    match (saved, approved) {
+        (Some(_), Some(approved)) => {
+            let now = &planned.plan;
+            let same = now.base == approved.plan.base && now.config_digest == approved.plan.config_digest;
+            // It may find less to do, and nothing else.
+            if !same || !now.is_within(&approved.plan) {
+                let message = "configuration or store have moved since the plan was made";
+                return Err(Error::new(Code::Conflict, message).hint("plan again, and have it approved again"));
+            }
+            Ok(Ok((session, planned, approved.digest)))
         }
-        (Some(_), Some((_, digest))) => Ok(Ok((session, planned, digest))),
         (Some(saved), None) => {
             saved.compare(&session, &planned)?;
             let digest = planned.digest.clone();
@@ -150,7 +156,7 @@ pub fn carry_out(
         common.say(&format!("applied as revision {revision}"));
     }
     // What was applied is not needed any more, and freeing a million changes takes a while.
-    std::mem::forget(planned);
+    std::mem::forget(std::mem::take(&mut planned.plan.changes));
     Ok(End::Done)
 }
 

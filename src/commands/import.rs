@@ -73,7 +73,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         ImportFormat::CpiEdit => (cpi(Sheet::Edit), "cpi-business-standard"),
     };
     let system = System::find(system).ok_or_else(|| Error::failure(format!("the system {system} is missing")))?;
-    let files = read_files(common, &args.files)?;
+    let files = read_files(&args.files)?;
     let draft = load::read_named(&files, format, encoding, kind, &mut diagnostics);
     let rules = Rules { system, given: &given };
     let (_, runs) = resolve::resolve(rules, draft, None, &mut diagnostics, |_, wanted| wanted);
@@ -108,11 +108,10 @@ pub fn encoding(label: &str) -> Result<&'static Encoding> {
     })
 }
 
-pub fn read_files(common: &Common, paths: &[PathBuf]) -> Result<Vec<NamedFile>> {
+pub fn read_files(paths: &[PathBuf]) -> Result<Vec<NamedFile>> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
-        let bytes = fs::read(common.dir.join(path))
-            .map_err(|error| Error::failure(format!("{name} cannot be read")).because(error))?;
+        let bytes = fs::read(path).map_err(|error| Error::failure(format!("{name} cannot be read")).because(error))?;
         Ok(NamedFile { name, bytes })
     };
     paths.iter().map(read).collect()
@@ -120,12 +119,12 @@ pub fn read_files(common: &Common, paths: &[PathBuf]) -> Result<Vec<NamedFile>> 
 
 /// `rules:` of the project around, if there is one for CPI.
 fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
-    let dir = std::path::absolute(&common.dir)
-        .map_err(|error| Error::failure(format!("{} cannot be found", common.dir.display())).because(error))?;
+    let dir = Common::dir()?;
     let Ok(root) = load::find_root(&dir) else { return Ok(Given::default()) };
     // Of another project there is nothing to take, and nothing to say.
     let mut said = Diagnostics::default();
-    let project = load::read_project(&root, None, &mut said)?;
+    let project =
+        load::read_project(&root, common.trusted_config.as_deref().map(|path| dir.join(path)).as_deref(), &mut said)?;
     if project.system.document != "002" {
         return Ok(Given::default());
     }

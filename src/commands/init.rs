@@ -31,7 +31,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             None => error.hint(format!("systems are {}", names.join(", "))),
         }
     })?;
-    let folder = common.dir.join(&args.folder);
+    let folder = args.folder.clone();
     let failed = |error| Error::failure(format!("{} cannot be written to", folder.display())).because(error);
     fs::create_dir_all(&folder).map_err(failed)?;
     let whole = fs::canonicalize(&folder).map_err(failed)?;
@@ -46,7 +46,8 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     }
     write_password(&whole.join("secrets")).map_err(failed)?;
     generate::write_schemas(&whole.join(".yubin"))?;
-    common.say(&format!("wrote a project to {}; now `yubin -C {} plan`", folder.display(), folder.display()));
+    let shown = common.dir.join(&folder);
+    common.say(&format!("wrote a project to {}; now `yubin -C {} plan`", shown.display(), shown.display()));
     Ok(End::Done)
 }
 

@@ -70,6 +70,7 @@ pub struct Common {
 pub enum Format {
     Text,
     Json,
+    Markdown,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,6 +125,17 @@ pub fn main() -> ExitCode {
         Colour::Auto => {}
         Colour::Always => anstream::ColorChoice::Always.write_global(),
         Colour::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    // Once, at the start: every path of the command line is then relative to it.
+    if !common.dir.is_dir() || std::env::set_current_dir(&common.dir).is_err() {
+        let error = Error::new(Code::Usage, format!("{} is no folder", common.dir.display()));
+        say_error(&error);
+        return ExitCode::from(error.code as u8);
+    }
+    if common.format == Format::Markdown && !matches!(verb, Verb::Plan(_)) {
+        let error = Error::new(Code::Usage, "only `yubin plan` writes Markdown").hint("`--format text` or `json`");
+        say_error(&error);
+        return ExitCode::from(error.code as u8);
     }
     let result = match verb {
         Verb::Init(args) => init::run(&common, &args),
@@ -206,19 +218,14 @@ pub fn print_json(json: &serde_json::Value) -> Result<()> {
 
 impl Common {
     pub fn session(&self, strict: bool) -> Result<Session> {
-        let dir = self.dir()?;
+        let dir = Common::dir()?;
         let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref() };
         pipeline::open(&dir, above, strict)
     }
 
-    /// Where the run is as if started.
-    fn dir(&self) -> Result<PathBuf> {
-        let dir = std::path::absolute(&self.dir)
-            .map_err(|error| Error::failure(format!("{} cannot be found", self.dir.display())).because(error))?;
-        if !dir.is_dir() {
-            return Err(Error::new(Code::Usage, format!("{} is no folder", self.dir.display())));
-        }
-        Ok(dir)
+    /// Where the run was started, or is as if.
+    fn dir() -> Result<PathBuf> {
+        std::env::current_dir().map_err(|error| Error::failure("the current folder cannot be found").because(error))
     }
 
     pub fn is_json(&self) -> bool {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Common, End, print, print_data};
+use super::{Common, End, Format, print, print_data};
 use crate::model::{Code, Diagnostic, Error, Result};
 use crate::pipeline::{Planned, Secrets, Session};
-use crate::render::text;
+use crate::render::{markdown, text};
 use crate::vault;
-use crate::wire::{Hidden, PlanDocument};
+use crate::wire::{self, Hidden, PlanDocument};
 
 /// Show what would change
 #[derive(clap::Args)]
@@ -25,9 +25,23 @@ pub struct Args {
     /// Whether secrets are fetched: without them and the store's key, a plan cannot tell which change
     #[arg(long, value_enum, value_name = "HOW", default_value_t = HowSecrets::Fetch, hide_default_value = true)]
     secrets: HowSecrets,
+    /// Write the plan as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    json_out: Option<PathBuf>,
+    /// The most that Markdown may take; what does not fit is counted
+    #[arg(long, value_name = "BYTES", default_value_t = markdown::BUDGET, value_parser = budget)]
+    budget: usize,
     /// Make warnings errors
     #[arg(long)]
     strict: bool,
+}
+
+/// Below this, not even the counts would fit.
+const LEAST_BUDGET: usize = 2_000;
+
+fn budget(word: &str) -> std::result::Result<usize, String> {
+    let bytes = word.parse().ok().filter(|bytes| *bytes >= LEAST_BUDGET);
+    bytes.ok_or_else(|| format!("a number of bytes from {LEAST_BUDGET}"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,10 +58,29 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         HowSecrets::Skip => Secrets::Skip,
     };
     let Some(mut planned) = session.plan(secrets)? else {
+        if let Some(path) = &args.json_out {
+            let document = wire::diagnostics(session.diagnostics.iter());
+            replace(path, |to| Ok(serde_json::to_writer_pretty(to, &document)?))?;
+        }
+        if common.format == Format::Markdown {
+            let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+            print_data(|to| to.write_all(markdown::invalid(&diagnostics, args.budget).as_bytes()))?;
+            return Ok(End::Code(Code::Invalid));
+        }
         return common.invalid(&session.diagnostics);
     };
     common.time("planned", started);
-    show(common, &session, &planned)?;
+    if let Some(path) = &args.json_out {
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        replace(path, |to| document(&session, &planned, &diagnostics, None).write(to))?;
+    }
+    if common.format == Format::Markdown {
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        let page = markdown::plan(&report(common, &session, &planned), &diagnostics, args.budget);
+        print_data(|to| to.write_all(page.as_bytes()))?;
+    } else {
+        show(common, &session, &planned)?;
+    }
     if let Some(path) = &args.out {
         session.keep_key(&mut planned)?;
         save(path, &session, &planned)?;
@@ -73,15 +106,18 @@ pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()>
         return text::refusals(&planned.verdict.refused, &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error));
     }
-    let report = text::Report {
+    print(|to| text::plan(&report(common, session, planned), to))
+}
+
+fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {
+    text::Report {
         plan: &planned.plan,
         system: session.project.system,
         digest: &planned.digest,
         store: &session.store_name,
         refused: &planned.verdict.refused,
         all: common.verbose,
-    };
-    print(|to| text::plan(&report, to))
+    }
 }
 
 pub fn document<'a>(

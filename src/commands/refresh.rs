@@ -42,7 +42,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if session.diagnostics.has_errors() {
         return common.invalid(&session.diagnostics);
     }
-    let files = import::read_files(common, &args.files)?;
+    let files = import::read_files(&args.files)?;
     let Some(planned) = session.refresh(export, &files, encoding)? else {
         return common.invalid(&session.diagnostics);
     };

@@ -39,7 +39,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                 Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` does it without asking")
             );
         }
-        if !confirm("Put the store under a new key? Copies of the old key will not open it any more.") {
+        if !confirm(
+            "Put the store under a new key? The old one stays beside it, for backups, and opens the store no more.",
+        ) {
             common.say("nothing has been changed");
             return Ok(End::Code(Code::Refused));
         }
@@ -51,7 +53,13 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         print_json(&json)?;
     } else {
         let secrets = text::number(usize::try_from(done.secrets).unwrap_or(usize::MAX), "secret");
-        common.say(&format!("{secrets} under the new key {}; backups of the store need the old one", done.id));
+        common.say(&format!("{secrets} under the new key {}", done.id));
+        if let Some(old) = &done.old {
+            common.say(&format!(
+                "backups of the store need the old key: it stays in {}; keep it with them, or destroy it",
+                old.display()
+            ));
+        }
     }
     Ok(End::Done)
 }

@@ -41,7 +41,9 @@ pub fn secret_form(form: &str, argument: &str) -> Option<Result<SecretSource, Fl
             if text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----")
                 && text.ends_with("-----END AGE ENCRYPTED FILE-----")
             {
-                Ok(SecretSource::Age(Clear::new(format!("{text}\n"))))
+                // However it was indented, and whatever ends its lines.
+                let lines = text.lines().flat_map(|line| [line.trim(), "\n"]);
+                Ok(SecretSource::Age(Clear::new(lines.collect())))
             } else {
                 flaw(
                     "`age` holds the text that `yubin secret encrypt` makes, from `-----BEGIN AGE` to the end of its last line",
@@ -114,15 +116,24 @@ pub fn hash_scheme(hash: &str) -> Option<Strength> {
     // `{SSHA256.hex}` and `.b64` say how the bytes are written.
     let name = scheme.split_once('.').map_or(scheme, |(name, _)| name);
     let (_, strength) = SCHEMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-    let fine = !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
-    let crypt = |prefixes: &[&str]| prefixes.iter().any(|prefix| rest.starts_with(prefix));
+    let fine = !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii());
+    let crypt = |prefix: &str, len: usize| {
+        let digits = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "./".contains(c));
+        let hash = rest.strip_prefix(prefix).and_then(|rest| rest.rsplit_once('$')).map(|(_, hash)| hash);
+        hash.is_some_and(|hash| hash.len() == len && digits(hash))
+    };
+    let argon2 = |kind: &str| rest.starts_with(kind) && rest.split('$').filter(|part| !part.is_empty()).count() == 5;
     let shaped = match name.to_ascii_uppercase().as_str() {
-        "ARGON2ID" => crypt(&["$argon2id$v=19$m="]),
-        "ARGON2I" => crypt(&["$argon2i$v=19$m="]),
-        "BLF-CRYPT" => crypt(&["$2y$", "$2a$", "$2b$"]) && rest.len() == 60,
-        "SHA512-CRYPT" => crypt(&["$6$"]),
-        "SHA256-CRYPT" => crypt(&["$5$"]),
-        _ => true,
+        "ARGON2ID" => argon2("$argon2id$v=19$m="),
+        "ARGON2I" => argon2("$argon2i$v=19$m="),
+        "BLF-CRYPT" => ["$2y$", "$2a$", "$2b$"].iter().any(|prefix| crypt(prefix, 53)),
+        "SHA512-CRYPT" => crypt("$6$", 86),
+        "SHA256-CRYPT" => crypt("$5$", 43),
+        "MD5-CRYPT" | "MD5" => crypt("$1$", 22),
+        // Of DES, whose hashes are no longer than a password, nobody could tell one.
+        "CRYPT" => rest.starts_with('$') && rest.len() > 24,
+        // Bytes, in base64 or hexadecimal digits.
+        _ => rest.len() >= 16,
     };
     (fine && shaped || *strength == Strength::Clear).then_some(*strength)
 }
@@ -188,10 +199,14 @@ mod tests {
         for (hash, strength) in [
             ("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", Some(Strength::Hash)),
             ("{argon2id}$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", Some(Strength::Hash)),
-            ("{SSHA256.hex}00ff", Some(Strength::Weak)),
+            ("{SSHA256.hex}00112233445566778899aabbccddeeff00", Some(Strength::Weak)),
             ("{PLAIN}secret", Some(Strength::Clear)),
             ("{CLEARTEXT}with blank", Some(Strength::Clear)),
             ("{BLF-CRYPT}$2y$05$short", None),
+            ("{SHA512-CRYPT}$6$aa$bb", None),
+            ("{MD5}letmein", None),
+            ("{CRYPT}plainpassword", None),
+            ("{SSHA}abc", None),
             ("{ARGON2ID}secret", None),
             ("{ARGON2ID}", None),
             ("{MYSCHEME}x", None),

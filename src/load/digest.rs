@@ -9,7 +9,7 @@ use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 
 use crate::model::Clear;
-use crate::model::draft::Digest;
+use crate::model::draft::{CLEAR_BIT, Digest};
 
 pub struct Digester {
     hash: Polyval,
@@ -44,7 +44,10 @@ impl Digester {
         hash.update(&[u128::to_le_bytes(record.len() as u128).into()]);
         let mut digest = hash.finalize();
         self.mask.encrypt_block(&mut digest);
-        digest.into()
+        let mut digest: Digest = digest.into();
+        // Kept for what is to be known of the record besides.
+        digest[15] &= !CLEAR_BIT;
+        digest
     }
 }
 

@@ -16,7 +16,9 @@ use crate::format::records::{Record, records};
 use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::CatchmeMail, cpi, csv};
 use crate::model::draft::Recognised;
 use crate::model::parallel;
-use crate::model::{Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, Source};
+use crate::model::{
+    Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Source,
+};
 
 use digest::Digester;
 use read::ClearSecret;
@@ -280,12 +282,12 @@ fn open_table(
     found: &mut Found,
 ) -> Option<Table> {
     let (records, format) = open_records(file, spec, project.system.name == "catchme-mail", found)?;
-    // A clear password that is denied must be found again in every run.
-    let denied = project.policy.plaintext_secrets == PlaintextSecrets::Deny;
+    // What is denied must be found again where it was applied before.
+    let denied = if project.policy.plaintext_secrets == PlaintextSecrets::Deny { "denied" } else { "" };
     // What a project says about its product decides whether a record is right: all of it, by its `Debug`.
     let given = format!("{:?}", project.given);
-    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, &given, format.context()];
-    let digester = key.filter(|_| !denied).map(|key| Digester::new(key, &context));
+    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, &given, denied, format.context()];
+    let digester = key.map(|key| Digester::new(key, &context));
     Some(Table { records, format, digester })
 }
 
@@ -309,7 +311,7 @@ fn warn_of_clear_secrets(draft: &Draft, opened: &Opened<'_>, mut first: ClearSec
         // They stand in the order of the files.
         let start = draft.recognised.partition_point(|one| one.source.file < open.id);
         let mut recognised = draft.recognised[start..].iter().take_while(|one| one.source.file == open.id);
-        keep_first(&mut first, recognised.find_map(|one| clear_in(open.file(), table, one)));
+        keep_first(&mut first, recognised.find_map(|one| one.clear.then(|| clear_in(open.file(), table, one))?));
     }
     for (source, address, field) in first.into_values() {
         let problem =
@@ -331,7 +333,7 @@ fn clear_in(file: File<'_>, table: &Table, one: &Recognised) -> Option<ClearSecr
     table.format.draft(file, record, &cells, &mut found);
     let resource = found.resources.pop()?;
     resource.cells.iter().find_map(|cell| {
-        matches!(cell.raw, Raw::Secret(_)).then(|| {
+        matches!(cell.raw, Raw::Secret(SecretSource::Clear(_))).then(|| {
             (Source { place: cell.place, ..one.source }, resource.address(), resource.kind.field(cell.field).name)
         })
     })

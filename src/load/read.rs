@@ -8,7 +8,7 @@ use crate::format::records::{CellText, Record};
 use crate::format::secret::{Strength, find_references, hash_scheme, referred};
 use crate::format::{File, Found, broken_quotes, yaml};
 use crate::load::Project;
-use crate::model::draft::{Digest, Recognised};
+use crate::model::draft::{CLEAR_BIT, Digest, Recognised};
 use crate::model::inventory::Owner;
 use crate::model::{
     Address, Clear, Diagnostic, DraftResource, Field, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource,
@@ -110,8 +110,11 @@ impl<T> Reader<'_, T> {
             }
             let spotless = table.read(file, record, &mut cells, &mut found);
             for mut resource in found.resources.drain(..) {
-                resource.digest = digest.filter(|_| spotless && says_everything(&resource));
+                let said = done.problems.len();
                 self.look(file, &mut resource, &mut done);
+                // What is said must be said again in the next run.
+                let recognisable = spotless && said == done.problems.len() && says_everything(&resource);
+                resource.digest = digest.filter(|_| recognisable).map(|digest| marked(digest, &resource));
                 if self.is_fresh(&resource) {
                     fresh.push(resource);
                 } else {
@@ -284,8 +287,17 @@ fn recognise(
     let ours = matches!(shelf.owner(entry), Owner::Us);
     (ours && shelf.recognises(entry, digest)).then(|| {
         let place = record.place(file.text, 0);
-        Recognised { kind, entry, source: Source { file: file.id, place } }
+        let clear = shelf.is_marked(entry);
+        Recognised { kind, entry, source: Source { file: file.id, place }, clear }
     })
+}
+
+/// The digest, with what it says of passwords in clear.
+fn marked(mut digest: Digest, resource: &DraftResource) -> Digest {
+    if resource.cells.iter().any(|cell| matches!(cell.raw, Raw::Secret(SecretSource::Clear(_)))) {
+        digest[15] |= CLEAR_BIT;
+    }
+    digest
 }
 
 /// Whether the record's meaning depends on nothing but its text and the secrets that its digest covers: on no

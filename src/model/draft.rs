@@ -46,6 +46,9 @@ pub struct DraftCell {
 /// The digest by which an unchanged record is recognised, see `Inventory`.
 pub type Digest = [u8; 16];
 
+/// In the last byte of a digest: whether the record holds a password in clear.
+pub const CLEAR_BIT: u8 = 1;
+
 #[derive(Clone, Debug)]
 pub struct DraftResource {
     pub kind: Kind,
@@ -75,6 +78,8 @@ pub struct Recognised {
     /// Index into the inventory of the kind.
     pub entry: u32,
     pub source: Source,
+    /// Whether it holds a password in clear.
+    pub clear: bool,
 }
 
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::draft::Digest;
+use super::draft::{CLEAR_BIT, Digest};
 use super::kind::{Key, Kind};
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,16 @@ impl Shelf {
 
     /// Whether a record of this digest was the last one applied to the resource.
     pub fn recognises(&self, at: u32, digest: &Digest) -> bool {
-        self.entries[at as usize].declared.as_ref() == Some(digest)
+        let plain = |mut digest: Digest| {
+            digest[15] &= !CLEAR_BIT;
+            digest
+        };
+        self.entries[at as usize].declared.is_some_and(|declared| plain(declared) == plain(*digest))
+    }
+
+    /// Whether that record held a password in clear.
+    pub fn is_marked(&self, at: u32) -> bool {
+        self.entries[at as usize].declared.is_some_and(|declared| declared[15] & CLEAR_BIT != 0)
     }
 
     pub fn len(&self) -> usize {

@@ -1,5 +1,7 @@
 //! A plan is a value: what would change, from which state, and nothing left to decide.
 
+use std::collections::HashMap;
+
 use super::desired::Origin;
 use super::draft::{Digest, Source};
 use super::field::FieldId;
@@ -269,6 +271,20 @@ impl Plan {
         for change in &self.changes {
             self.counts[change.kind as usize][change.action as usize] += 1;
         }
+    }
+
+    /// Whether nothing happens that the other plan does not show, of which `Value::Unknown` may become anything.
+    pub fn is_within(&self, approved: &Plan) -> bool {
+        let shown: HashMap<(Kind, &Key), &Change> =
+            approved.changes.iter().map(|change| ((change.kind, &change.key), change)).collect();
+        self.changes.iter().all(|change| {
+            let Some(shown) = shown.get(&(change.kind, &change.key)) else { return false };
+            let known = |one: &FieldChange| {
+                let other = shown.fields.iter().find(|other| other.field == one.field);
+                other.is_some_and(|other| other.after == Some(Value::Unknown) || other.after == one.after)
+            };
+            change.action == shown.action && change.adopted == shown.adopted && change.fields.iter().all(known)
+        })
     }
 
     pub fn count(&self, action: Action) -> u64 {

@@ -148,6 +148,8 @@ pub struct Trust {
     pub recipients: Vec<String>,
     /// Files of age identities, or private keys of SSH.
     pub identities: Vec<String>,
+    /// Where files of the project may really stand, all links followed: the project and what `paths` allows.
+    pub real: Vec<PathBuf>,
     /// It comes from another file than the project's own: that one, and all beside it, is not trusted.
     pub foreign: bool,
 }
@@ -164,6 +166,11 @@ impl Trust {
         self.commands.iter().any(fits_all)
     }
 
+    /// Whether a file may be read, by its path without links.
+    pub fn allows_real(&self, real: &Path) -> bool {
+        self.real.iter().any(|allowed| real.starts_with(allowed))
+    }
+
     /// Whether a secret may be read from the path, by its words alone: links are followed where it is read.
     pub fn allows_path(&self, root: &Path, path: &str) -> bool {
         let path = plain(&root.join(path));
@@ -172,7 +179,7 @@ impl Trust {
 }
 
 /// The path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
+pub fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

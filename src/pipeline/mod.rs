@@ -22,7 +22,7 @@ use crate::model::{
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
-use crate::vault::{Fetcher, KeyRing, KeySource, Vault};
+use crate::vault::{Fetcher, KeyFile, KeyRing, KeySource, Vault};
 use crate::wire;
 use seal::{Notices, STATUS, Sealer, Sealing};
 
@@ -35,6 +35,8 @@ pub struct Session {
     pub store_name: String,
     store: Box<dyn Store>,
     keys: KeySource,
+    /// Files that are no secrets of mailboxes: the store, and its key.
+    own: Vec<PathBuf>,
     pub diagnostics: Diagnostics,
     pub strict: bool,
 }
@@ -106,7 +108,11 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let base = if store.is_some() { start } else { root.as_path() };
     let path = base.join(path);
     let keys = key_source(&path);
-    Ok(Session { store_name: name, store: Box::new(Sqlite::new(path)), keys, project, diagnostics, strict })
+    let mut own = vec![path.clone()];
+    if let KeySource::File(path) | KeySource::Beside(path) = &keys {
+        own.push(path.clone());
+    }
+    Ok(Session { store_name: name, store: Box::new(Sqlite::new(path)), keys, own, project, diagnostics, strict })
 }
 
 fn key_source(database: &Path) -> KeySource {
@@ -115,11 +121,11 @@ fn key_source(database: &Path) -> KeySource {
         return KeySource::Given(Clear::new(key));
     }
     if let Some(path) = given("YUBIN_KEY_FILE") {
-        return KeySource::File(PathBuf::from(path));
+        return KeySource::File(real(PathBuf::from(path)));
     }
     let mut beside = database.as_os_str().to_owned();
     beside.push(".key");
-    KeySource::Beside(PathBuf::from(beside))
+    KeySource::Beside(real(PathBuf::from(beside)))
 }
 
 impl Session {
@@ -170,7 +176,8 @@ impl Session {
         let no_rows = Rows::default();
         let abused = seal::abused(snapshot.as_deref(), system)?;
         let snapshot = snapshot.map(Mutex::new);
-        let outside = fetcher(&self.project);
+        let ring = key_ring(&self.project.trust.identities, &self.project.root);
+        let outside = Fetcher::new(&self.project.root, &self.project.trust, ring, self.own.clone());
         let new = Current { base, inventory: &inventory, rows: &no_rows };
         let seal_new = Sealer {
             vault: vault.as_ref(),
@@ -300,8 +307,11 @@ impl Session {
 
     /// Where nothing changes: keeps what makes the next plan faster. That it fails is no failure of an apply.
     pub fn learn(&self, planned: &Planned) {
-        if planned.plan.is_empty() && !planned.plan.learned.is_empty() {
-            let _ = self.store.learn(&planned.plan);
+        if let Some(vault) = &planned.vault
+            && planned.plan.is_empty()
+            && !planned.plan.learned.is_empty()
+        {
+            let _ = self.store.learn(&planned.plan, vault.id());
         }
     }
 
@@ -346,8 +356,13 @@ impl Session {
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
     fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
-        let opened = Vault::open(&self.keys)?;
         let stored = snapshot.and_then(Snapshot::key_id);
+        let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
+        let mut opened = Vault::open(&self.keys)?;
+        if !fits(&opened) {
+            // A rekey may have put the new key in its place meanwhile.
+            opened = Vault::open(&self.keys)?;
+        }
         match (opened, stored) {
             (Some(vault), Some(id)) if vault.id() != id => self
                 .next_key(id)
@@ -356,7 +371,10 @@ impl Session {
                         "the key is not the one of this store: it is key {}, the store was written with key {id}",
                         vault.id()
                     ))
-                    .hint("set YUBIN_KEY_FILE to the store's own key file")
+                    .hint(match &self.keys {
+                        KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
+                        _ => "set YUBIN_KEY_FILE to the store's own key file",
+                    })
                 })
                 .map(Some),
             (Some(vault), _) => Ok(Some(vault)),
@@ -415,20 +433,25 @@ fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnosti
     }
 }
 
-/// Fetches the secrets of a project, with the keys to those that are encrypted.
-pub fn fetcher(project: &Project) -> Fetcher<'_> {
-    Fetcher::new(&project.root, &project.trust, key_ring(&project.trust.identities, &project.root))
+/// The file itself, where the path is a link to it.
+fn real(path: PathBuf) -> PathBuf {
+    std::fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// Where the keys to encrypted secrets are: those of the environment, then those named.
 pub fn key_ring(identities: &[String], root: &Path) -> KeyRing {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let file = given("YUBIN_AGE_KEY_FILE").map(|path| ("YUBIN_AGE_KEY_FILE".to_owned(), PathBuf::from(path)));
-    let named = (1..).zip(identities).map(|(number, name)| {
+    let file = |name: String, path: PathBuf, must_exist| KeyFile { name, path, must_exist };
+    let mut files = Vec::new();
+    if let Some(path) = given("YUBIN_AGE_KEY_FILE") {
+        files.push(file("YUBIN_AGE_KEY_FILE".to_owned(), PathBuf::from(path), true));
+    }
+    for (number, name) in (1..).zip(identities) {
         let home = name.strip_prefix("~/").and_then(|rest| Some(Path::new(&given("HOME")?).join(rest)));
-        (format!("number {number} of `secrets: identities:`"), home.unwrap_or_else(|| root.join(name)))
-    });
-    let files = file.into_iter().chain(named).collect();
+        let path = home.unwrap_or_else(|| root.join(name));
+        // It is not repeated: a key may stand there by mistake.
+        files.push(file(format!("number {number} of `secrets: identities:`"), path, false));
+    }
     KeyRing { given: given("YUBIN_AGE_KEY").map(Clear::new), files }
 }
 

@@ -4,12 +4,14 @@
 //! present one first, the store takes it in one transaction, and then it takes the place of the old
 //! one. Whatever happens in between, one of the two files holds the key that the store has.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::model::{Address, Code, Error, FieldId, Hashed, Result, Scheme, Sealed};
 use crate::store::Reseal;
-use crate::vault::{KeySource, Vault, hash};
+use crate::vault::{self, KeySource, Vault, hash};
 
 struct Renewal<'a> {
     old: &'a Vault,
@@ -18,13 +20,12 @@ struct Renewal<'a> {
     file: Option<&'a Path>,
     /// For passwords of mailboxes that were sealed, as stores of before have them.
     scheme: Scheme,
+    hashed: RefCell<HashMap<(Address, Vec<u8>), Hashed>>,
 }
 
 impl Reseal for Renewal<'_> {
     fn begin(&self) -> Result<()> {
         let Some(path) = self.file else { return Ok(()) };
-        // Whatever else stands beside it was left behind: nobody is about to take it up now.
-        Vault::forget_others(path, self.old.id());
         self.new.keep_next(path)
     }
 
@@ -39,14 +40,23 @@ impl Reseal for Renewal<'_> {
             let proof = self.new.reseal_proof(self.old, address, field, sealed);
             return Ok(Hashed { text: hash.into(), proof });
         }
+        // A password that stayed the same through the log must have one hash there, or it would look changed.
+        let place = (address.clone(), sealed.as_bytes().to_vec());
+        if let Some(hashed) = self.hashed.borrow().get(&place) {
+            return Ok(hashed.clone());
+        }
         let clear = self.old.unseal(address, field, sealed)?;
-        Ok(self.new.hashed(address, field, &hash::hash(self.scheme, &clear)?, &clear))
+        let hashed = self.new.hashed(address, field, &hash::hash(self.scheme, &clear)?, &clear);
+        self.hashed.borrow_mut().insert(place, hashed.clone());
+        Ok(hashed)
     }
 }
 
 /// What a rekey has done.
 pub struct Rekeyed {
     pub secrets: u64,
+    /// Where the old key stays, if it is a file.
+    pub old: Option<PathBuf>,
     /// Identity of the new key.
     pub id: String,
 }
@@ -87,14 +97,17 @@ impl Session {
             new: &new,
             file: file.map(PathBuf::as_path),
             scheme: self.project.policy.passwords.scheme,
+            hashed: RefCell::default(),
         };
         let done = self.store.rekey(old.id(), new.id(), &renewal);
         if let Some(path) = file {
-            match &done {
-                Ok(_) => Vault::promote(path, new.id())?,
-                Err(_) => Vault::forget_next(path, new.id()),
+            // After a failure the new key stays where it is: whether a commit that failed has lasted after all,
+            // only the next run can tell.
+            if done.is_ok() {
+                Vault::promote(path, new.id())?;
             }
         }
-        Ok(Rekeyed { secrets: done?, id: new.id().to_owned() })
+        let kept = file.map(|path| vault::old_of(path, old.id()));
+        Ok(Rekeyed { secrets: done?, old: kept, id: new.id().to_owned() })
     }
 }

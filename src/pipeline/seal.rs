@@ -12,7 +12,7 @@ use crate::model::plan::LastSet;
 use crate::model::plan::PURGE_MAIL;
 use crate::model::{
     Action, Address, Change, Clear, Diagnostic, Existing, FieldChange, FieldId, Hashed, Key, Kind, Origin, Plan,
-    Result, Row, Rows, Scheme, SecretSource, Type, Value, Wanted, Wish, parallel,
+    Result, Row, Rows, Scheme, SecretSource, Source, Type, Value, Wanted, Wish, parallel,
 };
 use crate::store::Snapshot;
 use crate::system::System;
@@ -129,8 +129,8 @@ enum Past {
     Memory(Memory),
     /// Nothing but the hash is left.
     Hash(Box<str>),
-    /// Of a store of before, where it was sealed.
-    Clear(Clear),
+    /// Of a store of before, where it was sealed; as it is, and in lower case.
+    Clear(Clear, Clear),
 }
 
 impl Past {
@@ -141,7 +141,11 @@ impl Past {
                 Some(memory) => Past::Memory(memory),
                 None => Past::Hash(hashed.text.clone()),
             },
-            Value::Sealed(sealed) => Past::Clear(vault.unseal(address, field, sealed).ok()?),
+            Value::Sealed(sealed) => {
+                let clear = vault.unseal(address, field, sealed).ok()?;
+                let lower = Clear::new(clear.expose().to_lowercase());
+                Past::Clear(clear, lower)
+            }
             _ => return None,
         }))
     }
@@ -152,7 +156,7 @@ impl check::Remembered for Past {
         match self {
             Past::Memory(memory) => memory.is(text),
             Past::Hash(hash) => hash::verify(hash, &Clear::new(text.to_owned())).unwrap_or_default(),
-            Past::Clear(clear) => clear.expose() == text,
+            Past::Clear(clear, _) => clear.expose() == text,
         }
     }
 
@@ -161,7 +165,7 @@ impl check::Remembered for Past {
             Past::Memory(memory) => memory.is_folded(lower),
             // Each try would take as long as a log-in.
             Past::Hash(_) => false,
-            Past::Clear(clear) => clear.expose().to_lowercase() == lower,
+            Past::Clear(_, folded) => folded.expose() == lower,
         }
     }
 }
@@ -270,7 +274,7 @@ impl Sealer<'_> {
             }
             if wanted.wishes.iter().any(|wish| matches!(wish.aim, Aim::Secret(_))) {
                 match (self.fetcher, self.vault) {
-                    (None, _) => pass_over(wanted),
+                    (None, _) => pass_over(wanted, forced.is_some()),
                     (Some(fetcher), Some(vault)) => {
                         self.seal_one(wanted, (fetcher, vault), forced, files, &mut sealing);
                     }
@@ -326,12 +330,6 @@ impl Sealer<'_> {
                 let place = wish.source.place;
                 problem.at(&files[wish.source.file as usize], place.line, place.column).of(&address).field(field.name)
             };
-            if fetcher.is_exposed(source)
-                && let SecretSource::File(name) = source
-            {
-                let message = format!("others than its owner may read the file `{name}`");
-                sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
-            }
             let clear = match fetcher.fetch(source) {
                 Ok(clear) => clear,
                 Err((code, message, hint)) => {
@@ -339,6 +337,12 @@ impl Sealer<'_> {
                     continue;
                 }
             };
+            if fetcher.is_exposed(source)
+                && let SecretSource::File(name) = source
+            {
+                let message = format!("others than its owner may read the file `{name}`");
+                sealing.problems.push(at(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it")));
+            }
             let outside = !matches!(source, SecretSource::Clear(_) | SecretSource::Hash(_));
             let stored = stored.and_then(|row| row.get(wish.field));
             let value = if let SecretSource::Hash(hash) = source {
@@ -374,8 +378,7 @@ impl Sealer<'_> {
             wish.aim = Aim::Value(value);
         }
         if let Some(source) = renewed {
-            let aim = Aim::Value(Value::Text("normal".into()));
-            wanted.extend([Wish { field: STATUS, origin: Origin::Written, aim, source }]);
+            wanted.extend([back_to_normal(source)]);
         }
     }
 
@@ -404,7 +407,10 @@ impl Sealer<'_> {
     ) -> Vec<check::Flaw> {
         let Project { system, given, policy, .. } = self.project;
         let remember = |values: &[Value]| values.iter().filter_map(|old| Past::of(vault, address, old)).collect();
-        let abused: Vec<_> = self.abused.get(&address.key).map_or_else(Vec::new, |values| remember(values));
+        // One that is in force was taken when it was new.
+        let is_new = forced || matches!(value, Value::Unhashed(_));
+        let abused = self.abused.get(&address.key).filter(|_| is_new);
+        let abused: Vec<_> = abused.map_or_else(Vec::new, |values| remember(values));
         let known = check::Known { name: address.key.first(), forced, abused: &abused };
         let flaw = check::password(system, given, &known, clear);
         if flaw.is_some() || !matches!(value, Value::Unhashed(_)) {
@@ -420,22 +426,24 @@ impl Sealer<'_> {
         let Some(snapshot) = self.snapshot else { return Vec::new() };
         let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         // What cannot be read now cannot be read by the plan either, which then says so.
-        let versions = snapshot.versions(address).unwrap_or_default();
-        let mut past: Vec<Value> = Vec::new();
-        for version in versions.into_iter().rev() {
-            if let Some(password) = version.row.get(PASSWORD)
-                && !past.contains(password)
-            {
-                past.push(password.clone());
-            }
-        }
+        let mut past = snapshot.past_values(address.kind, PASSWORD, &address.key).unwrap_or_default();
         past.truncate(count + 1);
         past
     }
 }
 
+/// A new password ends what the provider has begun (002:94).
+fn back_to_normal(source: Source) -> Wish {
+    Wish { field: STATUS, origin: Origin::Written, aim: Aim::Value(Value::Text("normal".into())), source }
+}
+
 /// Without fetching a secret nobody knows whether it changes.
-fn pass_over(wanted: &mut Wanted) {
+fn pass_over(wanted: &mut Wanted, forced: bool) {
+    // As `seal_one` does with a new password.
+    let renewed = wanted.wish(PASSWORD).filter(|_| forced).map(|wish| wish.source);
+    if let Some(source) = renewed {
+        wanted.extend([back_to_normal(source)]);
+    }
     for wish in wanted.wishes.iter_mut().filter(|wish| matches!(wish.aim, Aim::Secret(_))) {
         wish.aim = Aim::Value(Value::Unknown);
     }

@@ -1,2 +1,3 @@
 //! What people read.
+pub mod markdown;
 pub mod text;

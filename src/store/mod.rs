@@ -7,7 +7,7 @@ pub mod sqlite;
 use crate::guard::Approved;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Version,
+    Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Value, Version,
 };
 
 /// What the log says about an apply, beside the plan.
@@ -31,8 +31,8 @@ pub trait Store {
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>>;
 
     /// Keeps the digests by which unchanged records are recognised, if the store still is where the plan was
-    /// made. The state stays as it is, and so does its revision.
-    fn learn(&self, plan: &Plan) -> Result<()>;
+    /// made, and has the key of those digests. The state stays as it is, and so does its revision.
+    fn learn(&self, plan: &Plan, key_id: &str) -> Result<()>;
 
     /// Writes the plan, its log and its effects in one transaction, if the store still is where
     /// the plan was made. `progress` is told how many changes are written.
@@ -70,6 +70,9 @@ pub trait Snapshot: Send {
 
     /// Every state, present and past, in which the field had this word, or any value.
     fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>>;
+
+    /// The values that a field of a resource ever had, the latest first, each once.
+    fn past_values(&self, kind: Kind, field: FieldId, key: &Key) -> Result<Vec<Value>>;
 
     /// Of each key, the revision that wrote the present value of the field; `None` if that is not known.
     fn last_set(&self, kind: Kind, field: FieldId, keys: &[&Key]) -> Result<Vec<Option<u64>>>;

@@ -32,7 +32,8 @@ pub fn open(encrypted: &[u8], identities: &Identities) -> std::result::Result<Ze
         return Err((message, "encrypt it to recipients: `yubin secret encrypt`"));
     }
     if identities.is_empty() {
-        let hint = "set YUBIN_AGE_KEY_FILE to a file of age identities, or name one in `secrets: identities:`";
+        let hint =
+            "set YUBIN_AGE_KEY_FILE to a file of age identities, or name one that exists in `secrets: identities:`";
         return Err(("there is no key to open it with".to_owned(), hint));
     }
     let reader = decryptor.decrypt(identities.iter().map(|one| &**one as &dyn Identity)).map_err(flaw)?;
@@ -81,26 +82,39 @@ pub fn encrypt(clear: &[u8], recipients: &[Box<dyn Recipient + Send>], armour: b
     write().map_err(|error| failed(error.to_string()))
 }
 
+pub struct KeyFile {
+    pub name: String,
+    pub path: PathBuf,
+    pub must_exist: bool,
+}
+
 /// Where identities are looked for.
 pub struct KeyRing {
     /// `YUBIN_AGE_KEY`.
     pub given: Option<Clear>,
-    /// `YUBIN_AGE_KEY_FILE` and those of the project; they must exist.
-    pub files: Vec<(String, PathBuf)>,
+    /// `YUBIN_AGE_KEY_FILE`, which must exist, and those of the project: not every machine has all of them.
+    pub files: Vec<KeyFile>,
 }
 
 impl KeyRing {
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|file| file.path.clone())
+    }
+
     /// Reads all of them.
     pub fn identities(&self) -> Result<Identities> {
         let mut all = Identities::new();
         if let Some(text) = &self.given {
             read(text.expose().as_bytes(), "YUBIN_AGE_KEY", &mut all)?;
         }
-        for (name, path) in &self.files {
-            let text = std::fs::read(path)
-                .map(Zeroizing::new)
-                .map_err(|error| Error::failure(format!("the key file {name} cannot be read")).because(error))?;
-            read(&text, name, &mut all)?;
+        for KeyFile { name, path, must_exist } in &self.files {
+            match super::read_small(path) {
+                Ok(text) => read(&text, name, &mut all)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
+                Err(error) => {
+                    return Err(Error::failure(format!("the key file {name} cannot be read")).because(error));
+                }
+            }
         }
         Ok(all)
     }

@@ -12,6 +12,9 @@ const BCRYPT_COST: u32 = 10;
 /// Twenty times what the format takes for granted, which dates from 2007.
 const SHA512_ROUNDS: u32 = 100_000;
 
+/// bcrypt reads no more of a password.
+const BCRYPT_BYTES: usize = 72;
+
 /// Hashes a password under a fresh salt.
 pub fn hash(scheme: Scheme, clear: &Clear) -> Result<String> {
     let text = clear.expose();
@@ -23,7 +26,9 @@ pub fn hash(scheme: Scheme, clear: &Clear) -> Result<String> {
             hash.to_string()
         }
         Scheme::BlfCrypt => {
-            // The policy refuses passwords that bcrypt would cut.
+            if text.len() > BCRYPT_BYTES {
+                return Err(failed(format!("bcrypt reads {BCRYPT_BYTES} bytes, and it is longer")));
+            }
             let parts = bcrypt::hash_with_result(text, BCRYPT_COST);
             parts.map_err(|error| failed(error.to_string()))?.format_for_version(bcrypt::Version::TwoY)
         }
@@ -50,26 +55,24 @@ pub fn verify(hashed: &str, clear: &Clear) -> Option<bool> {
     }
     match scheme {
         Scheme::Argon2id => Some(Argon2::default().verify_password(text.as_bytes(), hash).is_ok()),
-        // bcrypt reads 72 bytes, and would take whatever follows for nothing.
-        Scheme::BlfCrypt => Some(text.len() <= 72 && bcrypt::verify(text, hash).unwrap_or_default()),
+        // Whatever follows would be taken for nothing.
+        Scheme::BlfCrypt => Some(text.len() <= BCRYPT_BYTES && bcrypt::verify(text, hash).unwrap_or_default()),
         Scheme::Sha512Crypt => Some(ShaCrypt::SHA512.verify_password(text.as_bytes(), hash).is_ok()),
     }
 }
 
-/// Up to some seconds, and 1 GiB.
+/// Up to some seconds, and 256 MiB.
 fn is_affordable(scheme: Scheme, hash: &str) -> bool {
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
     let mut fields = hash.split('$').skip(2);
     match scheme {
+        // As the verification itself reads them, whatever stands there twice.
         Scheme::Argon2id => {
-            let parameters = fields.nth(1).unwrap_or_default();
-            let of = |name| number(parameters.split(',').find_map(|one| one.strip_prefix(name)));
-            let (memory, passes, lanes) = (of("m="), of("t="), of("p="));
-            memory.is_some_and(|kib| kib <= 1 << 20)
-                && memory.zip(passes).is_some_and(|(kib, passes)| kib.saturating_mul(passes) <= 1 << 23)
-                && lanes.is_some_and(|lanes| lanes <= 64)
+            PasswordHash::new(hash).ok().and_then(|hash| argon2::Params::try_from(&hash).ok()).is_some_and(|cost| {
+                let work = u64::from(cost.m_cost()) * u64::from(cost.t_cost());
+                cost.m_cost() <= 1 << 18 && work <= 1 << 22 && cost.p_cost() <= 64
+            })
         }
-        Scheme::BlfCrypt => number(fields.next()).is_some_and(|cost| cost <= 15),
+        Scheme::BlfCrypt => fields.next().and_then(|cost| cost.parse::<u32>().ok()).is_some_and(|cost| cost <= 15),
         Scheme::Sha512Crypt => {
             let rounds = fields.next().and_then(|field| field.strip_prefix("rounds="));
             rounds.is_none_or(|rounds| rounds.parse().is_ok_and(|rounds: u64| rounds <= 5_000_000))
@@ -105,6 +108,7 @@ mod tests {
     fn a_hash_that_takes_for_ever_is_not_tried() {
         for hashed in [
             "{ARGON2ID}$argon2id$v=19$m=4194304,t=1,p=1$FtAlgmxGuk9Pyqffneq7BQ$tjpRqdNqmhz87TPRMuA3Rm",
+            "{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=1,m=2097152$FtAlgmxGuk9Pyqffneq7BQ$tjpRqdNqmhz87TPRMuA3Rm",
             "{ARGON2ID}$argon2id$v=19$m=65536,t=4000000000,p=1$FtAlgmxGuk9Pyqffneq7BQ$tjpRqdNqmhz87TPRMuA3Rm",
             "{ARGON2ID}$argon2id$v=19$m=65536,t=1,p=16000000$FtAlgmxGuk9Pyqffneq7BQ$tjpRqdNqmhz87TPRMuA3Rm",
             "{BLF-CRYPT}$2y$31$el/RiuFzLyO0sGZs5CfG9.liDj5etyW9vBJyGIrc3Id4Hts1A5e5q",

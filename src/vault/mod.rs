@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::model::{Address, Clear, Code, Error, Field, Hashed, Result, Sealed};
 
-pub use armour::KeyRing;
+pub use armour::{KeyFile, KeyRing};
 pub use source::{Fetcher, is_encrypted};
 
 const NONCE: usize = 12;
@@ -92,6 +92,8 @@ impl Vault {
         let _ = fs::remove_file(&next);
         private_file(&next)
             .and_then(|mut file| file.write_all(written(key).as_bytes()).and_then(|()| file.sync_all()))
+            // The name must last as well, before the store depends on it.
+            .and_then(|()| sync_folder(&next))
             .map_err(|error| Error::failure(format!("the key file {} cannot be made", next.display())).because(error))
     }
 
@@ -101,9 +103,19 @@ impl Vault {
         read_key(&next_of(path, id)).ok().map(|key| Vault::new(&key)).filter(|next| next.id == id)
     }
 
-    /// Puts the key that stands beside a file in its place.
+    /// Puts the key that stands beside a file in its place. The one that stood there stays beside it, under
+    /// its identity: backups of the store need it.
     pub fn promote(path: &Path, id: &str) -> Result<()> {
         let next = next_of(path, id);
+        if next.exists()
+            && let Ok(old) = read_key(path)
+        {
+            // That it exists already, or cannot be made, must not leave the store without its key.
+            let kept = old_of(path, Vault::new(&old).id());
+            let _ = fs::hard_link(path, &kept);
+            #[cfg(unix)]
+            let _ = fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o600));
+        }
         match fs::rename(&next, path) {
             // Another run has met it before it took its place, and has done that.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -113,29 +125,6 @@ impl Vault {
                 Error::failure(message).because(error).hint("move it there: the store has the new key already")
             }),
         }
-    }
-
-    /// Removes the keys that interrupted runs have left beside a file, but for the one of this identity.
-    pub fn forget_others(path: &Path, id: &str) {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-            return;
-        };
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let other = entry.file_name();
-            let suffix = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_prefix('.'));
-            let is_id =
-                |suffix: &str| suffix.len() == 16 && suffix.bytes().all(|b| b.is_ascii_hexdigit()) && suffix != id;
-            if suffix.is_some_and(is_id) {
-                // If it stays, it is in nobody's way.
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    pub fn forget_next(path: &Path, id: &str) {
-        // If it stays, it is in nobody's way: it is no key of the store.
-        let _ = fs::remove_file(next_of(path, id));
     }
 
     /// Writes a generated key to its file: mode 0600, complete or not at all. Does nothing for a
@@ -342,17 +331,48 @@ fn written(key: &[u8; 32]) -> Zeroizing<String> {
 }
 
 fn next_of(path: &Path, id: &str) -> PathBuf {
-    let mut next = path.as_os_str().to_owned();
-    next.push(".");
-    next.push(id);
-    PathBuf::from(next)
+    beside(path, "next", id)
+}
+
+/// Where a key stays when it is replaced.
+pub fn old_of(path: &Path, id: &str) -> PathBuf {
+    beside(path, "old", id)
+}
+
+fn beside(path: &Path, what: &str, id: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{what}.{id}"));
+    PathBuf::from(name)
+}
+
+/// Makes the names in the folder of a file last.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
+    Ok(())
 }
 
 fn read_key(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let text = fs::read_to_string(path).map(Zeroizing::new);
+    let text = read_small(path).and_then(|bytes| {
+        String::from_utf8(bytes.to_vec()).map(Zeroizing::new).map_err(|_| std::io::Error::other("it is no text"))
+    });
     let text =
         text.map_err(|error| Error::failure(format!("the key file {} cannot be read", path.display())).because(error))?;
     parse_key(&text, &path.display().to_string())
+}
+
+/// Reads an ordinary file that cannot be large: a device or a pipe would be read for ever.
+pub fn read_small(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    const MOST: u64 = 1024 * 1024;
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(std::io::Error::other("it is no ordinary file"));
+    }
+    if about.len() > MOST {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    fs::read(path).map(Zeroizing::new)
 }
 
 fn parse_key(text: &str, name: &str) -> Result<Zeroizing<[u8; 32]>> {

@@ -22,6 +22,8 @@ pub struct Fetcher<'a> {
     root: &'a Path,
     trust: &'a Trust,
     ring: KeyRing,
+    /// Files of the store and of its key, and what stands beside them under longer names.
+    own: Vec<PathBuf>,
     /// Read when the first encrypted secret is met.
     identities: OnceLock<Result<Identities, Missing>>,
     /// What commands have said: each runs once.
@@ -33,6 +35,8 @@ pub struct Fetcher<'a> {
 }
 
 const RELATIVE: &str = "its path is relative to yubin.yaml";
+/// The most that a file may hold, in bytes: encrypted to many, a password is far from it.
+const MOST: u64 = 64 * 1024;
 const OUTSIDE: &str = "keep the file itself inside the project, or allow its folder with `secrets: paths:`";
 
 fn missing<T>(message: String, hint: &'static str) -> Result<T, Missing> {
@@ -40,10 +44,11 @@ fn missing<T>(message: String, hint: &'static str) -> Result<T, Missing> {
 }
 
 impl<'a> Fetcher<'a> {
-    pub fn new(root: &'a Path, trust: &'a Trust, ring: KeyRing) -> Fetcher<'a> {
+    pub fn new(root: &'a Path, trust: &'a Trust, ring: KeyRing, own: Vec<PathBuf>) -> Fetcher<'a> {
         Fetcher {
             root,
             trust,
+            own: own.into_iter().chain(ring.paths()).filter_map(|path| fs::canonicalize(path).ok()).collect(),
             ring,
             identities: OnceLock::new(),
             read: RwLock::default(),
@@ -105,11 +110,20 @@ impl<'a> Fetcher<'a> {
         let path = self.root.join(name);
         let unread = |error| ("secret/missing", format!("the file `{name}` cannot be read: {error}"), RELATIVE);
         let real = fs::canonicalize(&path).map_err(unread)?;
-        if !self.is_allowed(&real) {
+        if !self.trust.allows_real(&real) {
             return Err(("secret/outside", format!("the file `{name}` leaves the project through a link"), OUTSIDE));
+        }
+        let is_own =
+            |own: &PathBuf| real.as_os_str().as_encoded_bytes().starts_with(own.as_os_str().as_encoded_bytes());
+        if self.own.iter().any(is_own) {
+            let message = format!("the file `{name}` is yubin's own, and holds no password of a mailbox");
+            return Err(("secret/outside", message, RELATIVE));
         }
         if !real.is_file() {
             return missing(format!("`{name}` is no ordinary file"), RELATIVE);
+        }
+        if fs::metadata(&real).map_err(unread)?.len() > MOST {
+            return missing(format!("the file `{name}` holds more than 64 KiB"), "a password is far shorter");
         }
         let bytes = fs::read(&real).map(Zeroizing::new).map_err(unread)?;
         let what = format!("the file `{name}`");
@@ -117,12 +131,6 @@ impl<'a> Fetcher<'a> {
             return utf8(&self.open(&bytes, &what)?, &what);
         }
         utf8(&bytes, &what)
-    }
-
-    /// Whether a file, by its path without links, stands where files may be read.
-    fn is_allowed(&self, real: &Path) -> bool {
-        let below = |folder: PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
-        below(self.root.to_path_buf()) || self.trust.paths.iter().any(|allowed| below(self.root.join(allowed)))
     }
 
     fn open(&self, encrypted: &[u8], what: &str) -> Result<Zeroizing<Vec<u8>>, Missing> {
@@ -153,6 +161,8 @@ impl<'a> Fetcher<'a> {
         };
         said.get_or_init(|| {
             let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // Whoever proposes files must not take variables away from commands that others have allowed.
+            let hidden = if self.trust.foreign { HashSet::new() } else { hidden };
             let printed = command::run(words, self.root, &hidden, self.trust.foreign)?;
             utf8(&printed, COMMAND)
         })

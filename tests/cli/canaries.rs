@@ -392,9 +392,12 @@ impl<'a> Search<'a> {
                 continue;
             }
             let planted = self.planted.get(&name).cloned().unwrap_or_default();
+            // The key of before stays beside the new one, for backups.
+            let kept = |text: &str| name.contains(".key.old.") && [KEY, NEXT_KEY].contains(&text);
             let imported = |text: &str| name.starts_with("imported-") && text == DIGEST;
-            let allowed =
-                |text: &str| planted.contains(text) || imported(text) || KEPT.contains(&(name.as_str(), text));
+            let allowed = |text: &str| {
+                planted.contains(text) || imported(text) || kept(text) || KEPT.contains(&(name.as_str(), text))
+            };
             self.look(&format!("file {name} after `{after}`"), &bytes, &allowed);
         }
         self.found.sort();

@@ -283,8 +283,8 @@ fn a_named_key_file_is_the_one_that_is_replaced() {
     assert_eq!(mode(&world, "keys/mine"), 0o600);
     assert!(!world.file(KEY_FILE).exists());
     assert_eq!(opened(&world, &named), before);
-    // Nothing else is left beside it.
-    assert_eq!(std::fs::read_dir(world.file("keys")).unwrap().count(), 1);
+    // The old one stays beside it, and nothing else.
+    assert_eq!(std::fs::read_dir(world.file("keys")).unwrap().count(), 2);
 }
 
 /// Whatever mode the old file had.
@@ -295,8 +295,10 @@ fn the_new_key_file_is_private() {
     world.expect(0, &REKEY);
     assert_eq!(mode(&world, KEY_FILE), 0o600);
     let keys = std::fs::read_dir(world.path()).unwrap().filter_map(Result::ok);
-    let names: Vec<_> = keys.filter(|one| one.file_name().to_string_lossy().contains("key")).collect();
-    assert_eq!(names.len(), 1, "{names:?}");
+    let names: Vec<String> = keys.map(|one| one.file_name().into_string().unwrap()).collect();
+    let names: Vec<&String> = names.iter().filter(|name| name.contains("key")).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.iter().all(|name| mode(&world, name) == 0o600), "{names:?}");
 }
 
 // --- Consent, others at work ---------------------------------------------------------------
@@ -413,13 +415,15 @@ fn a_killed_rekey_leaves_a_store_and_a_key_that_belong_together() {
         *(if key(&world) == old { &mut same } else { &mut moved }) += 1;
     }
     assert!(same > 0, "no kill came early enough: {same} {moved}");
-    // The one who was killed holds nothing up, and leaves nothing for ever.
+    // The one who was killed holds nothing up. Beside the key stand those of before, and some that were never taken.
     world.expect(0, &REKEY);
     assert_eq!(opened(&world, &[]), before);
     world.expect(0, &["undo", "2", "--yes", "-q"]);
-    let names = std::fs::read_dir(world.path()).unwrap().map(|one| one.unwrap().file_name().into_string().unwrap());
-    let keys: Vec<String> = names.filter(|name| name.starts_with(KEY_FILE)).collect();
-    assert_eq!(keys, [KEY_FILE], "a key was left behind");
+    for name in std::fs::read_dir(world.path()).unwrap().map(|one| one.unwrap().file_name().into_string().unwrap()) {
+        let Some(kind) = name.strip_prefix(KEY_FILE) else { continue };
+        assert!(kind.is_empty() || kind.starts_with(".old.") || kind.starts_with(".next."), "{name}");
+        assert_eq!(mode(&world, &name), 0o600, "{name}");
+    }
 }
 
 /// Each takes the key that it finds, or gives way.
@@ -484,4 +488,40 @@ fn records_are_recognised_again_after_the_next_apply() {
     expect_with(&world, 0, PW, &["plan", "--exit-code"]);
     expect_with(&world, 2, &[("PW", "another one")], &["plan", "--exit-code"]);
     expect_with(&world, 3, &[], &["plan", "--exit-code"]);
+}
+
+/// Backups of the store need the old key, and nothing else that stands beside it is touched.
+#[test]
+fn the_old_key_stays_beside_the_new_one() {
+    let world = patterns();
+    let first = key(&world);
+    private(&world, "yubin.db.key.0123456789abcdef", "an archived key\n");
+    std::fs::copy(world.file("yubin.db"), world.file("backup.db")).unwrap();
+    let before = opened(&world, &[]);
+    let run = world.expect(0, &["store", "rekey", "--yes"]);
+    let name =
+        run.stderr.split_whitespace().find(|word| word.contains(".old.")).unwrap().trim_end_matches(';').to_owned();
+    assert_eq!(std::fs::read_to_string(&name).unwrap(), first);
+    assert!(world.file("yubin.db.key.0123456789abcdef").exists());
+    let with_old = [("YUBIN_KEY_FILE", name.as_str()), ("YUBIN_STORE", "sqlite:backup.db")];
+    assert_eq!(opened(&world, &with_old), before);
+    // It is no password of a mailbox, either.
+    let name = name.rsplit('/').next().unwrap();
+    let text = row("taro", "p1").replace("file:pw", &format!("file:{name}"));
+    world.write("people.csv", text);
+    let run = world.run(&["plan"]);
+    assert!(run.code == 3 && run.stderr.contains("secret/outside"), "{}", run.stderr);
+}
+
+#[test]
+fn a_key_behind_a_link_is_replaced_where_it_stands() {
+    let world = everything();
+    std::fs::create_dir(world.file("keys")).unwrap();
+    std::fs::rename(world.file(KEY_FILE), world.file("keys/yubin")).unwrap();
+    std::os::unix::fs::symlink("keys/yubin", world.file(KEY_FILE)).unwrap();
+    let first = key(&world);
+    world.expect(0, &REKEY);
+    assert!(std::fs::symlink_metadata(world.file(KEY_FILE)).unwrap().is_symlink());
+    assert_ne!(key(&world), first);
+    expect_with(&world, 0, PW, &["plan", "--exit-code"]);
 }

@@ -872,3 +872,68 @@ fn a_hash_that_is_easily_guessed_is_a_warning_and_clear_text_an_error() {
         hidden(&world.expect(3, &["check"]), &["Kanarie", "S2FuYXJpZQ", "4b616e61726965"]);
     }
 }
+
+/// A record that is recognised says what it said before: nothing, or the same again.
+#[test]
+fn records_that_are_recognised_are_spoken_of_as_before() {
+    let world = World::project("generic", "sources: [a.csv]\n");
+    private(&world, "pw", "x");
+    world.write(
+        "a.csv",
+        concat!(
+            "name,password,incoming.password\n",
+            "a,,${env:PW}\n",
+            "b,,${file:pw}\n",
+            "c,\"${hash:{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$qfu2h2EkFFzoYVb9F69yFw$6f7/33EUWpYCU+EHBeX6LuN/NDhDAz6XR8gbi137NIY}\",\n",
+        ),
+    );
+    let pw = [("PW", "open sesame")];
+    expect_with(&world, 0, &pw, &["apply", "--yes", "--strict"]);
+    for _ in 0..2 {
+        expect_with(&world, 0, &pw, &["plan", "--exit-code", "--strict"]);
+    }
+    world.write("a.csv", "name,password\nd,${hash:{SSHA}bm90IGEgcmVhbCBoYXNo}\n");
+    world.expect(0, &["apply", "--yes"]);
+    for _ in 0..2 {
+        let run = world.expect(0, &["apply", "--yes"]);
+        assert!(run.stderr.contains("secret/weak-hash"), "{}", run.stderr);
+    }
+    world.write("a.csv", "name,incoming.password\ne,in clear\n");
+    world.expect(0, &["apply", "--yes"]);
+    for _ in 0..2 {
+        let run = world.expect(0, &["plan"]);
+        assert!(run.stderr.contains("secret/plaintext") && run.stderr.contains("a.csv:2"), "{}", run.stderr);
+    }
+    // What is denied from now on is found again.
+    world.write("yubin.yaml", "version: 1\nname: head-office\nsources: [a.csv]\npolicy: { plaintext_secrets: deny }\n");
+    world.expect(3, &["plan"]);
+}
+
+/// Not every machine has all the identities of a project; one that is named by hand must be there.
+#[test]
+fn identities_that_are_not_here_are_passed_over() {
+    let identity = Identity::age();
+    let world = World::project("generic", "secrets: { identities: [~/no/such/age.txt, nor/this] }\n");
+    world.write("a.yaml", account(&format!("{{ age: \"{}\" }}", identity.armour("Kanarie").replace('\n', "\\n"))));
+    let path = identity.path();
+    expect_with(&world, 0, &[("YUBIN_AGE_KEY_FILE", &path)], &["plan"]);
+    let run = world.run(&["plan"]);
+    assert!(run.code == 3 && run.stderr.contains("secret/missing"), "{}", run.stderr);
+    let run = run_with(&world, &[("YUBIN_AGE_KEY_FILE", "no/such")], &["plan"]);
+    assert!(run.code == 3 && run.stderr.contains("YUBIN_AGE_KEY_FILE"), "{}", run.stderr);
+}
+
+#[test]
+fn yubins_own_files_and_large_ones_are_no_passwords() {
+    let world = World::project("generic", "");
+    world.write("a.yaml", account("{ env: PW }"));
+    expect_with(&world, 0, &[("PW", "x")], &["apply", "--yes"]);
+    private(&world, "large", &"x".repeat(70_000));
+    for (name, code) in
+        [("yubin.db.key", "secret/outside"), ("yubin.db", "secret/outside"), ("large", "secret/missing")]
+    {
+        world.write("a.yaml", account(&format!("{{ file: {name} }}")));
+        let run = world.run(&["plan"]);
+        assert!(run.code == 3 && run.stderr.contains(code), "{name}: {}", run.stderr);
+    }
+}

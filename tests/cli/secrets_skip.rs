@@ -265,3 +265,18 @@ fn only_plan_skips_secrets() {
     }
     assert_eq!(state(&world), before);
 }
+
+/// What a new password brings with it is shown before the password is known.
+#[test]
+fn what_comes_with_a_new_password_is_shown_too() {
+    let world = World::project("cpi-business-standard", "");
+    world.write("a.yaml", "accounts: { info: { password: { env: PW }, capacity: 5 } }\n");
+    expect_with(&world, 0, &[("PW", "Kanarie-1x")], &["apply", "--yes"]);
+    world.expect(0, &["mark", "account/info", "password_forced"]);
+    let plan = world.json(0, &["plan", "--secrets=skip"]);
+    let names: Vec<&str> =
+        plan["changes"][0]["fields"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    assert!(names.contains(&"password") && names.contains(&"status"), "{names:?}");
+    world.expect(0, &["plan", "--secrets=skip", "--out", "saved.plan"]);
+    expect_with(&world, 0, &[("PW", "vT9-kq_Lm4xZ")], &["apply", "saved.plan"]);
+}

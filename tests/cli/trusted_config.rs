@@ -277,3 +277,20 @@ fn revision_of(world: &World) -> u64 {
     let shown = world.json(0, &["-C", "project", "show"]);
     shown["revision"].as_u64().unwrap()
 }
+
+/// A folder of the project that the trusted file allows could become a link to anywhere.
+#[test]
+fn an_allowed_path_inside_the_project_allows_nothing_outside() {
+    let world = proposed("sources: [own.yaml]\n", "secrets: { paths: [project/secrets] }\n");
+    world.write("project/own.yaml", account("{ file: secrets/pw }"));
+    symlink("../outside", world.file("project/secrets")).unwrap();
+    world.write("outside/pw", CLEAR);
+    let path = world.file("trusted.yaml").display().to_string();
+    let run = world.run(&args(&path, &["plan"]));
+    assert!(run.code == 3 && run.stderr.contains("secret/outside"), "{}", run.stderr);
+    // Nor is the project file itself read from elsewhere.
+    std::fs::rename(world.file("project/yubin.yaml"), world.file("outside/yubin.yaml")).unwrap();
+    symlink("../outside/yubin.yaml", world.file("project/yubin.yaml")).unwrap();
+    let run = world.run(&args(&path, &["check"]));
+    assert!(run.code == 3 && run.stderr.contains("yubin.yaml"), "{}", run.stderr);
+}

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use zeroize::Zeroizing;
 
-use super::{identities, open, project, recipients};
+use super::{identities, open, project, recipients, refuse_no_secret};
 use crate::commands::plan::replace;
 use crate::commands::{Common, End};
 use crate::model::{Code, Error, Result};
@@ -38,8 +38,15 @@ pub fn run(common: &Common, path: &Path) -> Result<End> {
         common.say("nothing has been changed");
         return Ok(End::Done);
     }
+    refuse_no_secret(&after)?;
+    if fs::read(path).ok() != encrypted {
+        let message = format!("{} was changed by somebody else meanwhile; nothing has been written", path.display());
+        return Err(Error::new(Code::Conflict, message).hint("edit it again"));
+    }
     let is_armour = encrypted.is_none_or(|bytes| bytes.trim_ascii_start().starts_with(b"-----BEGIN"));
     let sealed = armour::encrypt(&after, &recipients, is_armour)?;
+    // Through a link, to the file itself.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     replace(path, |to| to.write_all(&sealed))?;
     common.say(&format!("encrypted to {}", path.display()));
     Ok(End::Done)

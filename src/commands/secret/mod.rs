@@ -68,7 +68,7 @@ type Recipients = Vec<Box<dyn Recipient + Send>>;
 
 /// The project around, if there is one; `Err` has said what is wrong with it.
 fn project(common: &Common) -> Result<std::result::Result<Option<Project>, End>> {
-    let dir = common.dir()?;
+    let dir = Common::dir()?;
     let Ok(root) = load::find_root(&dir) else { return Ok(Ok(None)) };
     let mut diagnostics = Diagnostics::default();
     let trusted = common.trusted_config.as_deref().map(|path| dir.join(path));
@@ -121,12 +121,24 @@ fn encrypt(common: &Common, keys: &[String], out: Option<&Path>) -> Result<End> 
     if io::stdin().is_terminal() {
         common.say("type the secret, then Enter and Ctrl-D; it shows on the screen");
     }
-    let encrypted = armour::encrypt(&input(None)?, &recipients, true)?;
+    let clear = input(None)?;
+    refuse_no_secret(&clear)?;
+    let encrypted = armour::encrypt(&clear, &recipients, true)?;
     match out {
         Some(path) => replace(path, |to| to.write_all(&encrypted))?,
         None => print_data(|to| to.write_all(&encrypted))?,
     }
     Ok(End::Done)
+}
+
+/// What a plan would refuse is not encrypted, and above all not written over something else.
+fn refuse_no_secret(clear: &[u8]) -> Result<()> {
+    let flaw = match std::str::from_utf8(clear) {
+        Err(_) => "it is not UTF-8",
+        Ok(text) if text.trim_end_matches(['\r', '\n']).is_empty() => "it is empty",
+        Ok(_) => return Ok(()),
+    };
+    Err(Error::new(Code::Invalid, format!("this is no secret: {flaw}; nothing has been written")))
 }
 
 fn decrypt(common: &Common, file: Option<&Path>) -> Result<End> {

@@ -1,6 +1,6 @@
 //! `yubin secret rotate`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,7 @@ pub fn run(common: &Common, dry_run: bool) -> Result<End> {
         diagnostics.sort();
         return common.invalid(&diagnostics);
     }
+    common.say_diagnostics(&diagnostics);
     if dry_run {
         common.say(&format!(
             "{} in {} would be encrypted anew",
@@ -89,8 +90,18 @@ fn rotated(project: &Project, recipients: &super::Recipients, diagnostics: &mut 
                     let inside =
                         fs::canonicalize(&path).and_then(|real| Ok(real.starts_with(fs::canonicalize(&project.root)?)));
                     match inside {
-                        // What lies outside belongs to somebody else.
-                        Ok(false) => continue,
+                        Ok(false) => {
+                            let message = format!("the file `{file}` stands outside the project, and is left as it is");
+                            let problem = Diagnostic::warning("file/outside", message);
+                            diagnostics.push(
+                                problem
+                                    .hint("rotate it where it stands")
+                                    .at(name, cell.place.line, cell.place.column)
+                                    .of(&resource.address())
+                                    .field(resource.kind.field(cell.field).name),
+                            );
+                            continue;
+                        }
                         Ok(true) if anew.contains_key(&path) => continue,
                         Ok(true) => {}
                         Err(error) => {
@@ -120,15 +131,23 @@ fn rotated(project: &Project, recipients: &super::Recipients, diagnostics: &mut 
         let source = &sources.files[file as usize];
         let bytes = source.bytes.as_deref().unwrap_or_default();
         let found = written::find(bytes);
-        if texts.keys().any(|old| !found.iter().any(|one| one.text == *old)) {
+        let standing: HashSet<&str> = found.iter().map(|one| one.text.as_str()).collect();
+        if texts.keys().any(|old| !standing.contains(old.as_str())) {
             let message = "an age text of this file is written in a way that cannot be replaced";
             let hint =
                 "write it as a YAML block (`age: |`), in double quotes with `\\n`, or in a CSV cell over several lines";
             diagnostics.push(Diagnostic::error("secret/form", message).hint(hint).at(&source.name, 0, 0));
         }
+        let path = real(&project.root.join(&source.name));
+        if !path.starts_with(real(&project.root)) {
+            let message = "the file stands outside the project, and belongs to somebody else";
+            let problem = Diagnostic::error("file/outside", message).hint("rotate its secrets where it stands");
+            diagnostics.push(problem.at(&source.name, 0, 0));
+            continue;
+        }
         let replaced = written::replace(bytes, &found, |old| texts.get(old).cloned().flatten());
         count += texts.len();
-        anew.insert(real(&project.root.join(&source.name)), replaced);
+        anew.insert(path, replaced);
     }
     Ok((anew, count))
 }

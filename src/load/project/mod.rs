@@ -13,6 +13,7 @@ use globset::GlobBuilder;
 
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
+use crate::model::policy::plain;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
     Trust,
@@ -97,8 +98,15 @@ pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagn
         let other = read_file(root, path, &name, false, diagnostics)?;
         project.policy = other.policy;
         project.given.allow_zero_capacity = other.given.allow_zero_capacity;
-        project.trust = Trust { foreign: true, ..other.trust };
+        project.trust = foreign(root, path, other.trust);
         project.trusted = Some(other.bytes);
+    }
+    let real = |path: PathBuf| fs::canonicalize(path).ok();
+    let allowed = project.trust.paths.iter().map(|path| root.join(path));
+    project.trust.real = std::iter::once(root.to_path_buf()).chain(allowed).filter_map(real).collect();
+    if project.trust.foreign && leaves_by_link(&project, &root.join(FILE_NAME)) {
+        return Err(Error::new(Code::Invalid, format!("`{FILE_NAME}` leads out of the project through a link"))
+            .hint("with `--trusted-config`, the project file stands in the project itself"));
     }
     let permanent =
         project.system.permanent.iter().map(|(name, _)| Address::new(Kind::Account, ResourceKey::single(name)));
@@ -107,6 +115,17 @@ pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagn
         read_users(&mut project, users, diagnostics);
     }
     Ok(project)
+}
+
+/// What another file allows: its paths are relative to that file, and none of them is one that the project
+/// could put a link in the place of.
+fn foreign(root: &Path, file: &Path, trust: Trust) -> Trust {
+    let folder = file.parent().unwrap_or(root);
+    let absolute = |path: String| if path.starts_with("~/") { path } else { folder.join(path).display().to_string() };
+    let inside = |path: &String| plain(Path::new(path)).starts_with(plain(root));
+    let paths = trust.paths.into_iter().map(absolute).filter(|path| !inside(path)).collect();
+    let identities = trust.identities.into_iter().map(absolute).collect();
+    Trust { foreign: true, paths, identities, ..trust }
 }
 
 /// `whole` says that a project file must be complete: only some of its keys are of use elsewhere.
@@ -184,8 +203,7 @@ pub const LINK_HINT: &str = "keep the file itself inside the project, or allow i
 pub fn leaves_by_link(project: &Project, path: &Path) -> bool {
     // What does not exist is not read either.
     let Ok(real) = fs::canonicalize(path) else { return false };
-    let below = |folder: PathBuf| fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
-    !below(project.root.clone()) && !project.trust.paths.iter().any(|allowed| below(project.root.join(allowed)))
+    !project.trust.allows_real(&real)
 }
 
 /// A key and how it is read. What it is for stands in `schema`; a test holds the two together.

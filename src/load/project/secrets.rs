@@ -2,7 +2,7 @@
 
 use super::{Key, Look};
 use crate::format::node::{Content, Node};
-use crate::model::{Scheme, Severity};
+use crate::model::{Place, Scheme, Severity};
 
 pub static SECRET_KEYS: &[Key] = &[
     Key { name: "commands", read: |look, node| look.commands(node) },
@@ -44,12 +44,20 @@ pub static PASSWORD_KEYS: &[Key] = &[
 
 impl Look<'_> {
     fn recipients(&mut self, node: Node) {
-        let place = node.place;
+        let places: Vec<Place> = match &node.content {
+            Content::List(items) => items.iter().map(|item| item.place).collect(),
+            _ => Vec::new(),
+        };
         let words = self.words(node).unwrap_or_default();
-        let fine = |word: &String| ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|start| word.starts_with(start));
-        if let Some(at) = words.iter().position(|word| !fine(word)) {
+        for (word, place) in words.iter().zip(places) {
             // A secret key may stand there by mistake: it is not repeated.
-            let message = format!("number {} of `recipients` is no public key", at + 1);
+            let message = if word.starts_with("AGE-SECRET-KEY-") {
+                "this is a secret key, and no longer secret: make another one"
+            } else if ["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|start| word.starts_with(start)) {
+                continue;
+            } else {
+                "this is no public key"
+            };
             self.problem("project/value", message, place, "a recipient is `age1…`, `ssh-ed25519 …` or `ssh-rsa …`");
         }
         self.project.trust.recipients = words;

@@ -68,9 +68,8 @@ impl Store for Sqlite {
         // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
         let connection =
             self.open(OpenFlags::SQLITE_OPEN_READ_WRITE).or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-        let schema::Found::Store(version) = self.look(&connection)? else { return Ok(None) };
-        let snapshot =
-            read::Reading::begin(connection, version).map_err(|error| failed(&self.path, "cannot be read", error))?;
+        let schema::Found::Store(_) = self.look(&connection)? else { return Ok(None) };
+        let snapshot = read::Reading::begin(connection).map_err(|error| failed(&self.path, "cannot be read", error))?;
         Ok(Some(Box::new(snapshot)))
     }
 
@@ -80,13 +79,13 @@ impl Store for Sqlite {
         rekey::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
     }
 
-    fn learn(&self, plan: &Plan) -> Result<()> {
+    fn learn(&self, plan: &Plan, key_id: &str) -> Result<()> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if self.look(&connection)? != schema::Found::Store(schema::VERSION) {
             // Bringing it up is for an apply that changes something.
             return Ok(());
         }
-        write::learn(&mut connection, plan).map_err(|failure| self.not_taken(failure))
+        write::learn(&mut connection, plan, key_id).map_err(|failure| self.not_taken(failure))
     }
 
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {

@@ -22,8 +22,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub fn begin(connection: Connection, version: i32) -> rusqlite::Result<Reading> {
+    pub fn begin(connection: Connection) -> rusqlite::Result<Reading> {
         connection.execute_batch("PRAGMA query_only = 1; BEGIN")?;
+        // Inside the transaction: an apply may bring the store up to a newer version at any moment.
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let (revision, outside_writes, key_id) =
             connection.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -233,6 +235,24 @@ impl Snapshot for Reading {
         Ok(rows)
     }
 
+    fn past_values(&self, kind: Kind, field: FieldId, key: &Key) -> Result<Vec<Value>> {
+        let columns = columns_of(kind, self.version).join(", ");
+        let mut values: Vec<Value> = Vec::new();
+        for (table, order) in [(kind.to_string(), ""), (format!("{kind}_history"), "ORDER BY rowid DESC")] {
+            let sql = format!("SELECT {columns} FROM {table} WHERE {} {order}", by_key(kind));
+            let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+            let mut found = statement.query(rusqlite::params_from_iter(key.parts())).map_err(failed)?;
+            while let Some(found) = found.next().map_err(failed)? {
+                if let Some(value) = past_row(kind, found)?.get(field)
+                    && !values.contains(value)
+                {
+                    values.push(value.clone());
+                }
+            }
+        }
+        Ok(values)
+    }
+
     fn last_set(&self, kind: Kind, field: FieldId, keys: &[&Key]) -> Result<Vec<Option<u64>>> {
         let column = kind.field(field).column();
         // Stores of before hold the password itself, sealed, where the proof is now.
@@ -240,7 +260,9 @@ impl Snapshot for Reading {
         let value = if is_hashed { format!("coalesce({column}, {})", schema::proof(kind, field)) } else { column };
         let of_key = by_key(kind);
         let now = format!("SELECT yubin_revision, {value} FROM {kind} WHERE {of_key}");
-        let before = format!("SELECT yubin_revision, {value} FROM {kind}_history WHERE {of_key} ORDER BY rowid DESC");
+        let before = format!(
+            "SELECT yubin_revision, {value}, yubin_until FROM {kind}_history WHERE {of_key} ORDER BY rowid DESC"
+        );
         let mut now = self.connection.prepare(&now).map_err(failed)?;
         let mut before = self.connection.prepare(&before).map_err(failed)?;
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
@@ -257,6 +279,11 @@ impl Snapshot for Reading {
             let mut rows = before.query(parts()).map_err(failed)?;
             while let Some(row) = rows.next().map_err(failed)? {
                 let (earlier, old): (u64, rusqlite::types::Value) = read(row).map_err(failed)?;
+                let until: Option<u64> = row.get(2).map_err(failed)?;
+                if until.is_some_and(|until| until != revision) {
+                    // It was deleted in between.
+                    break;
+                }
                 if old != value {
                     // Other software has changed it since that revision.
                     known = earlier != revision;

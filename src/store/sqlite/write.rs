@@ -56,7 +56,8 @@ pub fn commit(
     if let (Some(stored), Some(ours)) = (&key_id, entry.key_id)
         && stored != ours
     {
-        return Err(Failure::Moved(Error::failure("the key is not the one of this store")));
+        let message = "the store has got another key since the plan was made";
+        return Err(Failure::Moved(Error::new(Code::Conflict, message).hint("run the same command again")));
     }
     schema::drop_triggers(&transaction)?;
     let revision = base.revision + 1;
@@ -92,13 +93,16 @@ pub fn commit(
 }
 
 /// Writes nothing but digests; those are no write of other software.
-pub fn learn(connection: &mut Connection, plan: &Plan) -> Result<(), Failure> {
+pub fn learn(connection: &mut Connection, plan: &Plan, key_id: &str) -> Result<(), Failure> {
+    // Another writer is worth no waiting: the next apply learns as well.
+    connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -131072;")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let base = transaction.query_row("SELECT revision, outside_writes FROM meta", [], |row| {
-        Ok(Base { revision: row.get(0)?, outside_writes: row.get(1)? })
-    })?;
-    if base == plan.base {
+    let (base, key): (Base, Option<String>) =
+        transaction.query_row("SELECT revision, outside_writes, key_id FROM meta", [], |row| {
+            Ok((Base { revision: row.get(0)?, outside_writes: row.get(1)? }, row.get(2)?))
+        })?;
+    if base == plan.base && key.as_deref() == Some(key_id) {
         write_learned(&transaction, plan)?;
         transaction.commit()?;
     }
