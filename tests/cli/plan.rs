@@ -729,3 +729,62 @@ fn what_holds_for_many_is_told_of_some() {
         assert!(found.iter().any(|one| one["message"].as_str().unwrap().contains(last)), "{found:#?}");
     }
 }
+
+/// For a comment on a pull request: what loses something first, within its budget, and not a word of a password.
+#[test]
+fn the_plan_as_markdown() {
+    let world = World::project("generic", "policy: { undeclared: delete, max_deletes: 90% }\n");
+    world.write("a.yaml", accounts(0..3, "one"));
+    world.expect(0, &["apply", "--yes"]);
+    world.write(
+        "a.yaml",
+        "accounts: { a001: { comment: \"<b> @all\" }, new: { comment: x, incoming.password: { env: PW } } }\n",
+    );
+    let plan = |more: &[&str]| {
+        let args = [&["plan", "--format", "markdown"], more].concat();
+        expect_with(&world, 0, &[("PW", "open sesame")], &args).stdout
+    };
+    let page = plan(&["--json-out", "plan.json"]);
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing:\n{page}"));
+    assert!(place("Deletes (2)") < place("Overwrites (1)") && place("Overwrites (1)") < place("Adds (1)"));
+    assert!(page.contains("`one` → `<b> @all`") && page.contains("`incoming.password` (secret) set"), "{page}");
+    assert!(page.contains("- **`account/a000`** no longer declared"), "{page}");
+    assert!(!page.contains("open sesame") && page.contains("<details>") && page.contains("</details>"));
+    let json: Json = serde_json::from_str(&std::fs::read_to_string(world.file("plan.json")).unwrap()).unwrap();
+    assert!(page.contains(json["digest"].as_str().unwrap()));
+    assert_eq!(json["summary"]["delete"], 2);
+    // Input with errors, too.
+    world.write("a.yaml", "accounts: { a: { capacity: x } }\n");
+    let run = world.run(&["plan", "--format", "markdown", "--json-out", "plan.json"]);
+    assert!(run.code == 3 && run.stdout.contains("value/type") && run.stdout.contains("`a.yaml:1`"), "{}", run.stdout);
+    let json: Json = serde_json::from_str(&std::fs::read_to_string(world.file("plan.json")).unwrap()).unwrap();
+    assert_eq!(json["diagnostics"][0]["code"], "value/type");
+    // Only a plan is a page.
+    for args in [&["show"][..], &["check"], &["apply", "--yes"]] {
+        assert_eq!(world.run(&[args, &["--format", "markdown"]].concat()).code, 64);
+    }
+    assert_eq!(world.run(&["plan", "--format", "markdown", "--budget", "10"]).code, 64);
+}
+
+#[test]
+fn markdown_stays_within_its_budget() {
+    let world = World::project("generic", "policy: { max_deletes: 100% }\n");
+    world.write("a.yaml", accounts(0..900, "one"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let mut yaml = accounts(900..1_900, "x");
+    for number in 0..900 {
+        yaml.push_str(&format!(
+            "  a{number:03}: {}\n",
+            if number % 2 == 0 { "{ absent: true }" } else { "{ comment: two }" }
+        ));
+    }
+    world.write("a.yaml", yaml);
+    for (budget, all_deletes) in [("4000", false), ("65536", true)] {
+        let page = world.expect(0, &["plan", "--format", "markdown", "--budget", budget]).stdout;
+        assert!(page.len() <= budget.parse().unwrap(), "{} bytes", page.len());
+        let shown = page.lines().skip_while(|line| !line.contains("Deletes (450)")).skip(2);
+        let shown = shown.take_while(|line| line.starts_with("- **`")).count();
+        assert_eq!(shown == 450, all_deletes, "{shown}");
+        assert!(all_deletes || page.contains(&format!("and {} more deletes", 450 - shown)), "{page}");
+    }
+}
