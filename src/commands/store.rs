@@ -56,7 +56,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         common.say(&format!("{secrets} under the new key {}", done.id));
         if let Some(old) = &done.old {
             common.say(&format!(
-                "backups of the store need the old key: it stays in {}; keep it with them, or destroy it",
+                "backups of the store need the old key: it stays in {}; keep it as long as them and apart from them, or destroy it",
                 old.display()
             ));
         }

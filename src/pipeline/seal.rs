@@ -206,10 +206,12 @@ pub fn mark_last_set(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result
 pub fn hash_passwords(plan: &mut Plan, vault: &Vault, scheme: Scheme, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
     let done = AtomicU64::new(0);
     let mut fresh: Vec<(Address, &mut FieldChange)> = Vec::new();
-    for change in plan.changes.iter_mut().filter(|change| change.action.writes()) {
-        let address = change.address();
-        let new = change.fields.iter_mut().filter(|one| matches!(one.after, Some(Value::Unhashed(_))));
-        fresh.extend(new.map(|one| (address.clone(), one)));
+    let is_new = |one: &FieldChange| matches!(one.after, Some(Value::Unhashed(_)));
+    for change in plan.changes.iter_mut().filter(|change| change.kind == Kind::Account && change.action.writes()) {
+        if change.fields.iter().any(is_new) {
+            let address = change.address();
+            fresh.extend(change.fields.iter_mut().filter(|one| is_new(one)).map(|one| (address.clone(), one)));
+        }
     }
     let hash = |(address, field): &(Address, &mut FieldChange)| {
         let Some(Value::Unhashed(clear)) = &field.after else { return Ok(None) };
@@ -321,7 +323,11 @@ impl Sealer<'_> {
         let address = wanted.address();
         let kind = wanted.kind;
         let stored = self.rows.get(kind, &wanted.key);
-        let names: Vec<String> = names(self.project, wanted).into_iter().map(str::to_owned).collect();
+        // Of accounts alone, whose passwords are judged.
+        let names: Vec<String> = match kind {
+            Kind::Account => names(self.project, wanted).into_iter().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
         let mut renewed = None;
         for wish in &mut wanted.wishes {
             let Aim::Secret(source) = &wish.aim else { continue };

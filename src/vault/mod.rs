@@ -112,7 +112,10 @@ impl Vault {
         {
             // That it exists already, or cannot be made, must not leave the store without its key.
             let kept = old_of(path, Vault::new(&old).id());
-            let _ = fs::hard_link(path, &kept);
+            if fs::hard_link(path, &kept).is_err() && !kept.exists() {
+                // Not every file system has such links.
+                let _ = private_file(&kept).and_then(|mut file| file.write_all(written(&old).as_bytes()));
+            }
             #[cfg(unix)]
             let _ = fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o600));
         }

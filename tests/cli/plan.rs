@@ -1,5 +1,7 @@
 //! `yubin plan`: exit codes, JSON, text, bytes, digest.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 
 use super::{accounts, actions, catchme, concat, database, expect_with, keys, private, row, rules};
@@ -773,10 +775,8 @@ fn markdown_stays_within_its_budget() {
     world.expect(0, &["apply", "--yes", "-q"]);
     let mut yaml = accounts(900..1_900, "x");
     for number in 0..900 {
-        yaml.push_str(&format!(
-            "  a{number:03}: {}\n",
-            if number % 2 == 0 { "{ absent: true }" } else { "{ comment: two }" }
-        ));
+        let fields = if number % 2 == 0 { "{ absent: true }" } else { "{ comment: two }" };
+        writeln!(yaml, "  a{number:03}: {fields}").unwrap();
     }
     world.write("a.yaml", yaml);
     for (budget, all_deletes) in [("4000", false), ("65536", true)] {

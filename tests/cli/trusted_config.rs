@@ -288,6 +288,13 @@ fn an_allowed_path_inside_the_project_allows_nothing_outside() {
     let path = world.file("trusted.yaml").display().to_string();
     let run = world.run(&args(&path, &["plan"]));
     assert!(run.code == 3 && run.stderr.contains("secret/outside"), "{}", run.stderr);
+    // `~` is the home folder, and no folder of the project that is called so.
+    world.write("trusted.yaml", "secrets: { paths: [~/sec] }\n");
+    std::fs::create_dir(world.file("project/~")).unwrap();
+    symlink("../../outside", world.file("project/~/sec")).unwrap();
+    world.write("project/own.yaml", account("{ file: '~/sec/pw' }"));
+    let run = world.run(&args(&path, &["plan"]));
+    assert!(run.code == 3 && run.stderr.contains("secret/outside"), "{}", run.stderr);
     // Nor is the project file itself read from elsewhere.
     std::fs::rename(world.file("project/yubin.yaml"), world.file("outside/yubin.yaml")).unwrap();
     symlink("../outside/yubin.yaml", world.file("project/yubin.yaml")).unwrap();

@@ -121,10 +121,11 @@ pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagn
 /// could put a link in the place of.
 fn foreign(root: &Path, file: &Path, trust: Trust) -> Trust {
     let folder = file.parent().unwrap_or(root);
-    let absolute = |path: String| if path.starts_with("~/") { path } else { folder.join(path).display().to_string() };
+    let absolute = |path: String| folder.join(path).display().to_string();
     let inside = |path: &String| plain(Path::new(path)).starts_with(plain(root));
     let paths = trust.paths.into_iter().map(absolute).filter(|path| !inside(path)).collect();
-    let identities = trust.identities.into_iter().map(absolute).collect();
+    let at_home = |path: String| if path.starts_with("~/") { path } else { absolute(path) };
+    let identities = trust.identities.into_iter().map(at_home).collect();
     Trust { foreign: true, paths, identities, ..trust }
 }
 

@@ -6,7 +6,7 @@ use crate::model::{Place, Scheme, Severity};
 
 pub static SECRET_KEYS: &[Key] = &[
     Key { name: "commands", read: |look, node| look.commands(node) },
-    Key { name: "paths", read: |look, node| look.project.trust.paths = look.words(node).unwrap_or_default() },
+    Key { name: "paths", read: |look, node| look.paths(node) },
     Key { name: "recipients", read: |look, node| look.recipients(node) },
     Key {
         name: "identities",
@@ -43,6 +43,16 @@ pub static PASSWORD_KEYS: &[Key] = &[
 ];
 
 impl Look<'_> {
+    /// `~/` is the home folder; without one, such a path allows nothing.
+    fn paths(&mut self, node: Node) {
+        let home = std::env::var("HOME").ok().filter(|home| !home.is_empty());
+        let expanded = |path: String| match path.strip_prefix("~/") {
+            Some(rest) => home.as_ref().map(|home| format!("{home}/{rest}")),
+            None => Some(path),
+        };
+        self.project.trust.paths = self.words(node).unwrap_or_default().into_iter().filter_map(expanded).collect();
+    }
+
     fn recipients(&mut self, node: Node) {
         let places: Vec<Place> = match &node.content {
             Content::List(items) => items.iter().map(|item| item.place).collect(),
