@@ -9,8 +9,8 @@
 //!
 //! In reading order: `model` has the nouns, `system` the products as tables of facts, `load` (with
 //! `format`) and `resolve` (with `check`) make of files what should be, `vault` seals the secrets,
-//! `diff` compares, `guard` judges, `store` commits, `history` takes back, `refresh` takes over what the
-//! product has done, `bundle` makes what is handed over to it, `wire` and `render` show.
+//! `diff` compares, `guard` judges, `store` commits, `history` takes back, `ownership` adopts, `refresh`
+//! takes over what the product has done, `bundle` makes what is handed over to it, `wire` and `render` show.
 //! `pipeline` is the line through all of them, `commands` the door. The invariants, and what is
 //! deliberately absent, stand in `docs/architecture.md`; a test holds the imports to the layers.
 
@@ -23,6 +23,7 @@ pub mod guard;
 pub mod history;
 pub mod load;
 pub mod model;
+pub mod ownership;
 pub mod pipeline;
 pub mod refresh;
 pub mod render;

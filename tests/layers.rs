@@ -19,6 +19,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("diff", &[]),
         ("guard", &[]),
         ("history", &[]),
+        ("ownership", &[]),
         ("refresh", &[]),
         ("vault", &[]),
         ("render", &[]),

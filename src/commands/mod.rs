@@ -1,5 +1,6 @@
 //! The command line: one file a verb. Only here (and in a server) the program prints and exits.
 
+mod adopt;
 mod apply;
 mod check;
 mod explain;
@@ -89,6 +90,8 @@ enum Verb {
     Show(show::Args),
     Log(log::Args),
     Undo(undo::Args),
+    Adopt(adopt::AdoptArgs),
+    Forget(adopt::ForgetArgs),
     Refresh(refresh::Args),
     Mark(mark::Args),
     Secret(secret::Args),
@@ -145,6 +148,8 @@ pub fn main() -> ExitCode {
         Verb::Show(args) => show::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
+        Verb::Adopt(args) => adopt::adopt(&common, &args),
+        Verb::Forget(args) => adopt::forget(&common, &args),
         Verb::Refresh(args) => refresh::run(&common, &args),
         Verb::Mark(args) => mark::run(&common, &args),
         Verb::Secret(args) => secret::run(&common, &args),

@@ -103,6 +103,8 @@ pub struct Special {
     pub foreign_owner: Option<String>,
     /// Whether the inbox was emptied under this id before: it is not emptied again.
     pub purged: bool,
+    /// Who owned a resource that is taken over.
+    pub taken_from: Option<String>,
     /// Since when the secrets that change have been what they are.
     pub last_set: Vec<LastSet>,
     /// The owner afterwards, if it is not the project of the plan: an undo restores it.
@@ -121,9 +123,14 @@ pub struct LastSet {
 impl Special {
     /// Boxed, if there is anything special.
     pub fn boxed(self) -> Option<Box<Special>> {
-        let Special { reason, foreign_owner, purged, owner, last_set } = &self;
-        (!last_set.is_empty() || reason.is_some() || foreign_owner.is_some() || *purged || owner.is_some())
-            .then(|| Box::new(self))
+        let Special { reason, foreign_owner, purged, owner, last_set, taken_from } = &self;
+        (!last_set.is_empty()
+            || taken_from.is_some()
+            || reason.is_some()
+            || foreign_owner.is_some()
+            || *purged
+            || owner.is_some())
+        .then(|| Box::new(self))
     }
 }
 
@@ -158,6 +165,18 @@ impl Change {
     /// Since when a secret has been what it is.
     pub fn last_set(&self, field: FieldId) -> Option<&LastSet> {
         self.special.as_ref()?.last_set.iter().find(|last| last.field == field)
+    }
+
+    /// Who loses a resource that is taken over, if anybody owns it.
+    pub fn taken_from(&self) -> Option<&str> {
+        self.special.as_ref()?.taken_from.as_deref()
+    }
+
+    /// Whether the project lets the resource go.
+    pub fn is_forgotten(&self) -> bool {
+        self.action == Action::Overwrite
+            && self.fields.is_empty()
+            && self.special.as_ref().is_some_and(|special| special.owner == Some(None))
     }
 
     /// What an apply of the plan causes beside the state.

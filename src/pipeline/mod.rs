@@ -19,6 +19,7 @@ use crate::model::{
     Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Inventory, Key, Kind,
     Logged, Plan, Raw, Result, Row, Rows, SecretSource, Value, Version, Wanted, parallel,
 };
+use crate::ownership::Asking;
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
@@ -50,6 +51,14 @@ pub struct Planned {
     pub secrets_digest: String,
     pub secrets: Secrets,
     vault: Option<Vault>,
+}
+
+/// What becomes of the owner of a resource.
+pub enum Ownership<'a> {
+    /// The project takes it over, of nobody or of another.
+    Adopt { from: Option<&'a str> },
+    /// Nobody owns it any more.
+    Forget,
 }
 
 /// What an apply is at.
@@ -264,6 +273,24 @@ impl Session {
         let log = SnapshotLog(&*snapshot);
         let plan = history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         self.judged(plan, String::new(), vault, Some(&*snapshot))
+    }
+
+    /// The plan that takes resources over, or lets them go.
+    pub fn ownership(&mut self, named: &[Address], what: &Ownership<'_>) -> Result<Planned> {
+        let snapshot = self.store.snapshot()?;
+        let inventory = match &snapshot {
+            Some(snapshot) => snapshot.inventory(&self.project.name)?,
+            None => Inventory::default(),
+        };
+        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
+        let (project, system) = (&self.project.name, self.project.system);
+        let asking = Asking { project, system, base, inventory: &inventory };
+        let plan = match what {
+            Ownership::Adopt { from } => asking.adopt(named, *from)?,
+            Ownership::Forget => asking.forget(named)?,
+        };
+        // No secret is touched, so no key is needed.
+        self.judged(plan, String::new(), None, snapshot.as_deref())
     }
 
     fn judged(

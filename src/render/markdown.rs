@@ -177,7 +177,9 @@ fn block(report: &Report<'_>, change: &Change, fields: bool) -> String {
     );
     let mut text = format!("- **{}**{source}", code(&change.address().to_string()));
     if change.adopted {
-        text.push_str("; has no owner so far and is taken over");
+        let from =
+            change.taken_from().map_or("has no owner so far".to_owned(), |from| format!("belongs to {}", prose(from)));
+        let _ = write!(text, "; {from} and is taken over");
     }
     if let Some(owner) = change.foreign_owner() {
         let _ = write!(text, "; **belongs to {}**", prose(owner));

@@ -246,7 +246,13 @@ fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
         style(source, FAINT)
     )?;
     if change.adopted {
-        writeln!(to, "    {}", style("has no owner so far and is taken over", WARNING))?;
+        let from = change
+            .taken_from()
+            .map_or("has no owner so far".to_owned(), |from| format!("belongs to {}", harmless(from)));
+        writeln!(to, "    {}", style(format!("{from} and is taken over"), WARNING))?;
+    }
+    if change.is_forgotten() {
+        writeln!(to, "    {}", style("stays as it is, and nobody owns it any more", WARNING))?;
     }
     if let Some(owner) = change.foreign_owner() {
         writeln!(to, "    {}", style(format!("belongs to {}", harmless(owner)), ERROR))?;

@@ -105,6 +105,8 @@ const TABLE: &[Entry] = &[
     entry("log", &["log", "log account/clear", "log pattern/u/p", "log account/info"]),
     entry("refresh", &["refresh {} export.txt", "refresh {} export.txt --yes", "refresh {} broken.txt --yes"]),
     entry("mark", &["mark account/info {}", "mark account/clear {}"]),
+    entry("adopt", &["adopt", "adopt --yes", "adopt account/info --from x"]),
+    entry("forget", &["forget account/nobody", "forget account/clear --yes", "forget account/info"]),
     entry("undo", &["undo 1", "undo 2", "undo 2 --yes", "undo 9999 --yes"]),
     // A declared hash is a reference like others, and is kept.
     Entry { command: "import", runs: &["import {} @", "import {} @ --out imported-#"], stdout: &[DIGEST] },

@@ -6,6 +6,7 @@ mod formats;
 mod history;
 mod init;
 mod mailbox_passwords;
+mod ownership;
 mod password_policy;
 mod plan;
 mod products;
