@@ -147,7 +147,9 @@ fn limits(plan: &Plan, policy: &Policy, kind: Kind, refused: &mut Vec<Refusal>) 
     let verb = if purges > 0 { "deletes and emptied inboxes" } else { "deletes" };
     // A new order of the list is one change, however many places it moves.
     let moves = plan.changes.iter().filter(|change| change.kind == kind && change.only_moves()).count() as u64;
-    let overwrites = plan.count_of(kind, Action::Overwrite) - moves.saturating_sub(1);
+    // What may not change at all is counted when it is known: such a plan is never applied as it is.
+    let unknown = plan.changes.iter().filter(|change| change.kind == kind && change.is_unknown()).count() as u64;
+    let overwrites = plan.count_of(kind, Action::Overwrite) - moves.saturating_sub(1) - unknown;
     let rules = [
         ("max_deletes", verb, plan.count_of(kind, Action::Delete) + purges, Some(policy.max_deletes)),
         ("max_overwrites", "overwrites", overwrites, policy.max_overwrites.filter(|_| !plan.recorded)),

@@ -172,6 +172,14 @@ impl Change {
         self.special.as_ref()?.taken_from.as_deref()
     }
 
+    /// Whether nobody knows if anything changes, without the secrets.
+    pub fn is_unknown(&self) -> bool {
+        self.action == Action::Overwrite
+            && !self.adopted
+            && !self.fields.is_empty()
+            && self.fields.iter().all(|field| field.after == Some(Value::Unknown))
+    }
+
     /// Whether the project lets the resource go.
     pub fn is_forgotten(&self) -> bool {
         self.action == Action::Overwrite

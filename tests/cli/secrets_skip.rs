@@ -280,3 +280,20 @@ fn what_comes_with_a_new_password_is_shown_too() {
     world.expect(0, &["plan", "--secrets=skip", "--out", "saved.plan"]);
     expect_with(&world, 0, &[("PW", "vT9-kq_Lm4xZ")], &["apply", "saved.plan"]);
 }
+
+/// What may not change at all is over no limit; what does is counted when the secrets are known.
+#[test]
+fn unknown_secrets_are_no_overwrites_yet() {
+    let world = World::project("generic", "policy: { max_overwrites: 1 }\n");
+    let yaml = |comment: &str| {
+        let one = |name: &str| format!("  {name}: {{ comment: {comment}, incoming.password: {{ env: PW }} }}\n");
+        world.write("a.yaml", format!("accounts:\n{}", ["a", "b", "c"].map(one).concat()));
+    };
+    yaml("x");
+    expect_with(&world, 0, PW, &["apply", "--yes"]);
+    world.expect(0, &["plan", "--secrets=skip", "--out", "saved.plan"]);
+    expect_with(&world, 0, PW, &["apply", "saved.plan"]);
+    expect_with(&world, 4, NEXT, &["apply", "saved.plan"]);
+    yaml("y");
+    world.expect(4, &["plan", "--secrets=skip"]);
+}
