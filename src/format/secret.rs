@@ -143,8 +143,10 @@ pub fn hash_scheme(hash: &str) -> Option<Strength> {
 pub fn find_references<'r>(record: &'r str, found: &mut Vec<&'r str>) -> bool {
     found.clear();
     let mut rest = record;
-    while let Some(at) = memchr::memmem::find(rest.as_bytes(), b"${") {
-        rest = &rest[at + 2..];
+    while let Some(at) = memchr::memchr(b'$', rest.as_bytes()) {
+        rest = &rest[at + 1..];
+        let Some(inside) = rest.strip_prefix('{') else { continue };
+        rest = inside;
         if !["env:", "file:", "age:"].iter().any(|form| rest.starts_with(form)) {
             // Nothing, or a hash, which stands there itself.
             continue;

@@ -84,15 +84,14 @@ impl<T> Reader<'_, T> {
         let mut cells = Vec::new();
         let mut found = Found::default();
         let mut fresh = Vec::new();
-        let (mut references, mut fetched) = (Vec::new(), HashMap::new());
+        let (mut references, mut fetched) = (Vec::new(), Fetched::default());
         // Files mostly are in the order of the store.
         let mut hint = 0;
         for record in &table.records[from..to] {
             let text = record.text(file.text);
             let digest = table.digester.as_ref().and_then(|digester| {
                 let told = find_references(text, &mut references) && self.fetch_all(&references, &mut fetched);
-                let secrets = references.iter().filter_map(|reference| fetched.get(reference)?.as_ref());
-                told.then(|| digester.digest(text, secrets))
+                told.then(|| digester.digest(text, fetched.of_record()))
             });
             if let (Some(inventory), Some(digest)) = (self.inventory, &digest)
                 && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
@@ -132,13 +131,20 @@ impl<T> Reader<'_, T> {
     }
 
     /// Fetches what references name, each once; false if there is something to say about one.
-    fn fetch_all<'r>(&self, references: &[&'r str], fetched: &mut HashMap<&'r str, Option<Clear>>) -> bool {
-        let mut all = true;
+    fn fetch_all<'r>(&self, references: &[&'r str], fetched: &mut Fetched<'r>) -> bool {
+        fetched.record.clear();
         for &reference in references {
-            let fetch = || self.fetch.and_then(|fetch| fetch(&referred(reference)?));
-            all &= fetched.entry(reference).or_insert_with(fetch).is_some();
+            let at = match fetched.last {
+                Some((last, at)) if last == reference => at,
+                _ => *fetched.places.entry(reference).or_insert_with(|| {
+                    fetched.secrets.push(self.fetch.and_then(|fetch| fetch(&referred(reference)?)));
+                    fetched.secrets.len() - 1
+                }),
+            };
+            fetched.last = Some((reference, at));
+            fetched.record.push(at);
         }
-        all
+        fetched.record.iter().all(|at| fetched.secrets[*at].is_some())
     }
 
     /// Whether the resource is new and depends on nothing but itself.
@@ -256,6 +262,23 @@ impl<T> Reader<'_, T> {
                     .of(&address()),
             );
         }
+    }
+}
+
+/// The secrets that the records of a run name. Most runs name few, many times.
+#[derive(Default)]
+struct Fetched<'r> {
+    secrets: Vec<Option<Clear>>,
+    /// By reference.
+    places: HashMap<&'r str, usize>,
+    last: Option<(&'r str, usize)>,
+    /// Those of the record at hand.
+    record: Vec<usize>,
+}
+
+impl Fetched<'_> {
+    fn of_record(&self) -> impl Iterator<Item = &Clear> {
+        self.record.iter().filter_map(|at| self.secrets[*at].as_ref())
     }
 }
 
