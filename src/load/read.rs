@@ -31,8 +31,8 @@ pub type ClearSecret = (Source, Address, &'static str);
 pub struct Done<T> {
     pub resources: Vec<DraftResource>,
     pub recognised: Vec<Recognised>,
-    /// Digests of those recognised that name secrets elsewhere.
-    pub outside: Vec<Digest>,
+    /// Hash of the digests of those recognised that name secrets elsewhere.
+    pub outside: Option<[u8; 32]>,
     /// What has been finished, and where each of it is declared.
     pub early: Vec<T>,
     pub finished: Vec<(Kind, Key, Source)>,
@@ -47,7 +47,7 @@ impl<T> Done<T> {
         Done {
             resources: Vec::new(),
             recognised: Vec::new(),
-            outside: Vec::new(),
+            outside: None,
             early: Vec::new(),
             finished: Vec::new(),
             clear: None,
@@ -84,7 +84,7 @@ impl<T> Reader<'_, T> {
         let mut cells = Vec::new();
         let mut found = Found::default();
         let mut fresh = Vec::new();
-        let (mut references, mut fetched) = (Vec::new(), Fetched::default());
+        let (mut references, mut fetched, mut outside) = (Vec::new(), Fetched::default(), Vec::new());
         // Files mostly are in the order of the store.
         let mut hint = 0;
         for record in &table.records[from..to] {
@@ -103,7 +103,7 @@ impl<T> Reader<'_, T> {
                 self.look_at_user(file, user.unwrap_or_default(), address, recognised.source, &mut done);
                 done.recognised.push(recognised);
                 if !references.is_empty() {
-                    done.outside.push(*digest);
+                    outside.extend_from_slice(digest);
                 }
                 continue;
             }
@@ -124,6 +124,7 @@ impl<T> Reader<'_, T> {
                 self.finish(std::mem::take(&mut fresh), &mut done);
             }
         }
+        done.outside = (!outside.is_empty()).then(|| blake3::hash(&outside).into());
         self.finish(fresh, &mut done);
         done.problems.append(&mut found.problems);
         done.mentioned.iter_mut().zip(found.mentioned).for_each(|(all, one)| *all |= one);

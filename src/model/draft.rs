@@ -88,8 +88,8 @@ pub struct Draft {
     pub files: Vec<String>,
     pub resources: Vec<DraftResource>,
     pub recognised: Vec<Recognised>,
-    /// Digests of those recognised that name secrets elsewhere: they cover those, too.
-    pub outside: Vec<Digest>,
+    /// Hashes of the digests of those recognised that name secrets elsewhere: they cover those, too.
+    pub outside: Vec<[u8; 32]>,
     /// Kinds that the files mention, by `Kind as usize`: only they are managed.
     pub mentioned: [bool; 3],
     /// Entries of `sources:` that match no file.
