@@ -2,6 +2,7 @@
 //! to the program, call these functions and nothing behind them.
 
 mod hand_over;
+mod keys;
 mod refresh;
 mod rekey;
 mod seal;
@@ -16,17 +17,19 @@ use crate::history;
 use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Clear, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Inventory, Key, Kind,
+    Action, Address, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Inventory, Key, Kind,
     Logged, Plan, Raw, Result, Row, Rows, SecretSource, Value, Version, Wanted, parallel,
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules, Stored};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
-use crate::vault::{Fetcher, KeyFile, KeyRing, KeySource, Vault};
+use crate::vault::{Fetcher, KeySource, Vault};
 use crate::wire;
+use keys::key_source;
 use seal::{Notices, STATUS, Sealer, Sealing};
 
+pub use keys::key_ring;
 pub use refresh::Export;
 
 /// A project, and the store it is planned against.
@@ -122,19 +125,6 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
         own.push(path.clone());
     }
     Ok(Session { store_name: name, store: Box::new(Sqlite::new(path)), keys, own, project, diagnostics, strict })
-}
-
-fn key_source(database: &Path) -> KeySource {
-    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(key) = given("YUBIN_KEY") {
-        return KeySource::Given(Clear::new(key));
-    }
-    if let Some(path) = given("YUBIN_KEY_FILE") {
-        return KeySource::File(real(PathBuf::from(path)));
-    }
-    let mut beside = database.as_os_str().to_owned();
-    beside.push(".key");
-    KeySource::Beside(real(PathBuf::from(beside)))
 }
 
 impl Session {
@@ -342,19 +332,6 @@ impl Session {
         }
     }
 
-    /// Writes a key that was made for a new store, before anything that depends on it.
-    pub fn keep_key(&self, planned: &mut Planned) -> Result<()> {
-        match (&mut planned.vault, &self.keys) {
-            (Some(vault), KeySource::Beside(path)) => vault.keep(path),
-            _ => Ok(()),
-        }
-    }
-
-    /// Opens the store's secrets, for a product file that must carry them.
-    pub fn unsealing(&self, snapshot: &dyn Snapshot) -> Result<Vault> {
-        self.vault(Some(snapshot))?.ok_or_else(|| self.lost_key())
-    }
-
     /// Files, inventory and the configuration's digest, at the same time.
     fn read_both<'a>(
         &mut self,
@@ -379,54 +356,6 @@ impl Session {
         });
         self.diagnostics.extend(problems);
         Ok((opened, inventory?, digest))
-    }
-
-    /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
-    fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
-        let stored = snapshot.and_then(Snapshot::key_id);
-        let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
-        let mut opened = Vault::open(&self.keys)?;
-        if !fits(&opened) {
-            // A rekey may have put the new key in its place meanwhile.
-            opened = Vault::open(&self.keys)?;
-        }
-        match (opened, stored) {
-            (Some(vault), Some(id)) if vault.id() != id => self
-                .next_key(id)
-                .ok_or_else(|| {
-                    Error::failure(format!(
-                        "the key is not the one of this store: it is key {}, the store was written with key {id}",
-                        vault.id()
-                    ))
-                    .hint(match &self.keys {
-                        KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
-                        _ => "set YUBIN_KEY_FILE to the store's own key file",
-                    })
-                })
-                .map(Some),
-            (Some(vault), _) => Ok(Some(vault)),
-            // No key is ever made for a store that has one.
-            (None, Some(_)) => Ok(None),
-            (None, None) => Vault::generate().map(Some),
-        }
-    }
-
-    /// The store's key, where a rekey was interrupted after the store had taken it.
-    fn next_key(&self, id: &str) -> Option<Vault> {
-        let (KeySource::File(path) | KeySource::Beside(path)) = &self.keys else { return None };
-        let next = Vault::open_next(path, id)?;
-        // It serves where it is as well; the next run tries again.
-        let _ = Vault::promote(path, id);
-        Some(next)
-    }
-
-    fn lost_key(&self) -> Error {
-        let name = match &self.keys {
-            KeySource::Beside(path) | KeySource::File(path) => path.display().to_string(),
-            KeySource::Given(_) => "YUBIN_KEY".to_owned(),
-        };
-        Error::failure(format!("the store's key {name} is missing, and its secrets cannot be read without it"))
-            .hint("restore the key file, or set YUBIN_KEY_FILE; a new key would not open them")
     }
 
     fn undeclared(&self, draft: &Draft, inventory: &Inventory) -> Vec<(Kind, Key)> {
@@ -458,28 +387,6 @@ fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnosti
                 .of(&first.address()),
         );
     }
-}
-
-/// The file itself, where the path is a link to it.
-fn real(path: PathBuf) -> PathBuf {
-    std::fs::canonicalize(&path).unwrap_or(path)
-}
-
-/// Where the keys to encrypted secrets are: those of the environment, then those named.
-pub fn key_ring(identities: &[String], root: &Path) -> KeyRing {
-    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let file = |name: String, path: PathBuf, must_exist| KeyFile { name, path, must_exist };
-    let mut files = Vec::new();
-    if let Some(path) = given("YUBIN_AGE_KEY_FILE") {
-        files.push(file("YUBIN_AGE_KEY_FILE".to_owned(), PathBuf::from(path), true));
-    }
-    for (number, name) in (1..).zip(identities) {
-        let home = name.strip_prefix("~/").and_then(|rest| Some(Path::new(&given("HOME")?).join(rest)));
-        let path = home.unwrap_or_else(|| root.join(name));
-        // It is not repeated: a key may stand there by mistake.
-        files.push(file(format!("number {number} of `secrets: identities:`"), path, false));
-    }
-    KeyRing { given: given("YUBIN_AGE_KEY").map(Clear::new), files }
 }
 
 fn rules(project: &Project) -> Rules<'_> {

@@ -175,7 +175,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes as they are, in hex, and inside of a longer base64.
-fn disguises(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+pub fn disguises(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let hex = hex(bytes);
     let mut needles =
         vec![("clear", bytes.to_vec()), ("hex", hex.to_uppercase().into_bytes()), ("hex", hex.into_bytes())];

@@ -1,11 +1,11 @@
 //! Keys, references, and the passwords that are never shown.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
+use super::canaries::disguises;
 use super::{catchme, database, expect_with, keys, mode, private, revision, row, run_with, state};
 use crate::support::World;
 
@@ -332,40 +332,11 @@ struct Canary {
     needles: Vec<(&'static str, Vec<u8>)>,
 }
 
-fn base64(bytes: &[u8], alphabet: &[u8]) -> String {
-    bytes
-        .chunks(3)
-        .flat_map(|chunk| {
-            let word = chunk.iter().enumerate().fold(0u32, |word, (at, byte)| word | u32::from(*byte) << (16 - 8 * at));
-            (0..=chunk.len()).map(move |at| char::from(alphabet[(word >> (18 - 6 * at) & 63) as usize]))
-        })
-        .collect()
-}
-
 impl Canary {
     fn new(text: &str) -> Canary {
-        let bytes = text.as_bytes();
-        let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        });
-        let mut needles = vec![
-            ("clear", bytes.to_vec()),
-            ("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-            ("UTF-16BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
-            ("hex", hex.to_uppercase().into_bytes()),
-            ("hex", hex.into_bytes()),
-        ];
-        let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').collect();
-        for signs in [b"+/", b"-_"] {
-            let alphabet = [letters.as_slice(), signs].concat();
-            for shift in 0..3 {
-                // Inside a longer text: what depends on its neighbours is cut off at both ends.
-                let text = base64(&[&b"\0\0\0"[..shift], bytes].concat(), &alphabet);
-                let inside = &text[if shift == 0 { 0 } else { shift + 1 }..text.len() - 2];
-                needles.push(("base64", inside.as_bytes().to_vec()));
-            }
-        }
+        let mut needles = disguises(text.as_bytes());
+        needles.push(("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect()));
+        needles.push(("UTF-16BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect()));
         Canary { needles }
     }
 
