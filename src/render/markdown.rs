@@ -43,14 +43,17 @@ pub fn plan(report: &Report<'_>, diagnostics: &[Diagnostic], budget: usize) -> S
         if plan.changes.is_empty() { "Nothing to change".to_owned() } else { plain_tally(report) }
     );
     for refusal in report.refused {
-        let _ = writeln!(head, "> **Refused:** {}: {}\n", code(refusal.rule), prose(&refusal.message));
+        let _ = writeln!(head, "> **Refused:** {}: {}\n", code(refusal.rule), prose(&refusal.why.to_string()));
     }
     page.add(&head);
     effects(report, &mut page);
     for (action, title) in [
         (Action::Blocked, "Blocked"),
         (Action::Delete, "Deletes"),
+        (Action::Purge, "Purges"),
+        (Action::Disable, "Disables"),
         (Action::Overwrite, "Overwrites"),
+        (Action::Rename, "Renames"),
         (Action::Add, "Adds"),
         (Action::Skip, "Skipped"),
     ] {
@@ -144,6 +147,9 @@ fn section(report: &Report<'_>, title: &str, changes: &[&Change], page: &mut Pag
         Action::Delete => "delete",
         Action::Overwrite => "overwrite",
         Action::Add => "add",
+        Action::Rename => "rename",
+        Action::Disable => "disable",
+        Action::Purge => "purge",
         Action::Skip | Action::Blocked => "resource",
     };
     let head = format!("{title} ({})", changes.len());

@@ -57,9 +57,12 @@ fn order(action: Action) -> u8 {
     match action {
         Action::Blocked => 0,
         Action::Delete => 1,
-        Action::Overwrite => 2,
-        Action::Add => 3,
-        Action::Skip => 4,
+        Action::Purge => 2,
+        Action::Disable => 3,
+        Action::Overwrite => 4,
+        Action::Rename => 5,
+        Action::Add => 6,
+        Action::Skip => 7,
     }
 }
 
@@ -140,7 +143,7 @@ fn new_order(moves: &[&Change], to: &mut dyn Write) -> io::Result<()> {
 /// Why the plan may not be applied.
 pub fn refusals(refused: &[Refusal], to: &mut dyn Write) -> io::Result<()> {
     refused.iter().try_for_each(|refusal| {
-        writeln!(to, "{} {}: {}", style("Refused:", ERROR), refusal.rule, harmless(&refusal.message))
+        writeln!(to, "{} {}: {}", style("Refused:", ERROR), refusal.rule, harmless(&refusal.why.to_string()))
     })
 }
 
@@ -230,7 +233,8 @@ fn block(plan: &Plan, change: &Change, to: &mut dyn Write) -> io::Result<()> {
     let (mark, colour) = match change.action {
         Action::Add => ("+", ADD),
         Action::Overwrite => ("~", OVERWRITE),
-        Action::Delete => ("-", DELETE),
+        Action::Delete | Action::Purge | Action::Disable => ("-", DELETE),
+        Action::Rename => (">", OVERWRITE),
         Action::Skip => (".", FAINT),
         Action::Blocked => ("!", ERROR),
     };
