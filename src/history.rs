@@ -142,6 +142,9 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
     let exists = log.current(&address)?.is_some();
     let versions = log.versions(&address)?;
     let later = |from: &Version, to: &Version, touched: &[FieldId]| {
+        if let Some(until) = from.until.filter(|until| *until != to.row.revision) {
+            return Some(format!("was deleted by revision {until} and made again by revision {}", to.row.revision));
+        }
         let fields: Vec<&str> = differing(logged.kind, Some(&from.row), Some(&to.row))
             .into_iter()
             .filter(|field| touched.contains(field))

@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod check;
+mod drift;
 mod explain;
 mod export;
 mod generate;
@@ -16,12 +17,13 @@ mod refresh;
 mod saved;
 mod secret;
 mod show;
+mod snapshot;
 mod store;
 mod undo;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
@@ -89,6 +91,7 @@ enum Verb {
     Plan(plan::Args),
     Apply(apply::Args),
     Show(show::Args),
+    Drift(drift::Args),
     Log(log::Args),
     Undo(undo::Args),
     Adopt(adopt::AdoptArgs),
@@ -97,6 +100,7 @@ enum Verb {
     Mark(mark::Args),
     Secret(secret::Args),
     Store(store::Args),
+    Snapshot(snapshot::Args),
     Import(import::Args),
     Export(export::Args),
     Explain(explain::Args),
@@ -147,6 +151,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(&common, &args),
         Verb::Apply(args) => apply::run(&common, &args),
         Verb::Show(args) => show::run(&common, &args),
+        Verb::Drift(args) => drift::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
         Verb::Adopt(args) => adopt::adopt(&common, &args),
@@ -155,6 +160,7 @@ pub fn main() -> ExitCode {
         Verb::Mark(args) => mark::run(&common, &args),
         Verb::Secret(args) => secret::run(&common, &args),
         Verb::Store(args) => store::run(&common, &args),
+        Verb::Snapshot(args) => snapshot::run(&common, &args),
         Verb::Import(args) => import::run(&common, &args),
         Verb::Export(args) => export::run(&common, &args),
         Verb::Explain(args) => explain::run(&common, &args),
@@ -224,8 +230,13 @@ pub fn print_json(json: &serde_json::Value) -> Result<()> {
 
 impl Common {
     pub fn session(&self, strict: bool) -> Result<Session> {
+        self.session_against(strict, None)
+    }
+
+    /// With a snapshot in the place of the store, and the public key that must have signed it.
+    pub fn session_against(&self, strict: bool, against: Option<(&Path, Option<&str>)>) -> Result<Session> {
         let dir = Common::dir()?;
-        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref() };
+        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against };
         pipeline::open(&dir, above, strict)
     }
 

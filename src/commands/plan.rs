@@ -33,6 +33,12 @@ pub struct Args {
     /// Write all of it in a real transaction, compare what the store then holds, and roll back
     #[arg(long)]
     rehearse: bool,
+    /// Plan against a snapshot in the place of the store, without secrets
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["show", "between", "rehearse"])]
+    against: Option<PathBuf>,
+    /// The public key that must have signed the snapshot
+    #[arg(long, value_name = "KEY", requires = "against")]
+    signed_by: Option<String>,
     #[command(flatten)]
     part: Part,
     /// Whether secrets are fetched: without them and the store's key, a plan cannot tell which change
@@ -68,13 +74,14 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         return show_saved(common, args, path);
     }
     let started = std::time::Instant::now();
-    let mut session = common.session(args.strict)?;
+    let against = args.against.as_deref().map(|path| (path, args.signed_by.as_deref()));
+    let mut session = common.session_against(args.strict, against)?;
     if let Some([from, to]) = args.between.as_deref() {
         return between(common, args, &mut session, (*from, *to));
     }
     let secrets = match args.secrets {
-        HowSecrets::Fetch => Secrets::Fetch,
-        HowSecrets::Skip => Secrets::Skip,
+        HowSecrets::Fetch if against.is_none() => Secrets::Fetch,
+        _ => Secrets::Skip,
     };
     let asked = Asked { secrets, partial: args.part.partial(), as_of: None };
     let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session.diagnostics) };

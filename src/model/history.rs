@@ -48,6 +48,8 @@ impl Logged {
 #[derive(Clone, Debug)]
 pub struct Version {
     pub row: Row,
+    /// The revision that ended it; `None` if other software did, or nothing has.
+    pub until: Option<u64>,
     /// Whether the revision that wrote it is the one that the row names, or other software did.
     pub outside: bool,
     pub file: Option<String>,

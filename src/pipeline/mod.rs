@@ -10,6 +10,7 @@ mod rekey;
 mod renames;
 mod scope;
 mod seal;
+mod state;
 mod suggest;
 
 use std::path::{Path, PathBuf};
@@ -136,6 +137,8 @@ pub struct Above<'a> {
     pub store: Option<&'a str>,
     /// `--trusted-config`.
     pub trusted: Option<&'a Path>,
+    /// `--against`: a snapshot in the place of the store, and the public key that must have signed it.
+    pub against: Option<(&'a Path, Option<&'a str>)>,
 }
 
 /// Reads the project file.
@@ -144,6 +147,14 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let mut diagnostics = Diagnostics::default();
     let trusted = above.trusted.map(|path| start.join(path));
     let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
+    if let Some((path, signer)) = above.against {
+        let (taken, against) = state::read(&start.join(path), signer, &project.name)?;
+        let (store_name, store) = (format!("snapshot:{}", path.display()), Box::new(taken));
+        // A plan against a snapshot fetches no secret, so no key is asked for.
+        let keys = KeySource::Beside(PathBuf::new());
+        let (own, against) = (Vec::new(), Some(against));
+        return Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against });
+    }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
     let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {

@@ -11,10 +11,9 @@ use super::seal::{self, Notices, Sealer, Sealing};
 use super::{Asked, Planned, Secrets, Session, facts, key_ring, renames, rules, suggest};
 use crate::diff::{self, Current, Declared, Part, Terms};
 use crate::load::{self, Opened, Project, Reader, Sources};
-use crate::model::inventory::Owner;
 use crate::model::plan::{Base, Drifted};
 use crate::model::{
-    Address, Diagnostic, Diagnostics, Draft, DraftResource, Existing, Inventory, Key, Kind, Raw, Renames, Result, Rows,
+    Diagnostic, Diagnostics, Draft, DraftResource, Existing, Inventory, Key, Kind, Raw, Renames, Result, Rows,
     SecretSource, Wanted, parallel,
 };
 use crate::resolve::{self, Stored};
@@ -103,9 +102,6 @@ impl Session {
             renames::find(&draft, &inventory, snapshot.as_deref().map(|one| &**one), &mut self.diagnostics)?
         };
         let mut gone = self.undeclared(&draft, &inventory, &renames);
-        if policy.grace.is_some() {
-            self.add_expired(&disabled, &draft, &inventory, &mut gone);
-        }
         gone.retain(|(kind, key)| scope.holds(*kind, key));
         scope.bring(&draft.resources, &inventory)?;
         draft
@@ -216,33 +212,8 @@ impl Session {
                 declared.insert(kind, entry);
             }
         }
-        diff::undeclared(self.managed(draft), &declared, inventory, &self.project.policy)
-    }
-
-    fn managed(&self, draft: &Draft) -> [bool; 3] {
-        Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind))
-    }
-
-    /// What was disabled goes in the end even if the project keeps what it no longer declares: that it goes was
-    /// settled then.
-    fn add_expired(
-        &self,
-        disabled: &[(Address, u64)],
-        draft: &Draft,
-        inventory: &Inventory,
-        gone: &mut Vec<(Kind, Key)>,
-    ) {
-        let managed = self.managed(draft);
-        for (Address { kind, key }, _) in disabled.iter().filter(|(address, _)| managed[address.kind as usize]) {
-            let shelf = inventory.of(*kind);
-            let entry = shelf.find(key.as_bytes());
-            let is_ours = entry.is_some_and(|at| matches!(shelf.owner(at), Owner::Us));
-            let declared = draft.resources.iter().any(|one| one.kind == *kind && one.key == *key)
-                || draft.recognised.iter().any(|one| one.kind == *kind && Some(one.entry) == entry);
-            if is_ours && !declared && !gone.iter().any(|(of, other)| of == kind && other == key) {
-                gone.push((*kind, key.clone()));
-            }
-        }
+        let mentioned = Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind));
+        diff::undeclared(mentioned, &declared, inventory, &self.project.policy)
     }
 }
 

@@ -11,7 +11,8 @@ use similar::{ChangeTag, TextDiff};
 pub use crate::model::harmless;
 use crate::model::plan::LastSet;
 use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type, Value,
+    Action, Change, Diagnostic, Drift, Drifted, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row,
+    Severity, Type, Value,
 };
 use crate::system::System;
 
@@ -338,6 +339,42 @@ fn lines(before: &str, after: &str, to: &mut dyn Write) -> io::Result<()> {
             };
             let line = change.value().trim_end_matches(['\n', '\r']);
             writeln!(to, "      {}", style(format!("{mark} {}", harmless(line)), colour))?;
+        }
+    }
+    Ok(())
+}
+
+/// What other software has changed.
+pub fn drift(drift: &[Drift], to: &mut dyn Write) -> io::Result<()> {
+    let mut last = None;
+    for one in drift {
+        if last != Some(&one.address) {
+            let what = match one.what {
+                Drifted::Added => "  added by other software",
+                Drifted::Deleted => "  deleted by other software",
+                Drifted::Field { .. } | Drifted::Column(_) => "",
+            };
+            writeln!(to, "{}{}", style(harmless(&one.address.to_string()), STRONG), style(what, WARNING))?;
+        }
+        last = Some(&one.address);
+        match &one.what {
+            Drifted::Field { field, before, after } => {
+                let spec = one.address.kind.field(*field);
+                if spec.is_secret() {
+                    let word = match (before, after) {
+                        (None, _) => "set",
+                        (_, None) => "cleared",
+                        _ => "changed",
+                    };
+                    writeln!(to, "    {}  (secret) {word}", spec.name)?;
+                } else {
+                    let side = |value: Option<&Value>| value.map_or("(none)".to_owned(), shown);
+                    let (before, after) = (side(before.as_deref()), side(after.as_ref()));
+                    writeln!(to, "    {}  {} → {}", spec.name, style(before, DELETE), style(after, ADD))?;
+                }
+            }
+            Drifted::Column(name) => writeln!(to, "    {name}  (a column of yubin's own)")?,
+            Drifted::Added | Drifted::Deleted => {}
         }
     }
     Ok(())

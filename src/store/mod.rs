@@ -3,6 +3,7 @@
 
 mod holder;
 pub mod sqlite;
+pub mod state;
 
 use crate::guard::Approved;
 use crate::model::plan::Base;

@@ -3,6 +3,7 @@
 mod digest;
 mod plan;
 mod read;
+mod state;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -12,6 +13,7 @@ use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value}
 pub use digest::digest;
 pub use plan::{Against, Hidden, PlanDocument, Saving, effects};
 pub use read::{Document, Head, read_plan};
+pub use state::{Signed, State, read_state, seal_state};
 
 pub const FORMAT_VERSION: u32 = 1;
 /// `secrets` of a plan that has fetched none.

@@ -288,7 +288,7 @@ fn waiting(waiting: &Waiting) -> Json {
 }
 
 /// `,"name":[` and an item a line; `written` is memory to work in.
-fn list<T>(
+pub(super) fn list<T>(
     to: &mut dyn Write,
     name: &str,
     items: &[T],

@@ -202,14 +202,14 @@ impl Set {
 }
 
 #[derive(Deserialize)]
-struct Moved {
+pub(super) struct Moved {
     address: String,
     field: Option<String>,
     resource: Option<String>,
 }
 
 impl Moved {
-    fn into_drift(self) -> Option<Drift> {
+    pub(super) fn into_drift(self) -> Option<Drift> {
         const COLUMNS: [&str; 4] = ["yubin_owner", "yubin_revision", "yubin_disabled", "yubin_previously"];
         let address = Address::parse(&self.address).ok()?;
         let what = match (self.resource.as_deref(), self.field.as_deref()) {
@@ -406,7 +406,7 @@ impl Changed {
     }
 }
 
-fn value(ty: Type, json: Json) -> Option<Value> {
+pub(super) fn value(ty: Type, json: Json) -> Option<Value> {
     Some(match (ty, json) {
         (Type::Bool, Json::Bool(value)) => Value::Bool(value),
         (Type::Int { .. }, Json::Number(number)) => Value::Int(number.as_i64()?),

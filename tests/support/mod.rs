@@ -64,7 +64,7 @@ impl World {
                 command.env_remove(name);
             }
         }
-        command.env("YUBIN_ACTOR", "tester").env("NO_COLOR", "1");
+        command.env("YUBIN_ACTOR", "tester").env("NO_COLOR", "1").env("LC_ALL", "C");
         command
     }
 

@@ -408,14 +408,16 @@ impl Snapshot for Reading {
         let kind = address.kind;
         let columns = columns_of(kind, self.version).join(", ");
         let mut rows = Vec::new();
+        let count = columns_of(kind, self.version).len();
         for sql in [
-            format!("SELECT {columns} FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
-            format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind)),
+            format!("SELECT {columns}, yubin_until FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
+            format!("SELECT {columns}, NULL FROM {kind} WHERE {}", by_key(kind)),
         ] {
             let mut statement = self.connection.prepare(&sql).map_err(failed)?;
             let mut found = statement.query(rusqlite::params_from_iter(address.key.parts())).map_err(failed)?;
             while let Some(found) = found.next().map_err(failed)? {
-                rows.push(past_row(kind, found)?);
+                let until: Option<u64> = found.get(count).map_err(failed)?;
+                rows.push((past_row(kind, found)?, until));
             }
         }
         let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
@@ -423,14 +425,14 @@ impl Snapshot for Reading {
         let mut earlier = Vec::new();
         if let Some((revision, old)) = self.last_rename(address)? {
             // Another resource may have had the name before.
-            rows.retain(|row| row.revision >= revision);
+            rows.retain(|(row, _)| row.revision >= revision);
             earlier = self.versions(&Address::new(kind, old))?;
             earlier.retain(|version| version.row.revision < revision);
         }
         let sql = "SELECT file, line FROM change WHERE revision = ?1 AND kind = ?2 AND user IS ?3 AND name = ?4";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let mut versions: Vec<Version> = Vec::with_capacity(rows.len());
-        for row in rows {
+        for (row, until) in rows {
             let place = statement
                 .query_row((row.revision, kind.name(), &user, &name), |found| Ok((found.get(0)?, found.get(1)?)))
                 .optional()
@@ -438,7 +440,7 @@ impl Snapshot for Reading {
             // Of several states of one revision, the first is its own.
             let outside = row.revision == 0 || versions.last().is_some_and(|last| last.row.revision == row.revision);
             let (file, line) = place.unwrap_or_default();
-            versions.push(Version { row, outside, file, line });
+            versions.push(Version { row, until, outside, file, line });
         }
         earlier.append(&mut versions);
         Ok(earlier)
