@@ -64,7 +64,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         }
         if common.format == Format::Markdown {
             let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-            print_data(|to| to.write_all(markdown::invalid(&diagnostics, args.budget).as_bytes()))?;
+            print_data(|to| to.write_all(markdown::invalid(&diagnostics, common.lang(), args.budget).as_bytes()))?;
             return Ok(End::Code(Code::Invalid));
         }
         return common.invalid(&session.diagnostics);
@@ -84,7 +84,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if let Some(path) = &args.out {
         session.keep_key(&mut planned)?;
         save(path, &session, &planned)?;
-        common.say(&format!("saved to {}; `yubin apply {}` applies exactly this plan", path.display(), path.display()));
+        common.say(&(common.words().saved)(&path.display().to_string()));
     }
     Ok(if !planned.verdict.refused.is_empty() {
         End::Code(Code::Refused)
@@ -103,7 +103,7 @@ pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()>
     }
     common.say_diagnostics(&session.diagnostics);
     if common.quiet {
-        return text::refusals(&planned.verdict.refused, &mut anstream::stderr().lock())
+        return text::refusals(&planned.verdict.refused, common.lang(), &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error));
     }
     print(|to| text::plan(&report(common, session, planned), to))
@@ -117,6 +117,7 @@ fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> te
         store: &session.store_name,
         refused: &planned.verdict.refused,
         all: common.verbose,
+        lang: common.lang(),
     }
 }
 

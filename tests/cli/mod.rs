@@ -5,6 +5,7 @@ mod canaries;
 mod formats;
 mod history;
 mod init;
+mod lang;
 mod mailbox_passwords;
 mod ownership;
 mod password_policy;
