@@ -106,7 +106,7 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
         let by = if to.outside { "other software".to_owned() } else { format!("revision {}", to.row.revision) };
         (!fields.is_empty()).then(|| format!("had `{}` changed by {by} since", fields.join("`, `")))
     };
-    if logged.action == Action::Delete {
+    if logged.action.removes() {
         return Ok(exists.then(|| "exists again".to_owned()));
     }
     if !exists {
@@ -117,6 +117,11 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
         Action::Add => (0..logged.kind.fields().len() as FieldId).collect(),
         _ => differing(logged.kind, logged.before.as_ref(), logged.after.as_ref()),
     };
+    if let Some(previously) = &logged.previously
+        && log.current(&Address::new(logged.kind, previously.clone()))?.is_some()
+    {
+        return Ok(Some(format!("was called `{}`, and that name is taken again", previously.name())));
+    }
     let Some(own) = versions.iter().position(|version| version.row.revision == revision && !version.outside) else {
         return Ok(Some("has no record of that revision".to_owned()));
     };
@@ -137,13 +142,34 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             let special = Special { foreign_owner, ..Special::default() }.boxed();
             Change { special, ..Change::delete(logged.kind, &current, None) }
         }
-        Action::Delete => {
+        Action::Delete | Action::Purge => {
             let before = logged.before.as_ref().ok_or_else(gone)?;
             let fields =
                 before.cells.iter().map(|Cell { field, value }| restored(*field, None, Some(value.clone()))).collect();
-            blank(Action::Add, logged, fields, foreign(before.owner.as_deref()), before.owner.clone())
+            let mut change = blank(Action::Add, logged, fields, foreign(before.owner.as_deref()), before.owner.clone());
+            change.special.get_or_insert_default().disabled = before.disabled;
+            change
         }
-        Action::Overwrite => {
+        Action::Rename => {
+            let (before, after) = (logged.before.as_ref().ok_or_else(gone)?, logged.after.as_ref().ok_or_else(gone)?);
+            let current = current.ok_or_else(gone)?;
+            let kind = logged.kind;
+            // The secrets of before are sealed for the address of before, and return with it.
+            let is_secret = |field: &FieldId| kind.field(*field).is_secret();
+            let fields = differing(kind, Some(before), Some(after)).into_iter().filter(|field| !is_secret(field));
+            let fields = fields
+                .map(|field| restored(field, current.get(field).cloned(), before.get(field).cloned()))
+                .filter(|change| change.before.as_deref() != change.after.as_ref())
+                .collect();
+            let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
+            let mut change = blank(Action::Rename, logged, fields, foreign(current.owner.as_deref()), owner);
+            change.key = logged.previously.clone().ok_or_else(gone)?;
+            let special = change.special.get_or_insert_default();
+            special.previously = Some(logged.key.clone());
+            special.resealed = before.cells.iter().filter(|cell| is_secret(&cell.field)).cloned().collect();
+            change
+        }
+        Action::Overwrite | Action::Disable => {
             let (before, after) = (logged.before.as_ref().ok_or_else(gone)?, logged.after.as_ref().ok_or_else(gone)?);
             let current = current.ok_or_else(gone)?;
             let fields: Vec<FieldChange> = differing(logged.kind, Some(before), Some(after))
@@ -152,10 +178,15 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
                 .filter(|change| change.before.as_deref() != change.after.as_ref())
                 .collect();
             let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
-            if fields.is_empty() && owner == current.owner {
+            let comes_back = before.disabled.is_none() && current.disabled.is_some() && after.disabled.is_some();
+            let goes_again = before.disabled.filter(|_| after.disabled.is_none() && current.disabled.is_none());
+            if fields.is_empty() && owner == current.owner && !comes_back && goes_again.is_none() {
                 return Ok(None);
             }
-            blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner)
+            let mut change = blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner);
+            let special = change.special.get_or_insert_default();
+            (special.restored, special.disabled) = (comes_back, goes_again);
+            change
         }
         Action::Skip | Action::Blocked => return Ok(None),
     };

@@ -59,14 +59,20 @@ pub fn row(kind: Kind, row: &Row) -> Json {
 }
 
 pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
-    let mut summary: Map<String, Json> =
-        Action::ALL.into_iter().map(|action| (action.name().to_owned(), Json::from(count(action)))).collect();
+    // The later ones stand there where there are any, so that a summary of before is what it was.
+    let shown = |action: &Action| (*action as usize) <= Action::Blocked as usize || count(*action) > 0;
+    let mut summary: Map<String, Json> = Action::ALL
+        .into_iter()
+        .filter(shown)
+        .map(|action| (action.name().to_owned(), Json::from(count(action))))
+        .collect();
     summary.insert("unchanged".to_owned(), Json::from(unchanged));
     Json::Object(summary)
 }
 
 pub fn revision(revision: &Revision) -> Json {
-    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded } = revision;
+    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded, commit } =
+        revision;
     let mut json = json!({
         "revision": revision,
         "at": at,
@@ -79,6 +85,9 @@ pub fn revision(revision: &Revision) -> Json {
     });
     if *recorded {
         json["recorded"] = Json::Bool(true);
+    }
+    if let Some(commit) = commit {
+        json["commit"] = Json::from(commit.as_str());
     }
     json
 }
@@ -248,7 +257,11 @@ impl PlanDocument<'_> {
             secrets_digest: self.secrets_digest,
             secrets: self.skipped.then_some(SKIPPED),
             summary: summary(|action| plan.count(action), plan.unchanged),
-            refused: self.refused.iter().map(|one| json!({ "rule": one.rule, "message": one.message })).collect(),
+            refused: self
+                .refused
+                .iter()
+                .map(|one| json!({ "rule": one.rule, "message": one.why.to_string() }))
+                .collect(),
         };
         let head = serde_json::to_string(&head)?;
         let head = head.strip_suffix('}').unwrap_or(&head);

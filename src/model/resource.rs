@@ -1,5 +1,7 @@
 //! A resource as the store holds it: its key, and one cell for each field that has a value.
 
+use compact_str::CompactString;
+
 use super::field::FieldId;
 use super::kind::{Key, Kind};
 use super::value::Value;
@@ -17,6 +19,10 @@ pub struct Row {
     pub owner: Option<String>,
     /// The revision that wrote it last.
     pub revision: u64,
+    /// The revision that disabled it, if it is.
+    pub disabled: Option<u64>,
+    /// The name before its last rename that a file asked for: that is done, and not asked for again.
+    pub previously: Option<CompactString>,
     /// In table order.
     pub cells: Vec<Cell>,
 }

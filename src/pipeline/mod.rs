@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use crate::diff::{self, Current, Declared, Part};
-use crate::guard::{self, InUse, Verdict};
+use crate::guard::{self, Facts, InUse, Verdict};
 use crate::history;
 use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::Base;
@@ -293,7 +293,7 @@ impl Session {
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
         let in_use = in_use(&plan, snapshot)?;
-        let verdict = guard::judge(&plan, &self.project.policy, &in_use);
+        let verdict = guard::judge(&plan, &self.project.policy, Facts { in_use, ..Facts::default() });
         let digest = wire::digest(&plan);
         Ok(Planned { plan, verdict, digest, secrets_digest, secrets: Secrets::Fetch, vault })
     }
@@ -318,7 +318,7 @@ impl Session {
         }
         let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
         let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
-        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref() };
+        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None };
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 

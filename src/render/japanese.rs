@@ -1,7 +1,9 @@
 //! What is said in Japanese of codes and rules, which are many: tables, held to the documents by
 //! the tests below.
 
-use crate::model::{Action, Refusal};
+use crate::model::plan::{Among, Counted, Why};
+use crate::model::policy::Grace;
+use crate::model::{Action, Kind, Limit, Refusal};
 
 pub fn action(action: Action) -> &'static str {
     match action {
@@ -10,6 +12,26 @@ pub fn action(action: Action) -> &'static str {
         Action::Delete => "削除",
         Action::Skip => "スキップ",
         Action::Blocked => "適用不可",
+        Action::Rename => "名前変更",
+        Action::Disable => "無効化",
+        Action::Purge => "完全削除",
+    }
+}
+
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Server => "サーバー",
+        Kind::Account => "アカウント",
+        Kind::Pattern => "パターン",
+    }
+}
+
+pub fn grace(grace: Grace) -> String {
+    let told = grace.to_string();
+    match (told.strip_suffix('d'), told.strip_suffix('h')) {
+        (Some(days), _) => format!("{days} 日"),
+        (_, Some(hours)) => format!("{hours} 時間"),
+        (None, None) => told,
     }
 }
 
@@ -26,7 +48,7 @@ pub fn belongs(by: &str) -> String {
     }
 }
 
-/// Rules: what they are called, and what is to be done about a refusal.
+/// Rules: what they are called, and what is to be done about a refusal of which only the English words are known.
 const RULES: &[(&str, &str, &str)] = &[
     (
         "max_deletes",
@@ -85,16 +107,67 @@ pub fn rule(name: &str) -> Option<&'static str> {
     RULES.iter().find(|(rule, ..)| *rule == name).map(|(_, called, _)| *called)
 }
 
-/// Why a plan is refused, and what to do. The message has the names and the numbers.
+/// Why a plan is refused, and what to do.
 pub fn refusal(refusal: &Refusal) -> String {
-    let Refusal { rule, message } = refusal;
-    // The last of a rule counts those that are not named.
-    if let Some(more) = message.strip_prefix("and ").and_then(|rest| rest.strip_suffix(" more")) {
-        return format!("ほか {more} 件");
-    }
-    match RULES.iter().find(|(name, ..)| name == rule) {
-        Some((_, _, what)) => format!("{what}（{message}）"),
-        None => message.clone(),
+    match &refusal.why {
+        Why::Vanished(path) => {
+            format!("`{path}` に一致するファイルがありません。`sources:` のパターンを直すか、その項目を外してください")
+        }
+        Why::Limit { of, among, touched, owned, limit } => {
+            let what = match of {
+                Counted::Deletes => "削除",
+                Counted::DeletesAndInboxes => "削除と受信箱の消去",
+                Counted::Overwrites => "上書き",
+            };
+            let among = match among {
+                Among::Kind(kind) => self::kind(*kind).to_owned(),
+                Among::File(file) => format!("`{file}` が宣言したリソース"),
+                Among::Owner(by) => format!("{} が所有するリソース", owner(by)),
+            };
+            let over = match limit {
+                Limit::Count(_) => format!("{touched} 件（上限 {limit} 件）"),
+                Limit::Percent(_) => {
+                    let share = Why::share(*touched, *owned);
+                    format!("{}.{:02} %（上限 {limit}、{owned} 件中 {touched} 件）", share / 100, share % 100)
+                }
+            };
+            format!(
+                "{among}の{what}が上限を超えています: {over}。意図したものなら `--ack` にこの計画のダイジェストを指定してください"
+            )
+        }
+        Why::Empty { kind, vanishing } => format!(
+            "ファイルに{}の宣言が一つもなくなり、{vanishing} 件すべてが削除されるところです。本当に削除するものには、個別に `absent: true` を書いてください",
+            self::kind(*kind)
+        ),
+        Why::Protect(address) => format!("`{address}` は `policy.protect` で保護されているため、削除できません"),
+        Why::ProtectedLacking(address) => format!(
+            "`{address}` は保護されていますが、エクスポートに含まれていません。エクスポートに欠けがないか確認してください"
+        ),
+        Why::Protected(address) => format!(
+            "`{address}` は保護されています。まず `protected: false` を宣言して適用し、削除はそのあとで行ってください"
+        ),
+        Why::InUse { server, users, count } => {
+            let named: Vec<String> = users.iter().map(|user| format!("`{user}`")).collect();
+            let more = count.saturating_sub(users.len() as u64);
+            let more = if more > 0 { format!(" ほか {more} 件") } else { String::new() };
+            format!(
+                "`{server}` は {}{more}が使っています。先に別の計画で、別のサーバーに移してください",
+                named.join("、")
+            )
+        }
+        Why::Foreign { address, owner, loses } => {
+            let verb = if *loses { "削除" } else { "変更" };
+            format!("`{address}` は{}。{verb}できるのは、このプロジェクトが所有するリソースだけです", belongs(owner))
+        }
+        Why::Blocked { address, reason: why } => format!("`{address}`: {}", reason(why)),
+        Why::Exists(address) => {
+            format!("`{address}` はすでに存在し、内容が異なります。方針 `existing: fail` により上書きしません")
+        }
+        Why::More(more) => format!("ほか {more} 件"),
+        Why::Said(message) => match RULES.iter().find(|(name, ..)| *name == refusal.rule) {
+            Some((_, _, what)) => format!("{what}（{message}）"),
+            None => message.clone(),
+        },
     }
 }
 
@@ -114,16 +187,39 @@ const KEEPS: &[(&str, &str)] = &[
         "no document says where it stands at first; write the value that is meant",
         "初期値がどの文書にも書かれていません。意図する値を書いてください",
     ),
+    (
+        "a record finds its pattern by user and name, and nothing else names one (000:16-17)",
+        "レコードはユーザー名とパターン名だけでパターンを特定します (000:16-17)",
+    ),
+    (
+        "the name of a mailbox is its address, and no screen changes it (002)",
+        "メールボックスの名前はアドレスそのもので、変更できる画面がありません (002)",
+    ),
+    (
+        "the name is edited on the screen of the server; do that by hand, then `forget` the old resource and declare the new one (004)",
+        "名前は製品のサーバー画面で手動で変更し、古いリソースを `forget` してから新しい名前で宣言してください (004)",
+    ),
+    (
+        "the name is edited on the screen of the server; do that by hand, then `forget` the old resource and declare the new one (003)",
+        "名前は製品のサーバー画面で手動で変更し、古いリソースを `forget` してから新しい名前で宣言してください (003)",
+    ),
+    (
+        "the number of an account is given once, and no screen changes it (001)",
+        "アカウントの番号は一度だけ付けられ、変更できる画面がありません (001)",
+    ),
 ];
 
 /// Why the product cannot make a change.
 pub fn reason(reason: &str) -> String {
-    let keeps = reason.split_once(" cannot clear ").and_then(|(product, rest)| {
-        let (field, why) = rest.split_once(": ")?;
-        let (_, why) = KEEPS.iter().find(|(english, _)| *english == why)?;
-        Some(format!("{product} では {field} を空に戻せません: {why}"))
+    let known = KEEPS.iter().find_map(|(english, why)| Some((reason.strip_suffix(english)?.strip_suffix(": ")?, why)));
+    let told = known.and_then(|(head, why)| {
+        if let Some((product, field)) = head.split_once(" cannot clear ") {
+            return Some(format!("{product} では {field} を空に戻せません: {why}"));
+        }
+        let (product, _) = head.split_once(" cannot rename")?;
+        Some(format!("{product} では名前を変更できません: {why}"))
     });
-    keeps.unwrap_or_else(|| format!("製品では行えない変更です（{reason}）"))
+    told.unwrap_or_else(|| format!("製品では行えない変更です（{reason}）"))
 }
 
 /// What a diagnostic means. Values and places stand in its message.
@@ -375,7 +471,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::Kind;
+    use crate::model::Address;
     use crate::system;
 
     /// Names between backticks in the first cells of the rows of a document's tables.
@@ -435,6 +531,10 @@ mod tests {
     #[test]
     fn every_reason_why_a_product_keeps_a_value_is_told() {
         for system in system::ALL {
+            if let Some(why) = system.keeps_names() {
+                let told = reason(&format!("{} cannot rename `a`: {why}", system.product));
+                assert!(!told.contains(why) && told.contains("名前を変更できません"), "{told}");
+            }
             for kind in Kind::ALL {
                 for (id, field) in (0..).zip(kind.fields()) {
                     let Some(why) = system.keeps(kind, id) else { continue };
@@ -446,12 +546,35 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_numbers() {
-        let of = |rule, message: &str| refusal(&Refusal { rule, message: message.to_owned() });
-        let told = of("max_deletes", "too many deletes of accounts: 3 is over 2");
-        assert!(told.starts_with("削除の件数が上限を超えています。"), "{told}");
-        assert!(told.ends_with("（too many deletes of accounts: 3 is over 2）"), "{told}");
-        assert_eq!(of("protect", "and 5 more"), "ほか 5 件");
-        assert_eq!(of("some_new_rule", "no"), "no");
+    fn a_refusal_is_told_with_its_names_and_numbers() {
+        let of = |rule, why| refusal(&Refusal { rule, why });
+        let limit = |among, limit| Why::Limit { of: Counted::Deletes, among, touched: 104, owned: 261, limit };
+        let told = of("max_deletes", limit(Among::Kind(Kind::Account), Limit::Percent(3_000)));
+        assert!(
+            told.starts_with("アカウントの削除が上限を超えています: 39.85 %（上限 30 %、261 件中 104 件）。"),
+            "{told}"
+        );
+        let told = of("max_deletes", limit(Among::File("people.csv".to_owned()), Limit::Count(10)));
+        assert!(
+            told.starts_with("`people.csv` が宣言したリソースの削除が上限を超えています: 104 件（上限 10 件）。"),
+            "{told}"
+        );
+        let foreign = |owner: &str| Why::Foreign {
+            address: Address::parse("account/a").unwrap(),
+            owner: owner.to_owned(),
+            loses: true,
+        };
+        assert!(
+            of("foreign_owner", foreign("project `b`"))
+                .starts_with("`account/a` はプロジェクト `b` が所有しています。")
+        );
+        assert!(
+            of("foreign_owner", foreign("no project"))
+                .starts_with("`account/a` はどのプロジェクトも所有していません。")
+        );
+        assert_eq!(of("protect", Why::More(5)), "ほか 5 件");
+        assert!(of("protect", Why::Said("no".to_owned())).ends_with("見直してください（no）"));
+        assert_eq!(of("some_new_rule", Why::Said("no".to_owned())), "no");
+        assert_eq!(grace(Grace(14 * 24 * 3600)), "14 日");
     }
 }

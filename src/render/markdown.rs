@@ -39,12 +39,25 @@ pub fn plan(report: &Report<'_>, diagnostics: &[Diagnostic], budget: usize) -> S
     let mut page = Page { text: String::new(), budget: budget.saturating_sub(RESERVE) };
     let title = if plan.changes.is_empty() { words.nothing.to_owned() } else { plain_tally(report) };
     page.add(&format!("### {title}\n\n"));
+    if let Some(partial) = &plan.partial {
+        page.add(&format!("**{}** {}\n\n", words.partial, prose(&text::restriction(partial, words))));
+    }
     refusals(report, &mut page);
     effects(report, &mut page);
-    for action in [Action::Blocked, Action::Delete, Action::Overwrite, Action::Add, Action::Skip] {
+    notes(report, &mut page);
+    for action in [
+        Action::Blocked,
+        Action::Delete,
+        Action::Purge,
+        Action::Disable,
+        Action::Overwrite,
+        Action::Rename,
+        Action::Add,
+        Action::Skip,
+    ] {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == action).collect();
         section(report, &changes, &mut page);
-        if action == Action::Overwrite {
+        if action == Action::Rename {
             // Behind what loses something, and before what may be long.
             messages(diagnostics, words, &mut page);
         }
@@ -154,6 +167,30 @@ fn effects(report: &Report<'_>, page: &mut Page) {
     }
 }
 
+/// What other software has changed, and what is disabled.
+fn notes(report: &Report<'_>, page: &mut Page) {
+    const NAMED: usize = 50;
+    let (plan, words) = (report.plan, report.lang.words());
+    let [open, close] = words.aside;
+    let mut note = |word: &str, count: &str, all: &[(String, String)]| {
+        let named = all.iter().take(NAMED).map(|(name, what)| format!("{}{open}{}{close}", code(name), prose(what)));
+        let rest = all.len().saturating_sub(NAMED);
+        let rest = if rest > 0 { (words.and_more)(rest) } else { String::new() };
+        let head = format!("**{word}** {count}");
+        if !page.add(&format!("{head}: {}{rest}\n\n", named.collect::<Vec<_>>().join(words.comma))) {
+            let _ = writeln!(page.text, "{head}\n");
+        }
+    };
+    let drift = text::drifted(&plan.drift, words);
+    if !drift.is_empty() {
+        note(words.drift, &(words.drifted)(drift.len()), &drift);
+    }
+    let waiting = text::awaited(&plan.waiting, words);
+    if !waiting.is_empty() {
+        note(words.waiting, &(words.waiting_for)(waiting.len()), &waiting);
+    }
+}
+
 fn section(report: &Report<'_>, changes: &[&Change], page: &mut Page) {
     let words = report.lang.words();
     let Some(&Change { action, .. }) = changes.first().copied() else { return };
@@ -187,7 +224,18 @@ fn block(report: &Report<'_>, change: &Change, fields: bool) -> String {
         || if plan.note.is_some() { String::new() } else { format!(" {}", words.undeclared) },
         |source| format!(" {}", code(&format!("{}:{}", plan.file(source), source.place.line))),
     );
-    let mut text = format!("- **{}**{source}", code(&change.address().to_string()));
+    let was =
+        text::previously(change).map_or(String::new(), |was| format!(" {}", (words.was)(&code(&was.to_string()))));
+    let mut text = format!("- **{}**{was}{source}", code(&change.address().to_string()));
+    if change.followers() > 0 {
+        let _ = write!(text, "; {}", (words.followers)(change.followers()));
+    }
+    if change.is_restored() {
+        let _ = write!(text, "; {}", words.restored);
+    }
+    if let Some(grace) = change.grace() {
+        let _ = write!(text, "; {}", (words.grace)(grace));
+    }
     if change.adopted {
         let from = change.taken_from().map(prose);
         let _ = write!(text, "; {}", (words.taken_over)(from.as_deref()));
@@ -209,7 +257,7 @@ fn block(report: &Report<'_>, change: &Change, fields: bool) -> String {
     }
     text.push('\n');
     // Of a delete, its address says what is lost; of what is left alone, nothing changes.
-    if fields && matches!(change.action, Action::Overwrite | Action::Add | Action::Blocked) {
+    if fields && matches!(change.action, Action::Overwrite | Action::Rename | Action::Add | Action::Blocked) {
         for field in &change.fields {
             text.push_str(&line(change, field, words));
         }
@@ -312,8 +360,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Plan;
-    use crate::model::{Key, Kind};
+    use crate::model::plan::{Drift, Drifted, Partial, Waiting, Why};
+    use crate::model::{Address, Key, Kind, Plan};
     use crate::system::System;
 
     fn of(actions: &[(Action, usize)]) -> Plan {
@@ -347,18 +395,25 @@ mod tests {
             plan.changes.push(Change::new(Action::Overwrite, Kind::Pattern, key, None, Vec::new()));
         }
         plan.settle();
-        let message = "`account/営業` is protected by `policy.protect` and may never be deleted".to_owned();
-        let refused = vec![Refusal { rule: "protect", message }; 100];
+        let why = Why::Protect(Address::new(Kind::Account, Key::single("営業")));
+        let refused = vec![Refusal { rule: "protect", why }; 100];
+        let address = |number: usize| Address::new(Kind::Account, Key::single(&format!("総務{number}")));
+        plan.drift = (0..100).map(|number| Drift { address: address(number), what: Drifted::Added }).collect();
+        plan.waiting = (0..100)
+            .map(|number| Waiting { address: address(number), revision: 1, until: "2026-12-01T00:00:00Z".to_owned() })
+            .collect();
+        plan.partial = Some(Partial { targets: vec!["account/総務*".to_owned(); 20], excludes: Vec::new() });
         let said = Diagnostic::warning("system/no-effect", "`x` has no effect".repeat(5)).hint("remove it");
         let diagnostics = vec![said; 300];
+        let digest = "d".repeat(64);
         let store = format!("sqlite:{}.db", "長".repeat(300));
         for lang in [Lang::En, Lang::Ja] {
             let report =
-                Report { plan: &plan, system, digest: "d", store: &store, refused: &refused, all: false, lang };
+                Report { plan: &plan, system, digest: &digest, store: &store, refused: &refused, all: false, lang };
             for budget in (2_000..12_000).step_by(97).chain([BUDGET]) {
                 let text = super::plan(&report, &diagnostics, budget);
                 assert!(text.len() <= budget, "{lang:?}: {} of {budget}", text.len());
-                assert!(text.ends_with("`d`\n"), "{lang:?}, {budget}: {text}");
+                assert!(text.ends_with(&format!("`{digest}`\n")), "{lang:?}, {budget}: {text}");
                 let words = lang.words();
                 assert!(text.starts_with(&format!("### {}", (words.counted)(40, Action::Add))), "{text}");
                 let shown = text.matches("`protect`").count();
@@ -366,8 +421,9 @@ mod tests {
                 let shown = text.matches("**`account/delete-").count();
                 let left = (words.left_out)(40 - shown, Some(Action::Delete));
                 assert!(shown == 40 || text.contains(&left), "{shown}: {text}");
-                assert!(text.contains(&(words.users)(200)) && text.contains(&(words.mailboxes)(40)), "{text}");
-                let invalid = super::invalid(&diagnostics, lang, budget);
+                assert!(text.contains(&(words.drifted)(100)) && text.contains(&(words.waiting_for)(100)), "{text}");
+                assert!(text.contains(&(words.users)(200)) && text.contains(&(words.mailboxes)(80)), "{text}");
+                let invalid = invalid(&diagnostics, lang, budget);
                 assert!(invalid.len() <= budget, "{lang:?}: {} of {budget}", invalid.len());
             }
         }

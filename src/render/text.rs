@@ -13,10 +13,10 @@ use super::Lang;
 use super::words::Words;
 
 pub use crate::model::harmless;
-use crate::model::plan::LastSet;
+use crate::model::plan::{Drift, Drifted, LastSet, Partial, Waiting};
 use crate::model::{
-    Action, Change, Diagnostic, Effect, Field, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row, Severity, Type,
-    Value,
+    Action, Address, Change, Diagnostic, Effect, Field, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Row,
+    Severity, Type, Value,
 };
 use crate::system::System;
 
@@ -33,6 +33,17 @@ const INFO: Style = AnsiColor::Cyan.on_default().bold();
 const SHOWN: usize = 1_000;
 /// Users that are named one by one.
 const NAMED: usize = 20;
+/// In this order.
+const COUNTED: [Action; 8] = [
+    Action::Add,
+    Action::Overwrite,
+    Action::Rename,
+    Action::Delete,
+    Action::Disable,
+    Action::Purge,
+    Action::Skip,
+    Action::Blocked,
+];
 /// Lines around a change in a text of several lines.
 const CONTEXT: usize = 2;
 
@@ -79,9 +90,12 @@ fn order(action: Action) -> u8 {
     match action {
         Action::Blocked => 0,
         Action::Delete => 1,
-        Action::Overwrite => 2,
-        Action::Add => 3,
-        Action::Skip => 4,
+        Action::Purge => 2,
+        Action::Disable => 3,
+        Action::Overwrite => 4,
+        Action::Rename => 5,
+        Action::Add => 6,
+        Action::Skip => 7,
     }
 }
 
@@ -112,8 +126,13 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     if plan.changes.is_empty() {
         writeln!(to, "{}", style(format!("{}{}", words.nothing, words.stop), STRONG))?;
     }
+    if let Some(partial) = &plan.partial {
+        writeln!(to, "{} {}", style(words.partial, WARNING), harmless(&restriction(partial, words)))?;
+    }
     writeln!(to, "{} {}", style(words.plan, STRONG), tally(plan, words))?;
     effects(plan, words, to)?;
+    drift(&plan.drift, words, to)?;
+    waiting(&plan.waiting, words, to)?;
     unobservable(plan, report.system, words, to)?;
     refusals(report.refused, report.lang, to)?;
     let place = (words.place)(&plan.project, plan.system, report.store, plan.base.revision);
@@ -126,6 +145,7 @@ fn only_size(change: &Change) -> bool {
     change.kind == Kind::Account
         && change.action == Action::Overwrite
         && !change.adopted
+        && !change.is_restored()
         && change.fields.iter().all(|field| field.field == SIZE)
         && !change.fields.is_empty()
 }
@@ -172,7 +192,7 @@ fn rule(name: &str, words: &Words) -> String {
 /// `3 to add, 1 to delete; 120 unchanged`
 pub fn tally(plan: &Plan, words: &Words) -> String {
     let always = |action| matches!(action, Action::Add | Action::Overwrite | Action::Delete);
-    let counts: Vec<String> = Action::ALL
+    let counts: Vec<String> = COUNTED
         .into_iter()
         .map(|action| (action, plan.count(action)))
         .filter(|(action, count)| *count > 0 || always(*action))
@@ -189,7 +209,9 @@ fn look(action: Action) -> (&'static str, Style) {
     match action {
         Action::Add => ("+", ADD),
         Action::Overwrite => ("~", OVERWRITE),
-        Action::Delete => ("-", DELETE),
+        Action::Delete | Action::Purge => ("-", DELETE),
+        Action::Disable => ("-", OVERWRITE),
+        Action::Rename => (">", OVERWRITE),
         Action::Skip => (".", FAINT),
         Action::Blocked => ("!", ERROR),
     }
@@ -220,6 +242,68 @@ fn effects(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "{} {count}: {}{more}", style(words.logs_out, WARNING), named.join(words.comma))
 }
 
+/// `only account/*, without account/info`
+pub fn restriction(partial: &Partial, words: &Words) -> String {
+    let Partial { targets, excludes } = partial;
+    let told = |globs: &[String], told: fn(&str) -> String| (!globs.is_empty()).then(|| told(&globs.join(words.comma)));
+    let told = [told(targets, words.only), told(excludes, words.without)];
+    told.into_iter().flatten().collect::<Vec<_>>().join(words.comma)
+}
+
+/// What other software has changed, a resource at a time, with the fields.
+pub fn drifted(drift: &[Drift], words: &Words) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for one in drift {
+        let what = match &one.what {
+            Drifted::Added => words.drift_added.to_owned(),
+            Drifted::Deleted => words.drift_deleted.to_owned(),
+            Drifted::Field { field, .. } => called(one.address.kind.field(*field), words),
+            Drifted::Column(name) => (*name).to_owned(),
+        };
+        let address = one.address.to_string();
+        match all.last_mut().filter(|(last, _)| *last == address) {
+            Some((_, fields)) => {
+                fields.push_str(words.comma);
+                fields.push_str(&what);
+            }
+            None => all.push((address, what)),
+        }
+    }
+    all
+}
+
+fn drift(drift: &[Drift], words: &Words, to: &mut dyn Write) -> io::Result<()> {
+    let all = drifted(drift, words);
+    if all.is_empty() {
+        return Ok(());
+    }
+    let count = (words.drifted)(all.len());
+    writeln!(to, "{} {count}: {}", style(words.drift, WARNING), some(&all, words))
+}
+
+/// When what is disabled is purged, to the minute.
+pub fn awaited(waiting: &[Waiting], words: &Words) -> Vec<(String, String)> {
+    let minute = |at: &str| at.get(..16).map_or_else(|| at.to_owned(), |at| format!("{} UTC", at.replace('T', " ")));
+    waiting.iter().map(|one| (one.address.to_string(), (words.from)(&minute(&one.until)))).collect()
+}
+
+fn waiting(waiting: &[Waiting], words: &Words, to: &mut dyn Write) -> io::Result<()> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let count = (words.waiting_for)(waiting.len());
+    writeln!(to, "{} {count}: {}", style(words.waiting, FAINT), some(&awaited(waiting, words), words))
+}
+
+/// The first of what is named, each with what is to be said of it.
+fn some(all: &[(String, String)], words: &Words) -> String {
+    let [open, close] = words.aside;
+    let named = all.iter().take(NAMED).map(|(name, what)| format!("{}{open}{what}{close}", harmless(name)));
+    let more = all.len().saturating_sub(NAMED);
+    let more = if more > 0 { (words.and_more)(more) } else { String::new() };
+    format!("{}{more}", named.collect::<Vec<_>>().join(words.comma))
+}
+
 /// Of which changed fields no export tells: what the product holds there is never compared.
 fn unobservable(plan: &Plan, system: &System, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     if system.open || plan.recorded || plan.is_empty() {
@@ -231,7 +315,7 @@ fn unobservable(plan: &Plan, system: &System, words: &Words, to: &mut dyn Write)
     let mut names: Vec<String> = Vec::new();
     for kind in Kind::ALL {
         let mut changed = vec![false; kind.fields().len()];
-        for change in plan.changes.iter().filter(|change| change.kind == kind && change.action != Action::Delete) {
+        for change in plan.changes.iter().filter(|change| change.kind == kind && !change.action.removes()) {
             change.fields.iter().for_each(|field| changed[usize::from(field.field)] = true);
         }
         if !changed.contains(&true) {
@@ -256,17 +340,28 @@ fn unobservable(plan: &Plan, system: &System, words: &Words, to: &mut dyn Write)
 
 fn block(plan: &Plan, change: &Change, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     let (mark, colour) = look(change.action);
+    let was = previously(change)
+        .map_or(String::new(), |was| format!("  {}", style((words.was)(&harmless(&was.to_string())), FAINT)));
     let source = change.source.map_or_else(
         || if plan.note.is_some() { String::new() } else { words.undeclared.to_owned() },
         |source| format!("{}:{}", harmless(plan.file(source)), source.place.line),
     );
     writeln!(
         to,
-        "{} {}  {}",
+        "{} {}{was}  {}",
         style(headed(mark, change.action, words), colour),
         style(harmless(&change.address().to_string()), STRONG),
         style(source, FAINT)
     )?;
+    if change.followers() > 0 {
+        writeln!(to, "    {}", style((words.followers)(change.followers()), FAINT))?;
+    }
+    if change.is_restored() {
+        writeln!(to, "    {}", style(words.restored, WARNING))?;
+    }
+    if let Some(grace) = change.grace() {
+        writeln!(to, "    {}", style((words.grace)(grace), WARNING))?;
+    }
     if change.adopted {
         let from = change.taken_from().map(harmless);
         writeln!(to, "    {}", style((words.taken_over)(from.as_deref()), WARNING))?;
@@ -295,7 +390,7 @@ fn block(plan: &Plan, change: &Change, words: &Words, to: &mut dyn Write) -> io:
         Some(Effect::PurgeMail) => {
             let size = change.fields.iter().find(|field| change.kind.field(field.field).name == "mailbox_size");
             let size = size.and_then(|field| field.before.as_deref()).map(shown);
-            let message = (words.mail_lost)(size.as_deref(), change.action == Action::Delete);
+            let message = (words.mail_lost)(size.as_deref(), change.action.removes());
             writeln!(to, "    {}", style(message, DELETE))?;
         }
         None => {}
@@ -308,7 +403,7 @@ fn field_line(change: &Change, field: &FieldChange, name: &str, words: &Words, t
     if spec.is_secret() {
         return writeln!(to, "    {name}  {}", style(secret(change, field, words), FAINT));
     }
-    if matches!(spec.ty, Type::Multiline) && change.action != Action::Delete {
+    if matches!(spec.ty, Type::Multiline) && !change.action.removes() {
         let text = |value: Option<&Value>| value.and_then(Value::text).unwrap_or_default().to_owned();
         let (before, after) = (text(field.before.as_deref()), text(field.after.as_ref()));
         if before.contains('\n') || after.contains('\n') {
@@ -320,7 +415,7 @@ fn field_line(change: &Change, field: &FieldChange, name: &str, words: &Words, t
     let origin = origin(field, words).map_or(String::new(), |origin| style(format!("  {origin}"), FAINT));
     match (change.action, side(field.before.as_deref()), side(field.after.as_ref())) {
         (Action::Add, _, Some(after)) => writeln!(to, "    {name}  {}{origin}", style(after, ADD)),
-        (Action::Delete, Some(before), _) => writeln!(to, "    {name}  {}", style(before, FAINT)),
+        (Action::Delete | Action::Purge, Some(before), _) => writeln!(to, "    {name}  {}", style(before, FAINT)),
         (_, before, after) => {
             let side = |side: Option<String>| side.unwrap_or_else(|| words.none.to_owned());
             writeln!(to, "    {name}  {} → {}{origin}", style(side(before), DELETE), style(side(after), ADD))
@@ -328,9 +423,14 @@ fn field_line(change: &Change, field: &FieldChange, name: &str, words: &Words, t
     }
 }
 
+/// How a resource that is renamed is called so far.
+pub fn previously(change: &Change) -> Option<Address> {
+    change.previously().map(|key| Address::new(change.kind, key.clone()))
+}
+
 /// How a secret changes, and since when it has been what it is.
 pub fn secret(change: &Change, field: &FieldChange, words: &Words) -> String {
-    let word = (words.secret_change)((change.action != Action::Delete).then(|| field.secret()));
+    let word = (words.secret_change)((!change.action.removes()).then(|| field.secret()));
     let since = change.last_set(field.field).map_or(String::new(), |LastSet { revision, at, .. }| {
         (words.last_set)(*revision, at.split('T').next().unwrap_or_default())
     });
@@ -406,7 +506,7 @@ pub fn count(errors: usize, warnings: usize, lang: Lang) -> String {
 /// A resource as the store holds it.
 pub fn row(system: &System, kind: Kind, row: &Row, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     let words = lang.words();
-    let address = crate::model::Address::new(kind, row.key.clone()).to_string();
+    let address = Address::new(kind, row.key.clone()).to_string();
     let owner = (words.owner)(row.owner.as_deref().map(harmless).as_deref());
     writeln!(
         to,
@@ -431,4 +531,105 @@ pub fn no_export(system: &System, lang: Lang, to: &mut dyn Write) -> io::Result<
         return Ok(());
     }
     writeln!(to, "{}", style((lang.words().never_exported)(system.product), FAINT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::policy::Grace;
+    use crate::model::{Key, Special};
+
+    fn change(action: Action, name: &str, special: Special) -> Change {
+        let change = Change::new(action, Kind::Account, Key::single(name), None, Vec::new());
+        Change { special: special.boxed(), ..change }
+    }
+
+    fn told(plan: &Plan, lang: Lang) -> String {
+        let system = System::find("generic").unwrap();
+        let report = Report { plan, system, digest: "d", store: "s", refused: &[], all: false, lang };
+        let mut text = Vec::new();
+        super::plan(&report, &mut text).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(text).unwrap()).to_string()
+    }
+
+    /// Everything that is rarer than an add.
+    fn rare() -> Plan {
+        let renamed = Special { previously: Some(Key::single("old")), followers: 3, ..Special::default() };
+        let address = |name: &str| Address::new(Kind::Account, Key::single(name));
+        let field = |name| Drifted::Field { field: Kind::Account.id(name), before: None, after: None };
+        let mut plan = Plan {
+            project: "p".to_owned(),
+            system: "generic",
+            note: Some("a note".to_owned()),
+            changes: vec![
+                change(Action::Rename, "new", renamed),
+                change(Action::Disable, "gone", Special { grace: Some(Grace(14 * 86_400)), ..Special::default() }),
+                change(Action::Purge, "past", Special::default()),
+                change(Action::Overwrite, "back", Special { restored: true, ..Special::default() }),
+            ],
+            drift: vec![
+                Drift { address: address("a"), what: field("comment") },
+                Drift { address: address("a"), what: field("capacity") },
+                Drift { address: address("b"), what: Drifted::Deleted },
+            ],
+            waiting: vec![Waiting { address: address("w"), revision: 3, until: "2026-12-06T05:13:00Z".to_owned() }],
+            partial: Some(Partial {
+                targets: vec!["account/*".to_owned()],
+                excludes: vec!["account/x".to_owned(), "server/*".to_owned()],
+            }),
+            ..Plan::default()
+        };
+        plan.settle();
+        plan
+    }
+
+    #[test]
+    fn what_is_rare_in_a_plan_as_text() {
+        let english = "\
+- purge     account/past  \n
+- disable   account/gone  \n    is purged after 14d, unless it is declared again
+
+~ overwrite account/back  \n    was disabled and comes back
+
+> rename    account/new  (was account/old)  \n    3 resources that refer to it follow
+
+Partial plan: only account/*, without account/x, server/*
+Plan: 0 to add, 1 to overwrite, 1 to rename, 0 to delete, 1 to disable, 1 to purge; 0 unchanged
+Drift 2 resources changed by other software: account/a (comment, capacity), account/b (deleted)
+Disabled 1 resource that can still be brought back: account/w (until 2026-12-06 05:13 UTC)
+p (generic) on s at revision 0
+digest d
+";
+        assert_eq!(told(&rare(), Lang::En), english);
+        let japanese = "\
+- 完全削除 account/past  \n
+- 無効化   account/gone  \n    14 日以内に宣言し直せば元に戻り、過ぎると完全に削除されます
+
+~ 上書き   account/back  \n    無効化されていましたが、元に戻ります
+
+> 名前変更 account/new  （旧 account/old）  \n    参照しているリソース 3 件も新しい名前に付け替わります
+
+部分的な計画: 対象は account/* のみ、account/x、server/* を除く
+計画: 追加 0 件、上書き 1 件、名前変更 1 件、削除 0 件、無効化 1 件、完全削除 1 件（変更なし 0 件）
+差異 ほかのソフトウェアが変更したリソース 2 件: account/a（コメント (comment)、設定容量 (capacity)）、account/b（削除）
+無効化中 まだ元に戻せるリソース 1 件: account/w（期限 2026-12-06 05:13 UTC）
+プロジェクト p (generic)、ストア s、リビジョン 0
+ダイジェスト d
+";
+        assert_eq!(told(&rare(), Lang::Ja), japanese);
+    }
+
+    #[test]
+    fn the_actions_of_a_tally_are_all_there_are() {
+        for action in Action::ALL {
+            assert!(COUNTED.contains(&action));
+        }
+    }
+
+    #[test]
+    fn kana_and_kanji_take_two_columns() {
+        assert_eq!(padded("ab", 4), "ab  ");
+        assert_eq!(padded("追加", 6), "追加  ");
+        assert_eq!(padded("受信サーバ名", 4), "受信サーバ名");
+    }
 }

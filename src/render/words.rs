@@ -2,6 +2,7 @@
 //! further language is one more table. What is put into a sentence has been made harmless before.
 
 use super::{Lang, japanese};
+use crate::model::policy::Grace;
 use crate::model::{Action, Field, Kind, Refusal, SecretChange, Severity};
 
 pub struct Words {
@@ -31,6 +32,20 @@ pub struct Words {
     /// Project, system, store, revision.
     pub place: fn(&str, &str, &str, u64) -> String,
     pub digest: &'static str,
+    /// Before what the plan is restricted to.
+    pub partial: &'static str,
+    pub only: fn(&str) -> String,
+    pub without: fn(&str) -> String,
+    pub drift: &'static str,
+    /// How many resources other software has changed.
+    pub drifted: fn(usize) -> String,
+    pub drift_added: &'static str,
+    pub drift_deleted: &'static str,
+    pub waiting: &'static str,
+    /// How many disabled resources can still be brought back.
+    pub waiting_for: fn(usize) -> String,
+    /// When a disabled resource is purged.
+    pub from: fn(&str) -> String,
     pub refused: &'static str,
     /// Why, and what to do about it.
     pub refusal: fn(&Refusal) -> String,
@@ -47,6 +62,7 @@ pub struct Words {
     pub mail_in_them: &'static str,
     pub logs_out: &'static str,
     pub users: fn(usize) -> String,
+    /// Behind names, what is not named.
     pub and_more: fn(usize) -> String,
     pub unobservable: &'static str,
     /// The product.
@@ -59,6 +75,13 @@ pub struct Words {
     /// From whom, if from anybody.
     pub taken_over: fn(Option<&str>) -> String,
     pub forgotten: &'static str,
+    /// How the resource was called before.
+    pub was: fn(&str) -> String,
+    /// How many resources refer to it.
+    pub followers: fn(u64) -> String,
+    pub restored: &'static str,
+    /// How long it can be brought back.
+    pub grace: fn(Grace) -> String,
     pub belongs: fn(&str) -> String,
     /// Why the product cannot do it.
     pub reason: fn(&str) -> String,
@@ -145,6 +168,9 @@ static EN: Words = Words {
         Action::Overwrite => "Overwrites",
         Action::Add => "Adds",
         Action::Skip => "Skipped",
+        Action::Rename => "Renames",
+        Action::Disable => "Disables",
+        Action::Purge => "Purges",
     },
     severity: Severity::name,
     rule: |_| None,
@@ -158,14 +184,27 @@ static EN: Words = Words {
             Action::Delete => "to delete",
             Action::Skip => "skipped",
             Action::Blocked => "blocked",
+            Action::Rename => "to rename",
+            Action::Disable => "to disable",
+            Action::Purge => "to purge",
         };
         format!("{count} {word}")
     },
     tally: |counts, unchanged| format!("{counts}; {unchanged} unchanged"),
     place: |project, system, store, revision| format!("{project} ({system}) on {store} at revision {revision}"),
     digest: "digest",
+    partial: "Partial plan:",
+    only: |globs| format!("only {globs}"),
+    without: |globs| format!("without {globs}"),
+    drift: "Drift",
+    drifted: |count| format!("{} changed by other software", number(count, "resource")),
+    drift_added: "added",
+    drift_deleted: "deleted",
+    waiting: "Disabled",
+    waiting_for: |count| format!("{} that can still be brought back", number(count, "resource")),
+    from: |when| format!("until {when}"),
     refused: "Refused:",
-    refusal: |refusal| refusal.message.clone(),
+    refusal: |refusal| refusal.why.to_string(),
     more_refusals: |count| format!("… and {}, left out here", number(count, "more refusal")),
     not_shown: |counts| {
         let counts: Vec<String> = counts.iter().map(|(count, action)| format!("{count} {}", action.name())).collect();
@@ -190,6 +229,13 @@ static EN: Words = Words {
         None => "has no owner so far and is taken over".to_owned(),
     },
     forgotten: "stays as it is, and nobody owns it any more",
+    was: |address| format!("(was {address})"),
+    followers: |count| match count {
+        1 => "1 resource that refers to it follows".to_owned(),
+        count => format!("{count} resources that refer to it follow"),
+    },
+    restored: "was disabled and comes back",
+    grace: |grace| format!("is purged after {grace}, unless it is declared again"),
     belongs: |owner| format!("belongs to {owner}"),
     reason: str::to_owned,
     left_alone: "exists and differs; `existing: skip` leaves it",
@@ -225,6 +271,9 @@ static EN: Words = Words {
             Some(Action::Delete) => "delete",
             Some(Action::Overwrite) => "overwrite",
             Some(Action::Add) => "add",
+            Some(Action::Rename) => "rename",
+            Some(Action::Disable) => "disable",
+            Some(Action::Purge) => "purge",
             Some(Action::Skip | Action::Blocked) => "resource",
         };
         format!("… and {}, left out here", number(count, &format!("more {noun}")))
@@ -252,11 +301,7 @@ static JA: Words = Words {
     aside: ["（", "）"],
 
     label: |field| Some(field.label),
-    kinds: |kind| match kind {
-        Kind::Server => "サーバー (servers)",
-        Kind::Account => "アカウント (accounts)",
-        Kind::Pattern => "パターン (patterns)",
-    },
+    kinds: japanese::kind,
     action: japanese::action,
     section: japanese::action,
     severity: |severity| match severity {
@@ -274,9 +319,19 @@ static JA: Words = Words {
         format!("プロジェクト {project} ({system})、ストア {store}、リビジョン {revision}")
     },
     digest: "ダイジェスト",
+    partial: "部分的な計画:",
+    only: |globs| format!("対象は {globs} のみ"),
+    without: |globs| format!("{globs} を除く"),
+    drift: "差異",
+    drifted: |count| format!("ほかのソフトウェアが変更したリソース {count} 件"),
+    drift_added: "追加",
+    drift_deleted: "削除",
+    waiting: "無効化中",
+    waiting_for: |count| format!("まだ元に戻せるリソース {count} 件"),
+    from: |when| format!("期限 {when}"),
     refused: "拒否:",
     refusal: japanese::refusal,
-    more_refusals: |count| format!("… ほか {count} 件の拒否理由はここでは省略"),
+    more_refusals: |count| format!("… ほか {count} 件の拒否理由は省略"),
     not_shown: |counts| {
         let counts: Vec<String> =
             counts.iter().map(|(count, action)| format!("{} {count} 件", japanese::action(*action))).collect();
@@ -290,7 +345,7 @@ static JA: Words = Words {
     mail_in_them: "中のメールはすべて失われ、元に戻せません",
     logs_out: "強制ログアウト",
     users: |count| format!("ユーザー {count} 人"),
-    and_more: |count| format!(" ほか {count} 人"),
+    and_more: |count| format!(" ほか {count} 件"),
     unobservable: "差異を検出できない項目",
     no_export: |product| format!("すべて: {product} にはエクスポートがないため、製品側での変更は検出できません"),
     not_exported: |fields| format!("{fields}: 製品のエクスポートに含まれないため、製品側での変更は検出できません"),
@@ -301,6 +356,10 @@ static JA: Words = Words {
         None => "所有者のいなかったリソースを引き取ります".to_owned(),
     },
     forgotten: "内容はそのままで、所有者がいなくなります",
+    was: |address| format!("（旧 {address}）"),
+    followers: |count| format!("参照しているリソース {count} 件も新しい名前に付け替わります"),
+    restored: "無効化されていましたが、元に戻ります",
+    grace: |grace| format!("{}以内に宣言し直せば元に戻り、過ぎると完全に削除されます", japanese::grace(grace)),
     belongs: japanese::belongs,
     reason: japanese::reason,
     left_alone: "すでに存在し、内容が異なります。`existing: skip` によりそのままにします",
@@ -339,7 +398,7 @@ static JA: Words = Words {
 
     left_out: |count, of| {
         let noun = of.map_or("メッセージ", japanese::action);
-        format!("… ほか {count} 件の{noun}はここでは省略")
+        format!("… ほか {count} 件の{noun}は省略")
     },
 
     owner: |owner| owner.map_or("所有者なし".to_owned(), |owner| format!("所有者 {owner}")),

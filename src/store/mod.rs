@@ -16,6 +16,8 @@ pub struct Entry<'a> {
     pub digest: &'a str,
     /// Identity of the key that sealed the plan's secrets.
     pub key_id: Option<&'a str>,
+    /// Of git, see `Revision::commit`.
+    pub commit: Option<&'a str>,
 }
 
 pub struct Receipt {
@@ -37,6 +39,9 @@ pub trait Store {
     /// Writes the plan, its log and its effects in one transaction, if the store still is where
     /// the plan was made. `progress` is told how many changes are written.
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt>;
+
+    /// Does all that `commit` does, comparison of the state included, and rolls back.
+    fn rehearse(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<()>;
 }
 
 /// Turns secrets that one key has sealed into those of another.

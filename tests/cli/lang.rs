@@ -197,11 +197,11 @@ fn markdown_stays_within_its_budget_in_bytes() {
         let page = world.expect(4, &args).stdout;
         assert!(page.len() <= budget, "{} of {budget}", page.len());
         assert!(page.starts_with("### 追加 200 件、上書き 200 件、削除 200 件（変更なし 0 件）\n"), "{page}");
-        assert!(page.contains("> **拒否:** `max_deletes`（削除数の上限）: 削除の件数が上限を超えています。"), "{page}");
+        assert!(page.contains("> **拒否:** `max_deletes`（削除数の上限）: アカウントの削除が上限を超えています: 50.00 %（上限 1 %、400 件中 200 件）。"), "{page}");
         assert!(page.contains("ダイジェスト `"), "{page}");
         for (word, numbers) in [("削除", 0..200), ("上書き", 200..400), ("追加", 400..600)] {
             let shown = numbers.filter(|number| page.contains(&format!("**`account/a{number:03}`**"))).count();
-            let left = format!("… ほか {} 件の{word}はここでは省略", 200 - shown);
+            let left = format!("… ほか {} 件の{word}は省略", 200 - shown);
             assert!(shown == 200 || page.contains(&left), "{word}: {shown}\n{page}");
         }
     }
@@ -265,10 +265,10 @@ fn a_refusal_says_its_rule_and_what_to_do() {
     world.write("people.yaml", accounts(0..3, "x"));
     world.expect(0, &["apply", "--yes"]);
     world.write("people.yaml", accounts(0..1, "x"));
-    let said = "拒否: max_deletes（削除数の上限）: 削除の件数が上限を超えています。意図した削除なら `--ack` で";
+    let said = "拒否: max_deletes（削除数の上限）: アカウントの削除が上限を超えています: 2 件（上限 1 件）。";
     let run = world.expect(4, &["plan", "--lang", "ja"]);
     assert!(run.stdout.contains(said), "{}", run.stdout);
-    assert!(run.stdout.contains("（too many deletes of accounts: 2 is over 1）\n"), "{}", run.stdout);
+    assert_eq!(english(&run.stdout), Vec::<String>::new());
     let run = run_with(&world, &[("LANG", "ja_JP.UTF-8")], &["plan", "-q"]);
     assert!(run.stderr.starts_with(said), "{}", run.stderr);
 }

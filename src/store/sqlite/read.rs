@@ -78,15 +78,18 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
     let key = Key::from_parts(parts);
     let owner: Option<String> = row.get(keys + 1).map_err(failed)?;
     let revision: u64 = row.get(keys + 2).map_err(failed)?;
+    let disabled: Option<u64> = row.get(keys + 3).map_err(failed)?;
+    let previously: Option<String> = row.get(keys + 4).map_err(failed)?;
+    let fields = keys + schema::OWN_COLUMNS.len();
     let mut cells = Vec::with_capacity(24);
     for (field, spec) in (0..).zip(kind.fields()) {
-        match value(spec.ty, row.get_ref(keys + 3 + usize::from(field)).map_err(failed)?) {
+        match value(spec.ty, row.get_ref(fields + usize::from(field)).map_err(failed)?) {
             Ok(Some(value)) => cells.push(Cell { field, value }),
             Ok(None) => {}
             Err(()) => unreadable(&spec.column())?,
         }
     }
-    for (at, field) in (keys + 3 + kind.fields().len()..).zip(schema::hashed(kind)) {
+    for (at, field) in (fields + kind.fields().len()..).zip(schema::hashed(kind)) {
         let ValueRef::Blob(bytes) = row.get_ref(at).map_err(failed)? else { continue };
         let sealed = Sealed::from_bytes(bytes);
         match cells.binary_search_by_key(&field, |cell| cell.field) {
@@ -101,7 +104,7 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
             Err(at) => cells.insert(at, Cell { field, value: Value::Sealed(sealed) }),
         }
     }
-    Ok(Row { key, owner, revision, cells })
+    Ok(Row { key, owner, revision, disabled, previously: previously.map(CompactString::from), cells })
 }
 
 /// A row of the present: every value must be sound.
@@ -298,8 +301,10 @@ impl Snapshot for Reading {
 
     fn revisions(&self) -> Result<Vec<Revision>> {
         let recorded = if self.version < 2 { "0" } else { "recorded" };
+        let later = if self.version < 4 { "0, 0, 0, NULL" } else { "renames, disables, purges, git_commit" };
         let sql = format!(
-            "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note, {recorded}
+            "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note,
+               {recorded}, {later}
              FROM revision ORDER BY revision DESC"
         );
         let mut statement = self.connection.prepare(&sql).map_err(failed)?;
@@ -311,18 +316,31 @@ impl Snapshot for Reading {
                 project: row.get(3)?,
                 digest: row.get(4)?,
                 config_digest: row.get(5)?,
-                counts: [row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?, 0],
+                counts: [
+                    row.get(6)?,
+                    row.get(7)?,
+                    row.get(8)?,
+                    row.get(9)?,
+                    0,
+                    row.get(13)?,
+                    row.get(14)?,
+                    row.get(15)?,
+                ],
                 unchanged: row.get(10)?,
                 note: row.get(11)?,
                 recorded: row.get(12)?,
+                commit: row.get(16)?,
             })
         });
         rows.and_then(Iterator::collect).map_err(failed)
     }
 
     fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
-        let sql = "SELECT kind, user, name, action, file, line FROM change WHERE revision = ?1 ORDER BY seq";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let previously = if self.version < 4 { "NULL" } else { "previously" };
+        let sql = format!(
+            "SELECT kind, user, name, action, file, line, {previously} FROM change WHERE revision = ?1 ORDER BY seq"
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([revision]).map_err(failed)?;
         let mut changes = Vec::new();
         let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at).map_err(failed);
@@ -337,9 +355,10 @@ impl Snapshot for Reading {
                 Some(user) => Key::pair(user, &name),
                 None => Key::single(&name),
             };
-            let (before, after) = self.images(kind, &key, revision)?;
+            let previously = text(found, 6)?.map(|name| key.renamed(&name));
+            let (before, after) = self.images(kind, previously.as_ref().unwrap_or(&key), &key, revision)?;
             let line: Option<u32> = found.get(5).map_err(failed)?;
-            changes.push(Logged { kind, key, action, before, after, file: text(found, 4)?, line });
+            changes.push(Logged { kind, key, action, previously, before, after, file: text(found, 4)?, line });
         }
         Ok(changes)
     }
@@ -378,10 +397,11 @@ impl Snapshot for Reading {
 }
 
 impl Reading {
-    fn images(&self, kind: Kind, key: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
+    /// The states of a resource before and after a revision, which may have given it another key.
+    fn images(&self, kind: Kind, from: &Key, to: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
         let columns = columns_of(kind, self.version).join(", ");
         let at = kind.key_parts().len() + 1;
-        let one = |sql: String| -> Result<Option<Row>> {
+        let one = |sql: String, key: &Key| -> Result<Option<Row>> {
             let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
             for (number, part) in (1..).zip(key.parts()) {
                 statement.raw_bind_parameter(number, part).map_err(failed)?;
@@ -391,14 +411,14 @@ impl Reading {
             rows.next().map_err(failed)?.map(|found| past_row(kind, found)).transpose()
         };
         let by_key = by_key(kind);
-        let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"))?;
+        let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"), from)?;
         // What other software wrote since stands under the same revision, later.
-        let after = one(format!(
+        let past = format!(
             "SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_revision = ?{at} ORDER BY rowid LIMIT 1"
-        ))?;
-        let after = match after {
+        );
+        let after = match one(past, to)? {
             Some(row) => Some(row),
-            None => one(format!("SELECT {columns} FROM {kind} WHERE {by_key} AND yubin_revision = ?{at}"))?,
+            None => one(format!("SELECT {columns} FROM {kind} WHERE {by_key} AND yubin_revision = ?{at}"), to)?,
         };
         Ok((before, after))
     }
