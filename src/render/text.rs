@@ -434,7 +434,7 @@ pub fn secret(change: &Change, field: &FieldChange, words: &Words) -> String {
     let since = change.last_set(field.field).map_or(String::new(), |LastSet { revision, at, .. }| {
         (words.last_set)(*revision, at.split('T').next().unwrap_or_default())
     });
-    format!("{} {word}{since}", words.secret)
+    format!("{}{word}{since}", words.secret)
 }
 
 /// Where a value comes from that nobody has written.

@@ -95,6 +95,7 @@ pub struct Words {
     pub none: &'static str,
     pub default: &'static str,
     pub from_server: &'static str,
+    /// Before how it changes.
     pub secret: &'static str,
     /// `None` of one that goes with its resource.
     pub secret_change: fn(Option<SecretChange>) -> &'static str,
@@ -249,7 +250,7 @@ static EN: Words = Words {
     none: "(none)",
     default: "(default)",
     from_server: "(from the server)",
-    secret: "(secret)",
+    secret: "(secret) ",
     secret_change: |change| change.map_or("lost", SecretChange::name),
     last_set: |revision, day| format!(" (last set in revision {revision}, {day})"),
 

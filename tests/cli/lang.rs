@@ -11,13 +11,13 @@ fn busy() -> World {
     private(&world, "pw", "open sesame 1\n");
     world.write(
         "mail.yaml",
-        "accounts:\n  営業: { comment: 旧, password: { file: pw }, auto_reply: { body: \"一行目\\n二行目\\n\" } }\n  総務: { comment: 消える }\npatterns:\n  太郎/仕事: { address: taro@example.jp }\n",
+        "accounts:\n  営業: { comment: 旧, password: { file: pw }, auto_reply: { body: \"一行目\\n二行目\\n\" } }\n  総務: { comment: 消える }\npatterns:\n  太郎: { 仕事: { address: taro@example.jp } }\n",
     );
     world.expect(0, &["apply", "--yes"]);
     private(&world, "pw", "close sesame 2\n");
     world.write(
         "mail.yaml",
-        "accounts:\n  営業: { comment: 新, capacity: 5, password: { file: pw }, auto_reply: { body: \"一行目\\n三行目\\n\" } }\n  広報: { comment: 追加, forward: { enabled: true, to: [a@example.jp, b@example.jp] } }\npatterns:\n  太郎/仕事: { address: t.yamada@example.jp, incoming: { port: 995 } }\n",
+        "accounts:\n  営業: { comment: 新, capacity: 5, password: { file: pw }, auto_reply: { body: \"一行目\\n三行目\\n\" } }\n  広報: { comment: 追加, forward: { enabled: true, to: [a@example.jp, b@example.jp] } }\npatterns:\n  太郎: { 仕事: { address: t.yamada@example.jp, incoming: { port: 995 } } }\n",
     );
     world
 }
@@ -107,9 +107,9 @@ fn a_plan_in_japanese() {
     コメント (comment)  消える
 
 ~ 上書き   account/営業  mail.yaml:2
-    パスワード (password)  （秘密） 変更（前回の設定: リビジョン 1、DAY）
-    設定容量 (capacity)    （なし） → 5
-    コメント (comment)     旧 → 新
+    パスワード (password)            （秘密）変更（前回の設定: リビジョン 1、DAY）
+    設定容量 (capacity)              （なし） → 5
+    コメント (comment)               旧 → 新
     自動応答 本文 (auto_reply.body)
         一行目
       - 二行目
@@ -176,7 +176,7 @@ fn a_plan_as_markdown_in_japanese() {
         "- **`account/総務`** どのファイルにも宣言がなくなりました\n",
         "#### 上書き (2)\n",
         "  - コメント (`comment`) `旧` → `新`\n",
-        "  - パスワード (`password`) （秘密） 変更（前回の設定: リビジョン 1、",
+        "  - パスワード (`password`) （秘密）変更（前回の設定: リビジョン 1、",
         "  - 受信サーバポート番号 (`incoming.port`) （なし） → `995`\n",
         "<details><summary>追加 (1)</summary>\n",
         "\nダイジェスト `",
