@@ -77,7 +77,8 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
     };
     of("blocked", plan.changes.iter().filter_map(blocked).collect());
     if policy.existing == Existing::Fail && !plan.recorded {
-        let overwrites = plan.changes.iter().filter(|change| change.action == Action::Overwrite);
+        let touches = |change: &&Change| matches!(change.action, Action::Overwrite | Action::Rename);
+        let overwrites = plan.changes.iter().filter(touches);
         // A place that nobody has written gives way to those that are.
         let differs = overwrites
             .filter(|change| !change.only_moves() || change.fields.iter().any(|field| field.origin != Origin::Default));

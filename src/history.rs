@@ -3,7 +3,7 @@
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Key, Kind, Logged, Origin, Plan,
-    Result, Row, Special, Type, Value, Version,
+    Result, Row, Rows, Special, Type, Value, Version,
 };
 use crate::system::System;
 
@@ -65,6 +65,50 @@ pub fn undo(
     }
     plan.settle();
     Ok(plan)
+}
+
+/// What a later state of the store has and an earlier one has not, as a plan: it says what was done.
+pub fn between(
+    project: &str,
+    system: &'static System,
+    (from, before): (u64, &Rows),
+    (to, after): (u64, &Rows),
+) -> Plan {
+    let mut plan = Plan {
+        project: project.to_owned(),
+        system: system.name,
+        base: Base { revision: from, outside_writes: 0 },
+        recorded: true,
+        note: Some(format!("from revision {from} to revision {to}")),
+        ..Plan::default()
+    };
+    for kind in Kind::ALL {
+        let gone = before.of(kind).iter().filter(|row| after.get(kind, &row.key).is_none());
+        plan.changes.extend(gone.map(|row| Change::delete(kind, row, None)));
+        for row in after.of(kind) {
+            let old = before.get(kind, &row.key);
+            let fields: Vec<FieldChange> = differing(kind, old, Some(row))
+                .into_iter()
+                .map(|field| restored(field, old.and_then(|old| old.get(field)).cloned(), row.get(field).cloned()))
+                .collect();
+            let disabled = old.is_some_and(|old| old.disabled.is_some());
+            let action = match old {
+                None => Action::Add,
+                Some(_) if !disabled && row.disabled.is_some() => Action::Disable,
+                Some(old) if fields.is_empty() && old.owner == row.owner && disabled == row.disabled.is_some() => {
+                    plan.unchanged += 1;
+                    continue;
+                }
+                Some(_) => Action::Overwrite,
+            };
+            let restores = action == Action::Overwrite && disabled && row.disabled.is_none();
+            let special = Special { restored: restores, owner: Some(row.owner.clone()), ..Special::default() };
+            let change = Change::new(action, kind, row.key.clone(), None, fields);
+            plan.changes.push(Change { special: special.boxed(), ..change });
+        }
+    }
+    plan.settle();
+    plan
 }
 
 /// Whether the revision answered a forced change of a password with a new one.

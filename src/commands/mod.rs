@@ -13,6 +13,7 @@ mod log;
 mod mark;
 mod plan;
 mod refresh;
+mod saved;
 mod secret;
 mod show;
 mod store;

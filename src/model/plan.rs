@@ -426,6 +426,11 @@ impl Plan {
             _ => (1, change.kind as u8),
         };
         self.changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
+        self.settle_counts();
+    }
+
+    /// Counts the changes.
+    pub fn settle_counts(&mut self) {
         self.counts = Default::default();
         for change in &self.changes {
             self.counts[change.kind as usize][change.action as usize] += 1;

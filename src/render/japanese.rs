@@ -211,6 +211,10 @@ const KEEPS: &[(&str, &str)] = &[
 
 /// Why the product cannot make a change.
 pub fn reason(reason: &str) -> String {
+    let clash = reason.strip_suffix(" exists besides; delete one of them first");
+    if let Some((old, new)) = clash.and_then(|both| both.split_once(" cannot be renamed: ")) {
+        return format!("{old} の名前を変更できません。{new} も存在するため、先にどちらかを削除してください");
+    }
     let known = KEEPS.iter().find_map(|(english, why)| Some((reason.strip_suffix(english)?.strip_suffix(": ")?, why)));
     let told = known.and_then(|(head, why)| {
         if let Some((product, field)) = head.split_once(" cannot clear ") {
@@ -543,6 +547,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_told() {
+        let told = reason("`account/a` cannot be renamed: `account/b` exists besides; delete one of them first");
+        assert_eq!(
+            told,
+            "`account/a` の名前を変更できません。`account/b` も存在するため、先にどちらかを削除してください"
+        );
     }
 
     #[test]

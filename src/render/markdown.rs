@@ -39,6 +39,9 @@ pub fn plan(report: &Report<'_>, diagnostics: &[Diagnostic], budget: usize) -> S
     let mut page = Page { text: String::new(), budget: budget.saturating_sub(RESERVE) };
     let title = if plan.changes.is_empty() { words.nothing.to_owned() } else { plain_tally(report) };
     page.add(&format!("### {title}\n\n"));
+    if let Some(against) = report.against {
+        page.add(&format!("{}\n\n", prose(&text::snapshot(against, words))));
+    }
     if let Some(partial) = &plan.partial {
         page.add(&format!("**{}** {}\n\n", words.partial, prose(&text::restriction(partial, words))));
     }
@@ -378,8 +381,16 @@ mod tests {
 
     fn render(plan: &Plan, budget: usize) -> String {
         let system = System::find("generic").unwrap();
-        let report =
-            Report { plan, system, digest: "d", store: "sqlite:x.db", refused: &[], all: false, lang: Lang::En };
+        let report = Report {
+            plan,
+            system,
+            digest: "d",
+            store: "sqlite:x.db",
+            refused: &[],
+            all: false,
+            lang: Lang::En,
+            against: None,
+        };
         super::plan(&report, &[], budget)
     }
 
@@ -408,8 +419,16 @@ mod tests {
         let digest = "d".repeat(64);
         let store = format!("sqlite:{}.db", "長".repeat(300));
         for lang in [Lang::En, Lang::Ja] {
-            let report =
-                Report { plan: &plan, system, digest: &digest, store: &store, refused: &refused, all: false, lang };
+            let report = Report {
+                plan: &plan,
+                system,
+                digest: &digest,
+                store: &store,
+                refused: &refused,
+                all: false,
+                lang,
+                against: None,
+            };
             for budget in (2_000..12_000).step_by(97).chain([BUDGET]) {
                 let text = super::plan(&report, &diagnostics, budget);
                 assert!(text.len() <= budget, "{lang:?}: {} of {budget}", text.len());

@@ -19,6 +19,7 @@ use crate::model::{
     Severity, Type, Value,
 };
 use crate::system::System;
+use crate::wire::Against;
 
 const ADD: Style = AnsiColor::Green.on_default();
 const OVERWRITE: Style = AnsiColor::Yellow.on_default();
@@ -56,6 +57,7 @@ pub struct Report<'a> {
     /// Write every change out.
     pub all: bool,
     pub lang: Lang,
+    pub against: Option<&'a Against>,
 }
 
 fn style(text: impl Display, style: Style) -> String {
@@ -125,6 +127,9 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
     }
     if plan.changes.is_empty() {
         writeln!(to, "{}", style(format!("{}{}", words.nothing, words.stop), STRONG))?;
+    }
+    if let Some(against) = report.against {
+        writeln!(to, "{}", style(harmless(&snapshot(against, words)), WARNING))?;
     }
     if let Some(partial) = &plan.partial {
         writeln!(to, "{} {}", style(words.partial, WARNING), harmless(&restriction(partial, words)))?;
@@ -242,6 +247,16 @@ fn effects(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "{} {count}: {}{more}", style(words.logs_out, WARNING), named.join(words.comma))
 }
 
+/// What stands for the store.
+pub fn snapshot(against: &Against, words: &Words) -> String {
+    (words.against)(against.revision, &minute(&against.at), &against.signer)
+}
+
+/// A time to the minute.
+fn minute(at: &str) -> String {
+    at.get(..16).map_or_else(|| at.to_owned(), |at| format!("{} UTC", at.replace('T', " ")))
+}
+
 /// `only account/*, without account/info`
 pub fn restriction(partial: &Partial, words: &Words) -> String {
     let Partial { targets, excludes } = partial;
@@ -283,7 +298,6 @@ fn drift(drift: &[Drift], words: &Words, to: &mut dyn Write) -> io::Result<()> {
 
 /// When what is disabled is purged, to the minute.
 pub fn awaited(waiting: &[Waiting], words: &Words) -> Vec<(String, String)> {
-    let minute = |at: &str| at.get(..16).map_or_else(|| at.to_owned(), |at| format!("{} UTC", at.replace('T', " ")));
     waiting.iter().map(|one| (one.address.to_string(), (words.from)(&minute(&one.until)))).collect()
 }
 
@@ -546,7 +560,7 @@ mod tests {
 
     fn told(plan: &Plan, lang: Lang) -> String {
         let system = System::find("generic").unwrap();
-        let report = Report { plan, system, digest: "d", store: "s", refused: &[], all: false, lang };
+        let report = Report { plan, system, digest: "d", store: "s", refused: &[], all: false, lang, against: None };
         let mut text = Vec::new();
         super::plan(&report, &mut text).unwrap();
         anstream::adapter::strip_str(&String::from_utf8(text).unwrap()).to_string()

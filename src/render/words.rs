@@ -36,6 +36,8 @@ pub struct Words {
     pub partial: &'static str,
     pub only: fn(&str) -> String,
     pub without: fn(&str) -> String,
+    /// Revision, time and signer of the state that stands for the store.
+    pub against: fn(u64, &str, &str) -> String,
     pub drift: &'static str,
     /// How many resources other software has changed.
     pub drifted: fn(usize) -> String,
@@ -137,6 +139,10 @@ pub struct Words {
     /// The file.
     pub saved: fn(&str) -> String,
     pub applied: fn(u64) -> String,
+    /// Of a plan that is made anew.
+    pub as_approved: &'static str,
+    pub rehearsed: &'static str,
+    pub not_rehearsed: &'static str,
     pub hashing: &'static str,
     pub writing: &'static str,
 }
@@ -197,6 +203,9 @@ static EN: Words = Words {
     partial: "Partial plan:",
     only: |globs| format!("only {globs}"),
     without: |globs| format!("without {globs}"),
+    against: |revision, at, signer| {
+        format!("Against the snapshot of revision {revision} from {at}, signed by {signer}")
+    },
     drift: "Drift",
     drifted: |count| format!("{} changed by other software", number(count, "resource")),
     drift_added: "added",
@@ -292,6 +301,9 @@ static EN: Words = Words {
     other_ack: "`--ack` names another plan than this one",
     saved: |file| format!("saved to {file}; `yubin apply {file}` applies exactly this plan"),
     applied: |revision| format!("applied as revision {revision}"),
+    as_approved: "the changes are those that were approved",
+    rehearsed: "rehearsed: everything was written, compared with the plan, and rolled back",
+    not_rehearsed: "not rehearsed: the plan is refused",
     hashing: "{bar:40} {human_pos} of {human_len} passwords hashed, {eta} left",
     writing: "{bar:40} {human_pos} of {human_len} written, {eta} left",
 };
@@ -323,6 +335,9 @@ static JA: Words = Words {
     partial: "部分的な計画:",
     only: |globs| format!("対象は {globs} のみ"),
     without: |globs| format!("{globs} を除く"),
+    against: |revision, at, signer| {
+        format!("ストアの代わりに、リビジョン {revision} のスナップショット（{at}、署名者 {signer}）と比較しました")
+    },
     drift: "差異",
     drifted: |count| format!("ほかのソフトウェアが変更したリソース {count} 件"),
     drift_added: "追加",
@@ -414,6 +429,9 @@ static JA: Words = Words {
     other_ack: "`--ack` のダイジェストは、この計画のものではありません",
     saved: |file| format!("{file} に保存しました。`yubin apply {file}` でこの計画だけを適用できます"),
     applied: |revision| format!("リビジョン {revision} として適用しました"),
+    as_approved: "承認された変更と同じです",
+    rehearsed: "リハーサル完了: すべてを書き込んで計画と照合し、元に戻しました",
+    not_rehearsed: "計画が拒否されているため、リハーサルは行いませんでした",
     hashing: "{bar:40} パスワードのハッシュ化 {human_pos} / {human_len}、残り {eta}",
     writing: "{bar:40} 書き込み {human_pos} / {human_len}、残り {eta}",
 };

@@ -229,6 +229,12 @@ impl Vault {
         Some(self.lock(&place, &bytes, &bytes))
     }
 
+    /// The same proof for another address.
+    pub fn move_proof(&self, from: &Address, to: &Address, field: &Field, proof: &Sealed) -> Option<Sealed> {
+        let bytes = self.unlock(&place_of_proof(from, field), proof)?;
+        Some(self.lock(&place_of_proof(to, field), &bytes, &bytes))
+    }
+
     /// A digest under this key, for what must be compared later and may not be guessed now.
     pub fn fingerprint(&self, parts: impl Iterator<Item = Vec<u8>>) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.nonce_key);

@@ -1,6 +1,7 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
 mod image;
+mod past;
 mod read;
 mod rekey;
 mod schema;

@@ -8,15 +8,15 @@ use super::schema::{self, columns_of};
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Cell, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type,
-    Value, Version,
+    Action, Address, Cell, Drift, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed,
+    Type, Value, Version,
 };
 use crate::store::Snapshot;
 
 pub struct Reading {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// Of the schema.
-    version: i32,
+    pub(super) version: i32,
     base: Base,
     key_id: Option<String>,
 }
@@ -34,7 +34,7 @@ impl Reading {
     }
 }
 
-fn failed(error: rusqlite::Error) -> Error {
+pub(super) fn failed(error: rusqlite::Error) -> Error {
     Error::failure("the store cannot be read").because(error)
 }
 
@@ -113,7 +113,7 @@ fn row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
 }
 
 /// A row of the past: what was unreadable then can be corrected no more, and counts as no value.
-fn past_row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
+pub(super) fn past_row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
     row_with(kind, found, |_| Ok(()))
 }
 
@@ -130,7 +130,14 @@ fn each(
     Ok(())
 }
 
-fn by_key(kind: Kind) -> String {
+/// The key, of a row that starts with it.
+fn key_of(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Key> {
+    let parts = (0..kind.key_parts().len()).map(|at| row.get(at));
+    let parts = parts.collect::<rusqlite::Result<Vec<String>>>().map_err(failed)?;
+    Ok(Key::from_parts(parts.iter().map(String::as_str)))
+}
+
+pub(super) fn by_key(kind: Kind) -> String {
     let parts: Vec<String> = (1..).zip(kind.key_parts()).map(|(at, part)| format!("{part} = ?{at}")).collect();
     parts.join(" AND ")
 }
@@ -202,6 +209,44 @@ impl Snapshot for Reading {
         each(kind, &mut statement, [], f)
     }
 
+    fn scan_at(&self, kind: Kind, revision: u64, f: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        self.scan_past(kind, revision, f)
+    }
+
+    fn drift(&self) -> Result<Vec<Drift>> {
+        self.read_drift()
+    }
+
+    fn disabled(&self) -> Result<Vec<(Address, u64)>> {
+        let mut disabled = Vec::new();
+        for kind in Kind::ALL.into_iter().filter(|_| self.version >= 4) {
+            let keys = kind.key_parts();
+            let list = keys.join(", ");
+            let sql =
+                format!("SELECT {list}, yubin_disabled FROM {kind} WHERE yubin_disabled IS NOT NULL ORDER BY {list}");
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                disabled.push((Address::new(kind, key_of(kind, row)?), row.get(keys.len()).map_err(failed)?));
+            }
+        }
+        Ok(disabled)
+    }
+
+    fn last_files(&self, kind: Kind, each: &mut dyn FnMut(Key, String)) -> Result<()> {
+        let list = kind.key_parts().join(", ");
+        // The other columns are those of the row with the highest revision.
+        let sql = format!(
+            "SELECT {list}, file, max(revision) FROM change WHERE kind = ?1 AND file IS NOT NULL GROUP BY {list}"
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+        let mut rows = statement.query([kind.name()]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            each(key_of(kind, row)?, row.get(kind.key_parts().len()).map_err(failed)?);
+        }
+        Ok(())
+    }
+
     fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)> {
         const SOME: usize = 3;
         let (mut some, mut count) = (Vec::new(), 0);
@@ -212,11 +257,7 @@ impl Snapshot for Reading {
             while let Some(row) = rows.next().map_err(failed)? {
                 count += 1;
                 if some.len() < SOME {
-                    let parts: Vec<String> = (0..kind.key_parts().len())
-                        .map(|at| row.get(at))
-                        .collect::<rusqlite::Result<_>>()
-                        .map_err(failed)?;
-                    some.push(Address::new(kind, Key::from_parts(parts.iter().map(String::as_str))));
+                    some.push(Address::new(kind, key_of(kind, row)?));
                 }
             }
         }
@@ -378,7 +419,14 @@ impl Snapshot for Reading {
             }
         }
         let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
-        let name = address.key.parts().last().unwrap_or_default().to_owned();
+        let name = address.key.name().to_owned();
+        let mut earlier = Vec::new();
+        if let Some((revision, old)) = self.last_rename(address)? {
+            // Another resource may have had the name before.
+            rows.retain(|row| row.revision >= revision);
+            earlier = self.versions(&Address::new(kind, old))?;
+            earlier.retain(|version| version.row.revision < revision);
+        }
         let sql = "SELECT file, line FROM change WHERE revision = ?1 AND kind = ?2 AND user IS ?3 AND name = ?4";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let mut versions: Vec<Version> = Vec::with_capacity(rows.len());
@@ -392,11 +440,31 @@ impl Snapshot for Reading {
             let (file, line) = place.unwrap_or_default();
             versions.push(Version { row, outside, file, line });
         }
-        Ok(versions)
+        earlier.append(&mut versions);
+        Ok(earlier)
     }
 }
 
 impl Reading {
+    /// The revision that gave a resource its present name, and its key before.
+    fn last_rename(&self, address: &Address) -> Result<Option<(u64, Key)>> {
+        if self.version < 4 {
+            return Ok(None);
+        }
+        let user = (address.kind == Kind::Pattern).then(|| address.key.first());
+        let sql = "SELECT revision, previously FROM change
+                   WHERE kind = ?1 AND user IS ?2 AND name = ?3 AND previously IS NOT NULL
+                   ORDER BY revision DESC LIMIT 1";
+        let found = self
+            .connection
+            .query_row(sql, (address.kind.name(), user, address.key.name()), |row| {
+                Ok((row.get(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()
+            .map_err(failed)?;
+        Ok(found.map(|(revision, old)| (revision, address.key.renamed(&old))))
+    }
+
     /// The states of a resource before and after a revision, which may have given it another key.
     fn images(&self, kind: Kind, from: &Key, to: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
         let columns = columns_of(kind, self.version).join(", ");

@@ -31,6 +31,7 @@ const STEPS: [&str; VERSION as usize - 1] = [
      ALTER TABLE revision ADD COLUMN purges INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE revision ADD COLUMN git_commit TEXT;
      ALTER TABLE change ADD COLUMN previously TEXT;
+     CREATE INDEX change_renames ON change (kind, user, name) WHERE previously IS NOT NULL;
      ALTER TABLE server ADD COLUMN yubin_disabled INTEGER;
      ALTER TABLE server ADD COLUMN yubin_previously TEXT;
      ALTER TABLE server ADD COLUMN protected INTEGER;
@@ -161,6 +162,7 @@ CREATE TABLE change (
   previously TEXT,
   PRIMARY KEY (revision, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX change_renames ON change (kind, user, name) WHERE previously IS NOT NULL;
 CREATE TABLE outside (
   kind TEXT NOT NULL,
   user TEXT NOT NULL,
