@@ -76,7 +76,7 @@ pub fn carry_out(
     }
     if refused || wrong_ack {
         if wrong_ack {
-            common.say("`--ack` names another plan than this one");
+            common.say(common.words().other_ack);
         }
         return Ok(End::Code(Code::Refused));
     }
@@ -96,21 +96,16 @@ pub fn carry_out(
                 Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` applies without asking")
             );
         }
-        if !confirm("Apply this plan?") {
-            common.say("nothing has been changed");
+        if !confirm(common.words().ask) {
+            common.say(common.words().untouched);
             return Ok(End::Code(Code::Refused));
         }
     }
     let started = std::time::Instant::now();
     let total = Action::ALL.into_iter().filter(|action| action.writes()).map(|action| planned.plan.count(action)).sum();
     let passwords = planned.passwords();
-    let hashing = progress_bar(
-        common,
-        passwords,
-        WORTH_A_BAR_OF_HASHES,
-        "{bar:40} {human_pos} of {human_len} passwords hashed, {eta} left",
-    );
-    let writing = progress_bar(common, total, WORTH_A_BAR, "{bar:40} {human_pos} of {human_len} written, {eta} left");
+    let hashing = progress_bar(common, passwords, WORTH_A_BAR_OF_HASHES, common.words().hashing);
+    let writing = progress_bar(common, total, WORTH_A_BAR, common.words().writing);
     let receipt_of = session.apply(&mut planned, consent, &actor(), &|step, done| match step {
         Step::Hash => {
             hashing.set_position(done);
@@ -127,7 +122,7 @@ pub fn carry_out(
     if common.is_json() {
         receipt(session, &planned, revision)?;
     } else {
-        common.say(&format!("applied as revision {revision}"));
+        common.say(&(common.words().applied)(revision));
     }
     // What was applied is not needed any more, and freeing a million changes takes a while.
     std::mem::forget(std::mem::take(&mut planned.plan.changes));

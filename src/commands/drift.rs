@@ -23,7 +23,7 @@ pub fn run(common: &Common, _: &Args) -> Result<End> {
         let revision = plan.base.revision;
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "drift": drift }))?;
     } else {
-        print(|to| text::drift(&plan.drift, to))?;
+        print(|to| text::drift_in_full(&plan.drift, common.lang(), to))?;
         if plan.drift.is_empty() {
             common.say("no drift: the store is as yubin left it");
         }

@@ -27,11 +27,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
+use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::model::{Code, Diagnostics, Error, Result, Severity};
 use crate::pipeline::{self, Above, Session};
-use crate::render::text;
+use crate::render::words::Words;
+use crate::render::{Lang, text};
 use crate::wire;
 
 /// Mail settings as code: declare accounts, servers and patterns in files, see what would change,
@@ -62,6 +64,9 @@ pub struct Common {
     /// Colours in text; `NO_COLOR` is respected
     #[arg(long, value_enum, default_value_t = Colour::Auto, global = true)]
     color: Colour,
+    /// Language of text and Markdown; without it, that of `LC_ALL`, `LC_MESSAGES` or `LANG`
+    #[arg(long, value_enum, value_name = "LANG", global = true)]
+    lang: Option<Lang>,
     /// Say less: errors and what was asked for
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -82,6 +87,19 @@ enum Colour {
     Auto,
     Always,
     Never,
+}
+
+impl ValueEnum for Lang {
+    fn value_variants<'a>() -> &'a [Lang] {
+        &[Lang::Ja, Lang::En]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Lang::En => "en",
+            Lang::Ja => "ja",
+        }))
+    }
 }
 
 #[derive(Subcommand)]
@@ -245,6 +263,19 @@ impl Common {
         std::env::current_dir().map_err(|error| Error::failure("the current folder cannot be found").because(error))
     }
 
+    /// The language of the output: what is asked for, or else that of the locale.
+    pub fn lang(&self) -> Lang {
+        let locale = || {
+            let values = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(std::env::var_os);
+            values.map(|value| value.to_string_lossy().into_owned()).find(|value| !value.is_empty())
+        };
+        self.lang.unwrap_or_else(|| locale().map_or(Lang::En, |locale| Lang::of_locale(&locale)))
+    }
+
+    pub fn words(&self) -> &'static Words {
+        self.lang().words()
+    }
+
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -274,12 +305,13 @@ impl Common {
             *count += 1;
             if *count <= SAME || self.verbose {
                 // Nobody can be told that stderr is gone.
-                let _ = text::diagnostic(diagnostic, &mut to);
+                let _ = text::diagnostic(diagnostic, self.lang(), &mut to);
             }
         }
         for ((file, code), count) in counts.into_iter().filter(|(_, count)| *count > SAME && !self.verbose) {
-            let file = text::harmless(file.unwrap_or("the project"));
-            let _ = writeln!(to, "… and {} more of {code} in {file} (-v shows all)", count - SAME);
+            let words = self.words();
+            let file = text::harmless(file.unwrap_or(words.the_project));
+            let _ = writeln!(to, "{}", (words.more_of)(count - SAME, code, &file));
         }
         let _ = to.flush();
     }
@@ -290,8 +322,8 @@ impl Common {
             print_json(&wire::diagnostics(diagnostics.iter()))?;
         } else {
             self.say_diagnostics(diagnostics);
-            let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
-            self.say(&format!("{count}; nothing has been changed"));
+            let (errors, warnings) = (diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
+            self.say(&(self.words().invalid_untouched)(&text::count(errors, warnings, self.lang())));
         }
         Ok(End::Code(Code::Invalid))
     }

@@ -103,7 +103,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if let Some(path) = &args.out {
         session.keep_key(&mut planned)?;
         save(path, &session, &planned)?;
-        common.say(&format!("saved to {}; `yubin apply {}` applies exactly this plan", path.display(), path.display()));
+        common.say(&(common.words().saved)(&path.display().to_string()));
     }
     Ok(end(args, !planned.verdict.refused.is_empty(), planned.plan.is_empty()))
 }
@@ -126,7 +126,7 @@ fn invalid(common: &Common, args: &Args, diagnostics: &Diagnostics) -> Result<En
     }
     if common.format == Format::Markdown {
         let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
-        print_data(|to| to.write_all(markdown::invalid(&diagnostics, args.budget).as_bytes()))?;
+        print_data(|to| to.write_all(markdown::invalid(&diagnostics, common.lang(), args.budget).as_bytes()))?;
         return Ok(End::Code(Code::Invalid));
     }
     common.invalid(diagnostics)
@@ -172,6 +172,8 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
         store: &document.head.store,
         refused: &document.refused,
         all: common.verbose,
+        lang: common.lang(),
+        against: document.head.against.as_ref(),
     };
     render(common, args.budget, &report, &document.diagnostics, &copy)?;
     Ok(end(args, !document.refused.is_empty(), document.plan.is_empty()))
@@ -191,7 +193,7 @@ fn render(
             let page = markdown::plan(report, diagnostics, budget);
             print_data(|to| to.write_all(page.as_bytes()))
         }
-        Format::Text if common.quiet => text::refusals(report.refused, &mut anstream::stderr().lock())
+        Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error)),
         Format::Text => print(|to| text::plan(report, to)),
     }
@@ -199,10 +201,10 @@ fn render(
 
 fn rehearse(common: &Common, session: &Session, planned: &mut Planned) -> Result<()> {
     if !session.rehearse(planned, &actor())? {
-        common.say("not rehearsed: the plan is refused");
+        common.say(common.words().not_rehearsed);
         return Ok(());
     }
-    common.say("rehearsed: everything was written, compared with the plan, and rolled back");
+    common.say(common.words().rehearsed);
     Ok(())
 }
 
@@ -225,6 +227,8 @@ fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> te
         store: &session.store_name,
         refused: &planned.verdict.refused,
         all: common.verbose,
+        lang: common.lang(),
+        against: session.against(),
     }
 }
 

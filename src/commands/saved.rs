@@ -185,7 +185,7 @@ impl Saved {
         let secret = !self.skips() && head.changed_secrets_digest.as_deref() != Some(&planned.changed_secrets);
         let lines = differences(&self.document.plan.changes, &planned.plan.changes);
         if lines.is_empty() && !secret {
-            common.say("the changes are those that were approved");
+            common.say(common.words().as_approved);
             return Ok(());
         }
         for line in lines.iter().take(DIFFERENCES) {

@@ -69,11 +69,11 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }))?;
     } else {
         print(|to| {
-            rows.iter().try_for_each(|(kind, row)| text::row(system, *kind, row, to))?;
-            if rows.is_empty() { Ok(()) } else { text::no_export(system, to) }
+            rows.iter().try_for_each(|(kind, row)| text::row(system, *kind, row, common.lang(), to))?;
+            if rows.is_empty() { Ok(()) } else { text::no_export(system, common.lang(), to) }
         })?;
         if rows.is_empty() && addresses.is_empty() {
-            common.say("the store holds nothing");
+            common.say(common.words().holds_nothing);
         }
     }
     if missing.is_empty() {

@@ -8,6 +8,7 @@ mod formats;
 mod history;
 mod history_views;
 mod init;
+mod lang;
 mod mailbox_passwords;
 mod ownership;
 mod password_policy;

@@ -64,7 +64,10 @@ impl World {
                 command.env_remove(name);
             }
         }
-        command.env("YUBIN_ACTOR", "tester").env("NO_COLOR", "1").env("LC_ALL", "C");
+        for name in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+            command.env_remove(name);
+        }
+        command.env("YUBIN_ACTOR", "tester").env("NO_COLOR", "1");
         command
     }
 
