@@ -96,7 +96,8 @@ fn put(to: &mut Vec<u8>, value: impl Serialize) {
     let _ = serde_json::to_writer(to, &value);
 }
 
-fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
+/// Writes a value, or null.
+pub fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
     match value {
         None => to.extend_from_slice(b"null"),
         Some(Value::Bool(value)) => put(to, value),
@@ -129,6 +130,18 @@ fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange, hidden: Option<
     to.push(b'}');
 }
 
+/// What few changes have.
+pub fn marks(change: &Change) -> Map<String, Json> {
+    let mut marks = Map::new();
+    if change.adopted {
+        marks.insert("adopted".to_owned(), Json::Bool(true));
+    }
+    if let Some(reason) = change.reason() {
+        marks.insert("reason".to_owned(), Json::from(reason));
+    }
+    marks
+}
+
 /// A change as the plan document shows it, written without a tree in between: there may be a
 /// million of them.
 fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hidden<'_>>) {
@@ -153,12 +166,11 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hi
             to.push(b'}');
         }
     }
-    if change.adopted {
-        to.extend_from_slice(b",\"adopted\":true");
-    }
-    if let Some(reason) = change.reason() {
-        to.extend_from_slice(b",\"reason\":");
-        put(to, reason);
+    for (name, mark) in marks(change) {
+        to.push(b',');
+        put(to, name);
+        to.push(b':');
+        put(to, mark);
     }
     to.extend_from_slice(b",\"fields\":[");
     for (at, field) in change.fields.iter().enumerate() {
@@ -232,10 +244,10 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl PlanDocument<'_> {
-    /// One change a line, so that a million of them never stand in memory as one tree.
-    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+    /// What the document says before its lists.
+    pub fn head(&self) -> impl Serialize {
         let plan = self.plan;
-        let head = Head {
+        Head {
             format_version: FORMAT_VERSION,
             yubin: env!("CARGO_PKG_VERSION"),
             project: &plan.project,
@@ -249,8 +261,13 @@ impl PlanDocument<'_> {
             secrets: self.skipped.then_some(SKIPPED),
             summary: summary(|action| plan.count(action), plan.unchanged),
             refused: self.refused.iter().map(|one| json!({ "rule": one.rule, "message": one.message })).collect(),
-        };
-        let head = serde_json::to_string(&head)?;
+        }
+    }
+
+    /// One change a line, so that a million of them never stand in memory as one tree.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        let plan = self.plan;
+        let head = serde_json::to_string(&self.head())?;
         let head = head.strip_suffix('}').unwrap_or(&head);
         write!(to, "{head}")?;
         let mut written = Vec::new();
