@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::{Common, End, Format, print, print_data};
 use crate::model::{Code, Diagnostic, Error, Result};
 use crate::pipeline::{Planned, Secrets, Session};
-use crate::render::{markdown, text};
+use crate::render::{Lang, html, markdown, text};
 use crate::vault;
 use crate::wire::{self, Hidden, PlanDocument};
 
@@ -67,6 +67,11 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             print_data(|to| to.write_all(markdown::invalid(&diagnostics, args.budget).as_bytes()))?;
             return Ok(End::Code(Code::Invalid));
         }
+        if common.format == Format::Html {
+            let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+            print_data(|to| html::invalid(&diagnostics, Lang::En, to))?;
+            return Ok(End::Code(Code::Invalid));
+        }
         return common.invalid(&session.diagnostics);
     };
     common.time("planned", started);
@@ -78,6 +83,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
         let page = markdown::plan(&report(common, &session, &planned), &diagnostics, args.budget);
         print_data(|to| to.write_all(page.as_bytes()))?;
+    } else if common.format == Format::Html {
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        print_data(|to| html::plan(&document(&session, &planned, &diagnostics, None), Lang::En, to))?;
     } else {
         show(common, &session, &planned)?;
     }
