@@ -443,6 +443,8 @@ for (const [id, open] of [["unfold", true], ["fold", false]]) {
 }
 addEventListener("beforeprint", () => {
   near.disconnect();
+  // On paper nothing can be unfolded.
+  for (const box of document.querySelectorAll("details.box")) box.open = true;
   for (const chunk of [...list.children].slice(0, PRINTED / CHUNK)) fillChunk(chunk);
   if (found.length <= PRINTED) return;
   [...list.children].slice(PRINTED / CHUNK).forEach((chunk) => chunk.remove());

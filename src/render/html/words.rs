@@ -272,7 +272,7 @@ static JA: Words = Words {
     severities: ["エラー", "警告", "情報"],
     hint: "ヒント: ",
     and_more: "… ほか {} 件",
-    partial: "部分的な計画: ファイルで宣言された変更のすべては含みません",
+    partial: "部分的な計画: ファイルで宣言された内容の一部だけを対象とします",
     target: "対象",
     exclude: "除外",
     against: "ストアではなく、スナップショットと比較した計画です",
