@@ -80,6 +80,7 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+    Html,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,8 +159,9 @@ pub fn main() -> ExitCode {
         say_error(&error);
         return ExitCode::from(error.code as u8);
     }
-    if common.format == Format::Markdown && !matches!(verb, Verb::Plan(_)) {
-        let error = Error::new(Code::Usage, "only `yubin plan` writes Markdown").hint("`--format text` or `json`");
+    if matches!(common.format, Format::Markdown | Format::Html) && !matches!(verb, Verb::Plan(_)) {
+        let error =
+            Error::new(Code::Usage, "only `yubin plan` writes Markdown and HTML").hint("`--format text` or `json`");
         say_error(&error);
         return ExitCode::from(error.code as u8);
     }

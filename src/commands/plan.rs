@@ -10,7 +10,7 @@ use super::saved::{self, Part};
 use super::{Common, End, Format, actor, print, print_data};
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
 use crate::pipeline::{Asked, Planned, Secrets, Session};
-use crate::render::{markdown, text};
+use crate::render::{html, markdown, text};
 use crate::system::System;
 use crate::vault;
 use crate::wire::{self, Hidden, PlanDocument, Saving};
@@ -94,9 +94,12 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if common.format == Format::Text {
         common.say_diagnostics(&session.diagnostics);
     }
-    render(common, args.budget, &report(common, &session, &planned), &diagnostics, &|to| {
-        document(&session, &planned, &diagnostics, None).write(to)
-    })?;
+    render(
+        common,
+        args.budget,
+        &report(common, &session, &planned),
+        &document(&session, &planned, &diagnostics, None),
+    )?;
     if args.rehearse {
         rehearse(common, &session, &mut planned)?;
     }
@@ -124,6 +127,11 @@ fn invalid(common: &Common, args: &Args, diagnostics: &Diagnostics) -> Result<En
         let document = wire::diagnostics(diagnostics.iter());
         replace(path, |to| Ok(serde_json::to_writer_pretty(to, &document)?))?;
     }
+    if common.format == Format::Html {
+        let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
+        print_data(|to| html::invalid(&diagnostics, common.lang(), to))?;
+        return Ok(End::Code(Code::Invalid));
+    }
     if common.format == Format::Markdown {
         let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
         print_data(|to| to.write_all(markdown::invalid(&diagnostics, common.lang(), args.budget).as_bytes()))?;
@@ -135,15 +143,11 @@ fn invalid(common: &Common, args: &Args, diagnostics: &Diagnostics) -> Result<En
 /// What was between two revisions, as a plan that nobody applies.
 fn between(common: &Common, args: &Args, session: &mut Session, revisions: (u64, u64)) -> Result<End> {
     let planned = session.between(revisions.0, revisions.1)?;
-    let write = |to: &mut dyn Write| {
-        let mut document = document(session, &planned, &[], None);
-        document.between = Some(revisions);
-        document.write(to)
-    };
+    let document = PlanDocument { between: Some(revisions), ..document(session, &planned, &[], None) };
     if let Some(path) = &args.json_out {
-        replace(path, write)?;
+        replace(path, |to| document.write(to))?;
     }
-    render(common, args.budget, &report(common, session, &planned), &[], &write)?;
+    render(common, args.budget, &report(common, session, &planned), &document)?;
     Ok(end(args, false, planned.plan.is_empty()))
 }
 
@@ -152,8 +156,6 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
     let saved = saved::read(path)?;
     let document = &saved.document;
     let failed = |error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error);
-    // What was read is written again as it stands: it may say more than this yubin understands.
-    let copy = |to: &mut dyn Write| io::copy(&mut fs::File::open(path)?, to).map(drop);
     if let Some(out) = &args.json_out {
         let bytes = fs::read(path).map_err(failed)?;
         replace(out, |to| to.write_all(&bytes))?;
@@ -175,22 +177,36 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
         lang: common.lang(),
         against: document.head.against.as_ref(),
     };
-    render(common, args.budget, &report, &document.diagnostics, &copy)?;
+    if common.is_json() {
+        // As it stands: it may say more than this yubin understands.
+        let mut file = fs::File::open(path).map_err(failed)?;
+        print_data(|to| io::copy(&mut file, to).map(drop))?;
+    } else {
+        let hidden = |kind, field| !system.observes(kind, field);
+        let shown = PlanDocument {
+            plan: &document.plan,
+            digest: &document.head.digest,
+            store: &document.head.store,
+            refused: &document.refused,
+            diagnostics: &document.diagnostics,
+            hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
+            saving: None,
+            against: document.head.against.as_ref(),
+            between: document.head.between.map(|[from, to]| (from, to)),
+            skipped: document.head.secrets.as_deref() == Some(wire::SKIPPED),
+        };
+        render(common, args.budget, &report, &shown)?;
+    }
     Ok(end(args, !document.refused.is_empty(), document.plan.is_empty()))
 }
 
 /// Prints a plan in the form that is asked for.
-fn render(
-    common: &Common,
-    budget: usize,
-    report: &text::Report<'_>,
-    diagnostics: &[Diagnostic],
-    json: &dyn Fn(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
+fn render(common: &Common, budget: usize, report: &text::Report<'_>, document: &PlanDocument<'_>) -> Result<()> {
     match common.format {
-        Format::Json => print_data(json),
+        Format::Json => print_data(|to| document.write(to)),
+        Format::Html => print_data(|to| html::plan(document, common.lang(), to)),
         Format::Markdown => {
-            let page = markdown::plan(report, diagnostics, budget);
+            let page = markdown::plan(report, document.diagnostics, budget);
             print_data(|to| to.write_all(page.as_bytes()))
         }
         Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
@@ -214,9 +230,7 @@ pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()>
     if common.format == Format::Text {
         common.say_diagnostics(&session.diagnostics);
     }
-    render(common, markdown::BUDGET, &report(common, session, planned), &diagnostics, &|to| {
-        document(session, planned, &diagnostics, None).write(to)
-    })
+    render(common, markdown::BUDGET, &report(common, session, planned), &document(session, planned, &diagnostics, None))
 }
 
 fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {

@@ -11,7 +11,7 @@ use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
 pub use digest::digest;
-pub use plan::{Against, Hidden, PlanDocument, Saving, effects};
+pub use plan::{Against, Hidden, PlanDocument, Saving, effects, marks, put_value};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};
 
@@ -86,7 +86,7 @@ pub fn drift(drift: &Drift) -> Json {
 }
 
 /// What other software has changed, by its name alone.
-fn drifted(drift: &Drift) -> Json {
+pub fn drifted(drift: &Drift) -> Json {
     let address = drift.address.to_string();
     match drift.what {
         Drifted::Added => json!({ "address": address, "resource": "added" }),

@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{FORMAT_VERSION, SKIPPED, diagnostic, drifted, summary};
 use crate::model::plan::{LastSet, Partial, Waiting};
-use crate::model::{Change, Diagnostic, Drift, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Value};
+use crate::model::{
+    Address, Change, Diagnostic, Drift, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Value,
+};
 
 /// Writes what is a JSON text by itself.
 fn put(to: &mut Vec<u8>, value: impl Serialize) {
@@ -15,7 +17,8 @@ fn put(to: &mut Vec<u8>, value: impl Serialize) {
     let _ = serde_json::to_writer(to, &value);
 }
 
-fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
+/// Writes a value, or null.
+pub fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
     match value {
         None => to.extend_from_slice(b"null"),
         Some(Value::Bool(value)) => put(to, value),
@@ -51,6 +54,31 @@ fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange, hidden: Option<
     to.push(b'}');
 }
 
+/// What few changes have.
+pub fn marks(change: &Change) -> Map<String, Json> {
+    let mut marks = Map::new();
+    if change.special.is_none() && !change.adopted {
+        return marks;
+    }
+    let mut mark = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            marks.insert(name.to_owned(), value);
+        }
+    };
+    let flag = |is: bool| is.then_some(Json::Bool(true));
+    let previously = change.previously().map(|old| Address::new(change.kind, old.clone()).to_string());
+    mark("previously", previously.map(Json::from));
+    mark("followers", Some(change.followers()).filter(|count| *count > 0).map(Json::from));
+    mark("purge_after", change.grace().map(|grace| Json::from(grace.to_string())));
+    mark("restored", flag(change.is_restored()));
+    mark("adopted", flag(change.adopted));
+    mark("taken_from", change.taken_from().map(Json::from));
+    mark("foreign_owner", change.foreign_owner().map(Json::from));
+    mark("forgotten", flag(change.is_forgotten()));
+    mark("reason", change.reason().map(Json::from));
+    marks
+}
+
 /// A change as the plan document shows it, written without a tree in between: there may be a
 /// million of them.
 fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hidden<'_>>) {
@@ -75,38 +103,11 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hi
             to.push(b'}');
         }
     }
-    if let Some(old) = change.previously() {
-        to.extend_from_slice(b",\"previously\":");
-        put(to, crate::model::Address::new(change.kind, old.clone()).to_string());
-    }
-    if change.followers() > 0 {
-        to.extend_from_slice(b",\"followers\":");
-        put(to, change.followers());
-    }
-    if let Some(grace) = change.grace() {
-        to.extend_from_slice(b",\"purge_after\":");
-        put(to, grace.to_string());
-    }
-    if change.is_restored() {
-        to.extend_from_slice(b",\"restored\":true");
-    }
-    if change.adopted {
-        to.extend_from_slice(b",\"adopted\":true");
-    }
-    if let Some(from) = change.taken_from() {
-        to.extend_from_slice(b",\"taken_from\":");
-        put(to, from);
-    }
-    if let Some(owner) = change.foreign_owner() {
-        to.extend_from_slice(b",\"foreign_owner\":");
-        put(to, owner);
-    }
-    if change.is_forgotten() {
-        to.extend_from_slice(b",\"forgotten\":true");
-    }
-    if let Some(reason) = change.reason() {
-        to.extend_from_slice(b",\"reason\":");
-        put(to, reason);
+    for (name, mark) in marks(change) {
+        to.push(b',');
+        put(to, name);
+        to.push(b':');
+        put(to, mark);
     }
     to.extend_from_slice(b",\"fields\":[");
     for (at, field) in change.fields.iter().enumerate() {
@@ -222,11 +223,11 @@ fn partial(partial: &Partial) -> Json {
 }
 
 impl PlanDocument<'_> {
-    /// One change a line, so that a million of them never stand in memory as one tree.
-    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+    /// What the document says before its lists.
+    pub fn head(&self) -> impl Serialize {
         let plan = self.plan;
         let saving = self.saving.as_ref();
-        let head = Head {
+        Head {
             format_version: FORMAT_VERSION,
             yubin: env!("CARGO_PKG_VERSION"),
             project: &plan.project,
@@ -251,8 +252,13 @@ impl PlanDocument<'_> {
                 .iter()
                 .map(|one| json!({ "rule": one.rule, "message": one.why.to_string() }))
                 .collect(),
-        };
-        let head = serde_json::to_string(&head)?;
+        }
+    }
+
+    /// One change a line, so that a million of them never stand in memory as one tree.
+    pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        let (plan, saving) = (self.plan, self.saving.as_ref());
+        let head = serde_json::to_string(&self.head())?;
         let head = head.strip_suffix('}').unwrap_or(&head);
         write!(to, "{head}")?;
         let mut written = Vec::new();
