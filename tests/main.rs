@@ -2,6 +2,7 @@
 
 mod cli;
 mod crash;
+mod edit;
 mod explain;
 mod fixtures;
 mod fuzz;
