@@ -357,8 +357,13 @@ proptest! {
         let mut wanted = before.clone();
         let mut all = Vec::new();
         let mut touched = [false; NAMES.len()];
-        for (at, fields) in &edits {
-            let at = at % resources.len();
+        // One value for each field.
+        let mut by_resource: BTreeMap<usize, BTreeMap<FieldId, Option<Value>>> = BTreeMap::new();
+        for (at, fields) in edits {
+            by_resource.entry(at % resources.len()).or_default().extend(fields);
+        }
+        for (at, fields) in &by_resource {
+            let at = *at;
             touched[at] = true;
             let key = Key::single(resources[at].name);
             for (field, value) in fields {

@@ -335,12 +335,18 @@ fn a_resource_goes_with_what_belongs_to_it_alone() {
     let c = "  # of c\n  c:\n    comment: |\n      x\n    # in c\n\n";
     check(YAML, &file, &[remove("account/c")], &without(&[c]));
     check(YAML, &file, &[remove("account/d")], &without(&["  d:\n"]));
+    check(
+        YAML,
+        &file,
+        &[remove("account/b"), remove("account/a")],
+        &without(&["  # team\n  a: { comment: x }\n  b: { comment: y } # b\n\n"]),
+    );
     check(YAML, &file, &[remove("account/e")], &without(&["  e:\n"]));
     check(
         YAML,
         &file,
         &["a", "b", "c", "d", "e"].map(|name| remove(&format!("account/{name}"))),
-        "# file\naccounts: {} # all\n  # team\n\n  # of d\n",
+        "# file\naccounts: {} # all\n",
     );
     let users = "patterns:\n  # taro\n  taro:\n    p1: {}\n    p2:\n      address: a@x\n  jiro: { p: {}, q: {} }\n";
     check(YAML, users, &[remove("pattern/taro/p1")], &users.replace("    p1: {}\n", ""));
@@ -362,7 +368,7 @@ fn a_resource_goes_with_what_belongs_to_it_alone() {
         YAML,
         users,
         &["taro/p1", "taro/p2", "jiro/p", "jiro/q"].map(|name| remove(&format!("pattern/{name}"))),
-        "patterns: {}\n  # taro\n",
+        "patterns: {}\n",
     );
     let flow = "accounts: {\n  a: {}, # a\n  b: { comment: x } # b\n}\n";
     check(YAML, flow, &[remove("account/a")], &flow.replace("  a: {}, # a\n", ""));

@@ -150,6 +150,9 @@ impl Desk<'_> {
         let planned: Vec<usize> =
             due.iter().copied().filter(|at| !refused.iter().any(|refused| refused.edit == *at)).collect();
         self.refused.extend(refused);
+        if planned.is_empty() {
+            return;
+        }
         match (self.attempt(&planned, patches.clone()), planned.as_slice()) {
             (Ok(()), _) => {}
             (Err(reason), [one]) => {

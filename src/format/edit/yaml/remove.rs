@@ -1,6 +1,6 @@
 //! Resources that go, with the comments that belong to them alone.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::tree::{Entry, Node};
@@ -8,38 +8,38 @@ use super::{Place, odd};
 use crate::format::edit::patch::Patch;
 use crate::format::edit::{Plan, Refused, lines};
 
+/// The edit and the place of a resource that goes.
+type Gone<'t> = (usize, Place<'t>);
+
 /// Plans all removals together: a mapping that loses all its entries is written otherwise.
-pub fn plan(text: &str, top: &Node, gone: &[(usize, Place<'_>)], plan: &mut Plan) {
+pub fn plan(text: &str, top: &Node, gone: &[Gone<'_>], plan: &mut Plan) {
+    // By what they stand in: a kind, or a user of a pattern.
+    let mut below: HashMap<usize, Vec<&Gone<'_>>> = HashMap::new();
+    for one in gone {
+        let outer = one.1.outer.last().map_or(0, |outer| outer.key.span.start);
+        below.entry(outer).or_default().push(one);
+    }
     for kind in top.entries() {
-        let of_kind: Vec<&(usize, Place<'_>)> = gone.iter().filter(|(_, place)| is(place.outer[0], kind)).collect();
-        if of_kind.is_empty() {
-            continue;
-        }
+        let mut edits = Vec::new();
         let mut entries = Vec::new();
-        for entry in kind.value.entries() {
-            let below: Vec<&&(usize, Place<'_>)> =
-                of_kind.iter().filter(|(_, place)| place.outer.last().is_some_and(|outer| is(outer, entry))).collect();
-            if of_kind.iter().any(|(_, place)| is(place.entry, entry)) {
-                entries.push(entry);
-            } else if !below.is_empty() {
+        for (at, place) in below.get(&kind.key.span.start).into_iter().flatten() {
+            edits.push(*at);
+            entries.push(place.entry);
+        }
+        for user in kind.value.entries() {
+            let Some(patterns) = below.get(&user.key.span.start) else { continue };
+            let of_user = patterns.iter().map(|(at, _)| *at);
+            if patterns.len() == user.value.entries().len() {
                 // A user without patterns is not written.
-                if below.len() == entry.value.entries().len() {
-                    entries.push(entry);
-                } else {
-                    let patterns: Vec<&Entry> = below.iter().map(|(_, place)| place.entry).collect();
-                    let edits: Vec<usize> = below.iter().map(|(at, _)| *at).collect();
-                    take(text, entry, &patterns, &edits, plan);
-                }
+                edits.extend(of_user);
+                entries.push(user);
+            } else {
+                let patterns = patterns.iter().map(|(_, place)| place.entry).collect();
+                take(text, user, patterns, &of_user.collect::<Vec<usize>>(), plan);
             }
         }
         if !entries.is_empty() {
-            let starts: HashSet<usize> = entries.iter().map(|entry| entry.key.span.start).collect();
-            let is_taken = |place: &Place<'_>| {
-                starts.contains(&place.entry.key.span.start)
-                    || place.outer.last().is_some_and(|user| starts.contains(&user.key.span.start))
-            };
-            let edits: Vec<usize> = of_kind.iter().filter(|(_, place)| is_taken(place)).map(|(at, _)| *at).collect();
-            take(text, kind, &entries, &edits, plan);
+            take(text, kind, entries, &edits, plan);
         }
     }
 }
@@ -48,11 +48,12 @@ fn is(one: &Entry, other: &Entry) -> bool {
     one.key.span.start == other.key.span.start
 }
 
-fn take(text: &str, parent: &Entry, entries: &[&Entry], edits: &[usize], plan: &mut Plan) {
+fn take(text: &str, parent: &Entry, mut entries: Vec<&Entry>, edits: &[usize], plan: &mut Plan) {
+    entries.sort_by_key(|entry| entry.key.span.start);
     let made = if parent.value.is_flow() {
-        from_brackets(text, &parent.value, entries)
+        from_brackets(text, &parent.value, &entries)
     } else {
-        from_block(text, parent, entries)
+        from_block(text, parent, &entries)
     };
     match made {
         Ok(patches) => plan.patches.extend(patches),
@@ -64,22 +65,52 @@ fn take(text: &str, parent: &Entry, entries: &[&Entry], edits: &[usize], plan: &
 
 fn from_block(text: &str, parent: &Entry, entries: &[&Entry]) -> Result<Vec<Patch>, String> {
     let mut patches = Vec::new();
-    let starts: HashSet<usize> = entries.iter().map(|entry| entry.key.span.start).collect();
-    if parent.value.entries().len() == starts.len() {
+    if parent.value.entries().len() == entries.len() {
         let colon = parent.colon.ok_or_else(|| odd("the resource"))?;
         patches.push(Patch::insert(colon, " {}"));
     }
-    for entry in entries {
-        patches.push(Patch::remove(block_lines(text, entry)?));
+    // From the last one: whether a comment belongs to an entry alone depends on what stays below it.
+    let mut below: Option<Lines> = None;
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for entry in entries.iter().rev() {
+        let lines = block_lines(text, entry, below.as_ref())?;
+        match runs.last_mut() {
+            Some(run) if run.start == lines.at.end => run.start = lines.at.start,
+            _ => runs.push(lines.at.clone()),
+        }
+        below = Some(lines);
     }
+    patches.extend(runs.into_iter().map(|run| Patch::remove(with_blanks(text, run, indent(text, entries[0])))));
     Ok(patches)
 }
 
-/// The lines of an entry of a block, with its comments.
-fn block_lines(text: &str, entry: &Entry) -> Result<Range<usize>, String> {
+fn indent(text: &str, entry: &Entry) -> usize {
+    entry.key.span.start - lines::start(text, entry.key.span.start)
+}
+
+/// With the blank lines below, if there are some above too, or the mapping starts above.
+fn with_blanks(text: &str, mut run: Range<usize>, indent: usize) -> Range<usize> {
+    let above = lines::before(text, run.start).map(|before| lines::line(text, before));
+    let is_apart = above.is_none_or(|line| lines::is_blank(line) || lines::indent(line) < indent);
+    while is_apart && run.end < text.len() && lines::is_blank(lines::line(text, run.end)) {
+        run.end = lines::next(text, run.end);
+    }
+    run
+}
+
+/// The lines of an entry of a block.
+struct Lines {
+    /// With the comments above that are the entry's own.
+    at: Range<usize>,
+    /// Whether nothing that stays follows right behind it.
+    is_alone: bool,
+}
+
+/// `next` is the entry that goes after this one.
+fn block_lines(text: &str, entry: &Entry, next: Option<&Lines>) -> Result<Lines, String> {
     let key = entry.key.span.start;
     let mut start = lines::start(text, key);
-    let indent = key - start;
+    let indent = indent(text, entry);
     if !lines::is_blank(&text[start..key]) || !lines::is_free(text, entry.end()) {
         return Err(odd("the resource"));
     }
@@ -92,9 +123,11 @@ fn block_lines(text: &str, entry: &Entry) -> Result<Range<usize>, String> {
         end = lines::next(text, end);
     }
     let below = lines::line(text, end);
-    // Otherwise the comment stands above the next one, too.
-    let is_alone =
-        end == text.len() || lines::is_blank(below) || lines::is_comment(below) || lines::indent(below) != indent;
+    let is_alone = match next {
+        Some(next) if next.at.start == end => next.is_alone,
+        _ => lines::is_blank(below) || lines::is_comment(below) || lines::indent(below) != indent,
+    };
+    // Otherwise a comment above stands above the next one, too.
     if is_alone {
         while let Some(before) = lines::before(text, start) {
             let line = lines::line(text, before);
@@ -104,11 +137,7 @@ fn block_lines(text: &str, entry: &Entry) -> Result<Range<usize>, String> {
             start = before;
         }
     }
-    let is_apart = lines::before(text, start).is_none_or(|before| lines::is_blank(lines::line(text, before)));
-    while is_apart && end < text.len() && lines::is_blank(lines::line(text, end)) {
-        end = lines::next(text, end);
-    }
-    Ok(start..end)
+    Ok(Lines { at: start..end, is_alone })
 }
 
 fn from_brackets(text: &str, map: &Node, gone: &[&Entry]) -> Result<Vec<Patch>, String> {
