@@ -2,6 +2,8 @@
 
 mod laws;
 mod records;
+mod removal;
+mod worlds;
 mod yaml;
 
 use compact_str::CompactString;
