@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod crash;
+mod edit;
 mod explain;
 mod fixtures;
 mod fuzz;

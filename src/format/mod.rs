@@ -5,6 +5,7 @@ pub mod catchme_mail;
 pub mod cpi;
 pub mod csv;
 pub mod cybozu_office;
+pub mod edit;
 pub mod encoding;
 pub mod json;
 pub mod node;

@@ -7,6 +7,7 @@
 //! memory.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::{memchr, memchr2, memchr3};
 
@@ -127,6 +128,11 @@ fn breaks(bytes: &[u8]) -> u32 {
 }
 
 impl Record {
+    /// Its bytes in the file, without what ends it.
+    pub fn span(&self) -> Range<usize> {
+        self.start..self.start + self.len as usize
+    }
+
     pub fn text<'a>(&self, file: &'a str) -> &'a str {
         &file[self.start..self.start + self.len as usize]
     }

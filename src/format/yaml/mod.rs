@@ -16,6 +16,7 @@ use crate::model::{
 };
 
 pub use write::{Entity, Written, write};
+pub(super) use write::{quoted, scalar};
 
 const TOP: [&str; 4] = ["defaults", "servers", "accounts", "patterns"];
 

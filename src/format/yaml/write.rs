@@ -113,12 +113,12 @@ fn reference(source: &SecretSource, indent: usize) -> io::Result<String> {
 }
 
 /// JSON strings are YAML.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     crate::format::json::escape(&serde_json::Value::from(text).to_string())
 }
 
 /// A text; on one line if `indent` is 0, as keys are.
-fn scalar(text: &str, indent: usize) -> io::Result<String> {
+pub fn scalar(text: &str, indent: usize) -> io::Result<String> {
     let odd = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
     let one_line = indent == 0 && (text.contains('\n') || text.len() > 100);
     // A plain `<<` would merge.
