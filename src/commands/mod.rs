@@ -6,6 +6,7 @@ mod check;
 mod drift;
 mod explain;
 mod export;
+mod files;
 mod generate;
 mod hand_over;
 mod import;

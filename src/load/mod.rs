@@ -2,6 +2,7 @@
 //! all cores. A record that says byte for byte what was applied last is recognised by its digest
 //! and not read any further, so that an unchanged file costs little more than the look at it.
 
+mod adopt;
 mod digest;
 mod named;
 mod project;
@@ -23,6 +24,7 @@ use crate::model::{
 use digest::Digester;
 use read::ClearSecret;
 
+pub use adopt::{Changed, Left, adopt};
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
     FILE_NAME, FormatName, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS, SourceSpec,

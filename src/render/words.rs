@@ -43,6 +43,7 @@ pub struct Words {
     pub drifted: fn(usize) -> String,
     pub drift_added: &'static str,
     pub drift_deleted: &'static str,
+    pub no_drift: &'static str,
     pub waiting: &'static str,
     /// How many disabled resources can still be brought back.
     pub waiting_for: fn(usize) -> String,
@@ -210,6 +211,7 @@ static EN: Words = Words {
     drifted: |count| format!("{} changed by other software", number(count, "resource")),
     drift_added: "added",
     drift_deleted: "deleted",
+    no_drift: "no drift: the store is as yubin left it",
     waiting: "Disabled",
     waiting_for: |count| format!("{} that can still be brought back", number(count, "resource")),
     from: |when| format!("until {when}"),
@@ -342,6 +344,7 @@ static JA: Words = Words {
     drifted: |count| format!("ほかのソフトウェアが変更したリソース {count} 件"),
     drift_added: "追加",
     drift_deleted: "削除",
+    no_drift: "差異はありません。ストアは yubin が最後に書いたままです",
     waiting: "無効化中",
     waiting_for: |count| format!("まだ元に戻せるリソース {count} 件"),
     from: |when| format!("期限 {when}"),

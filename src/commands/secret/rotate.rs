@@ -2,18 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use super::{identities, project, recipients};
+use crate::commands::files::{Anew, real, replace_all};
 use crate::commands::{Common, End};
 use crate::format::armour as written;
 use crate::load::{self, Project, Reader};
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Raw, Result, SecretSource};
 use crate::render::text;
 use crate::vault::{self, armour};
-
-/// Files whose content is to change.
-type Anew = BTreeMap<PathBuf, Vec<u8>>;
 
 pub fn run(common: &Common, dry_run: bool) -> Result<End> {
     let Some(project) = (match project(common)? {
@@ -38,7 +35,7 @@ pub fn run(common: &Common, dry_run: bool) -> Result<End> {
         ));
         return Ok(End::Done);
     }
-    write(&anew)?;
+    replace_all(&anew)?;
     common.say(&format!("{} in {} encrypted anew", text::number(count, "secret"), text::number(anew.len(), "file")));
     Ok(End::Done)
 }
@@ -150,33 +147,4 @@ fn rotated(project: &Project, recipients: &super::Recipients, diagnostics: &mut 
         anew.insert(path, replaced);
     }
     Ok((anew, count))
-}
-
-/// The file itself, where the path is a link to it.
-fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-/// Writes all files beside their places before the first takes its place.
-fn write(anew: &Anew) -> Result<()> {
-    let beside = |path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("out");
-        path.with_file_name(format!(".{name}.{}", std::process::id()))
-    };
-    let prepare = |(path, bytes): (&PathBuf, &Vec<u8>)| -> std::io::Result<()> {
-        let mode = fs::metadata(path)?.permissions();
-        let mut file = vault::private_file(&beside(path))?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.set_permissions(mode)?;
-        file.sync_all()
-    };
-    let prepared = anew.iter().try_for_each(prepare);
-    let done = prepared.and_then(|()| anew.keys().try_for_each(|path| fs::rename(beside(path), path)));
-    done.map_err(|error| {
-        for path in anew.keys() {
-            // Those that have taken their places are not there any more.
-            let _ = fs::remove_file(beside(path));
-        }
-        Error::failure("the files cannot be written").because(error).hint("run it again: what is written is sound")
-    })
 }

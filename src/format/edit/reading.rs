@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use compact_str::CompactString;
+
 use super::{Edit, Notation};
 use crate::format::catchme_mail::CatchmeMail;
 use crate::format::csv::Canonical;
 use crate::format::records::records;
 use crate::format::{File, Found, RecordFormat, broken_quotes, yaml};
-use crate::model::{Address, DraftResource, Field, FieldId, Key, Kind, Raw, SecretSource, Severity, Type, Value};
+use crate::model::{
+    Address, DraftResource, Field, FieldId, Key, Kind, Place, Raw, SecretSource, Severity, Type, Value,
+};
 
 /// A field that an edit sets.
 type Wanted<'e> = (FieldId, Option<&'e Value>);
@@ -133,7 +137,7 @@ fn read_records(file: File<'_>, notation: Notation, found: &mut Found) {
 
 /// Whether everything but the wanted fields reads the same. Places may differ.
 fn is_same(before: &DraftResource, now: &DraftResource, wanted: &[Wanted<'_>]) -> bool {
-    let DraftResource { kind, key, source: _, absent, whole_record, cells, broken, digest: _ } = before;
+    let DraftResource { kind, key, source: _, absent, previously, whole_record, cells, broken, digest: _ } = before;
     let is_wanted = |field: FieldId| wanted.iter().any(|(other, _)| *other == field);
     let mut old = cells.iter().filter(|cell| !is_wanted(cell.field));
     let mut new = now.cells.iter().filter(|cell| !is_wanted(cell.field));
@@ -153,8 +157,13 @@ fn is_same(before: &DraftResource, now: &DraftResource, wanted: &[Wanted<'_>]) -
         && *kind == now.kind
         && *key == now.key
         && *absent == now.absent
+        && name_of(previously) == name_of(&now.previously)
         && *whole_record == now.whole_record
         && *broken == now.broken
+}
+
+fn name_of(previously: &Option<Box<(CompactString, Place)>>) -> Option<&str> {
+    previously.as_ref().map(|previously| previously.0.as_str())
 }
 
 /// Whether the resource says that the field has this value, or none.
