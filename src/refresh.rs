@@ -40,7 +40,10 @@ pub fn compare(export: &Draft, recorded: &Recorded<'_>, system: &'static System,
     let mut kept = Vec::new();
     for row in recorded.rows.of(Kind::Account) {
         let foreign = row.owner.as_deref().is_some_and(|owner| owner != recorded.project);
-        let of_product = row.cells.iter().all(|cell| system.open || system.rule(Kind::Account, cell.field).is_some());
+        let of_product = row.cells.iter().all(|cell| {
+            let own = Kind::Account.field(cell.field).own;
+            system.open || own || system.rule(Kind::Account, cell.field).is_some()
+        });
         let place = |seen: &DraftResource| (seen.kind, &seen.key).cmp(&(Kind::Account, &row.key));
         let listed = export.resources.binary_search_by(place).is_ok();
         if foreign || !of_product {

@@ -147,7 +147,12 @@ fn files(task: &Task<'_>, part: Part, number: usize) -> Result<Vec<File>> {
 
 impl Task<'_> {
     fn changes(&self, kind: Kind, action: Action) -> impl Iterator<Item = &Change> {
-        self.plan.changes.iter().filter(move |change| change.kind == kind && change.action == action)
+        // What the product does not know of is not handed over, and a purge is a delete to it.
+        let is_action = move |change: &Change| match action {
+            Action::Delete => change.action.removes(),
+            _ => change.action == action && !change.is_ours(),
+        };
+        self.plan.changes.iter().filter(move |change| change.kind == kind && is_action(change))
     }
 
     /// The resource as it stands once the change is carried out.

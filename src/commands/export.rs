@@ -90,7 +90,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if let Some(snapshot) = &snapshot {
         for kind in Kind::ALL {
             snapshot.scan(kind, &mut |row| {
-                if args.all || row.owner.as_deref() == Some(&session.project.name) {
+                // What is disabled is on its way out.
+                let ours = row.owner.as_deref() == Some(&session.project.name);
+                if (args.all || ours) && row.disabled.is_none() {
                     rows.push((kind, row));
                 }
                 Ok(())

@@ -144,7 +144,8 @@ impl Saved {
                 now.base.revision,
                 since(session, then.base.revision)?
             ));
-        } else if then.base.outside_writes != now.base.outside_writes {
+        }
+        if then.base.outside_writes != now.base.outside_writes {
             moved.push("other software has changed the store since the plan was made".to_owned());
         }
         if then.config_digest != now.config_digest {
@@ -153,8 +154,12 @@ impl Saved {
                 differing(&head.files, &planned.files)
             ));
         }
-        if moved.is_empty() && head.secrets_digest.as_deref() != Some(&planned.secrets_digest) {
+        let secrets = head.secrets_digest.as_deref() != Some(&planned.secrets_digest);
+        if moved.is_empty() && secrets && same_but_secrets(&then.changes, &now.changes) {
             moved.push("a secret is not the one that the plan was made from".to_owned());
+        }
+        if moved.is_empty() && then.waiting != now.waiting {
+            moved.push("what is disabled is purged at another time than when the plan was made".to_owned());
         }
         if moved.is_empty() {
             return Err(self.altered());
@@ -165,6 +170,10 @@ impl Saved {
     /// Whether the plan of now gives the same document, byte for byte.
     fn is_same(&self, session: &Session, planned: &Planned) -> Result<bool> {
         let head = &self.document.head;
+        if head.against.is_some() {
+            // A snapshot does not say everything that the store does, but all that the digest is about.
+            return Ok(head.digest == planned.digest);
+        }
         if head.secrets_digest.as_deref() != Some(&planned.secrets_digest) {
             return Ok(false);
         }
@@ -257,7 +266,11 @@ fn differences(approved: &[Change], now: &[Change]) -> Vec<String> {
     for (key, at) in &then {
         let approved = &approved[*at];
         match fresh.get(key) {
-            None => lines.push(told("-", approved, " (approved, and would not happen now)")),
+            None => lines.push(told(
+                "-",
+                approved,
+                &format!(" (approved, and would not happen now){}", shown_fields(approved)),
+            )),
             Some(at) if !same_change(approved, &now[*at]) => {
                 lines.push(told("-", approved, &shown_fields(approved)));
                 lines.push(told("+", &now[*at], &shown_fields(&now[*at])));
@@ -267,10 +280,25 @@ fn differences(approved: &[Change], now: &[Change]) -> Vec<String> {
     }
     for (key, at) in &fresh {
         if !then.contains_key(key) {
-            lines.push(told("+", &now[*at], " (would happen now, and was not approved)"));
+            let fields = shown_fields(&now[*at]);
+            lines.push(told("+", &now[*at], &format!(" (would happen now, and was not approved){fields}")));
         }
     }
     lines
+}
+
+/// Whether two plans do the same beside secrets: a secret that changed may also change one resource more.
+fn same_but_secrets(one: &[Change], other: &[Change]) -> bool {
+    let plain = |changes: &[Change]| -> Vec<String> {
+        let open = |change: &Change| {
+            let fields = change.fields.iter().filter(|field| !change.kind.field(field.field).is_secret());
+            let fields: Vec<String> = fields.map(|field| format!("{field:?}")).collect();
+            let only_secrets = change.action == Action::Overwrite && fields.is_empty() && !change.fields.is_empty();
+            (!only_secrets).then(|| format!("{} {} {fields:?}", change.action.name(), change.address()))
+        };
+        changes.iter().filter_map(open).collect()
+    };
+    plain(one) == plain(other)
 }
 
 fn same_change(one: &Change, other: &Change) -> bool {

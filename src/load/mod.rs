@@ -10,7 +10,7 @@ mod read;
 mod sources;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::format::encoding::decode;
 use crate::format::records::{Record, records};
@@ -18,7 +18,8 @@ use crate::format::{File, Found, RecordFormat, broken_quotes, catchme_mail::Catc
 use crate::model::draft::Recognised;
 use crate::model::parallel;
 use crate::model::{
-    Address, Diagnostic, Diagnostics, Draft, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource, Source,
+    Address, Diagnostic, Diagnostics, Draft, DraftResource, Inventory, Key, Kind, PlaintextSecrets, Raw, SecretSource,
+    Source,
 };
 
 use digest::Digester;
@@ -146,8 +147,13 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
         finished.extend(done.finished);
         keep_first(&mut clear, done.clear);
     }
+    let asks = draft.resources.iter().any(|resource| resource.previously.is_some());
+    let new: HashSet<(Kind, Key)> =
+        finished.iter().filter(|_| asks).map(|(kind, key, _)| (*kind, key.clone())).collect();
     refuse_duplicates(&mut draft, finished, reader.inventory, diagnostics);
-    refuse_previously(&draft, diagnostics);
+    if asks {
+        refuse_previously(&draft, &new, reader.inventory, diagnostics);
+    }
     if reader.project.policy.plaintext_secrets == PlaintextSecrets::Warn {
         warn_of_clear_secrets(&draft, opened, clear, diagnostics);
     }
@@ -227,7 +233,19 @@ pub fn refuse_duplicates(
 }
 
 /// What can be said of `previously` without the store.
-fn refuse_previously(draft: &Draft, diagnostics: &mut Diagnostics) {
+fn refuse_previously(
+    draft: &Draft,
+    new: &HashSet<(Kind, Key)>,
+    inventory: Option<&Inventory>,
+    diagnostics: &mut Diagnostics,
+) {
+    // A resource that takes another name gives up its own.
+    let stays = |kind: Kind, key: &Key| {
+        let named = |one: &DraftResource| one.kind == kind && one.key == *key && one.previously.is_none();
+        let entry = inventory.and_then(|inventory| inventory.of(kind).find(key.as_bytes()));
+        let recognised = |at: u32| draft.recognised.iter().any(|one| one.kind == kind && one.entry == at);
+        new.contains(&(kind, key.clone())) || draft.resources.iter().any(named) || entry.is_some_and(recognised)
+    };
     let mut claimed: HashMap<(Kind, Key), Source> = HashMap::new();
     for resource in &draft.resources {
         let (Some(previously), Some(old)) = (&resource.previously, resource.previously()) else { continue };
@@ -244,6 +262,10 @@ fn refuse_previously(draft: &Draft, diagnostics: &mut Diagnostics) {
             refuse("what is `absent` gets no other name", "remove one of the two".to_owned());
         } else if old == resource.key {
             refuse("this is its name already", "remove `previously`".to_owned());
+        } else if stays(resource.kind, &old) {
+            let message = format!("`{}` is declared besides", Address::new(resource.kind, old));
+            let hint = "a renamed resource stands in the files once, under its new name";
+            refuse(&message, hint.to_owned());
         } else if let Some(first) = claimed.get(&(resource.kind, old.clone())) {
             let (file, place) = (&draft.files[first.file as usize], first.place);
             let hint = format!("the other one stands at {file}:{}:{}; keep one", place.line, place.column);

@@ -232,7 +232,14 @@ impl Change {
         self.special.as_ref()?.grace
     }
 
-    /// Whether nothing changes that the product knows of.
+    /// Whether a product hears nothing of it: of yubin's own fields, and of what only was disabled.
+    pub fn is_ours(&self) -> bool {
+        self.is_own()
+            || self.action == Action::Disable
+            || (self.is_restored() && self.fields.iter().all(|field| self.kind.field(field.field).own))
+    }
+
+    /// Whether nothing changes but fields of yubin's own.
     fn is_own(&self) -> bool {
         self.action == Action::Overwrite
             && !self.adopted

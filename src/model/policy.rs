@@ -93,28 +93,35 @@ impl Limits {
     }
 }
 
-/// How long a resource that is deleted can be brought back, in seconds.
+/// How long a resource that is deleted can be brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grace(pub u64);
+pub struct Grace {
+    count: u32,
+    /// Index into `UNITS`.
+    unit: usize,
+}
 
 impl Grace {
+    /// With their seconds.
     const UNITS: [(char, u64); 3] = [('w', 7 * 24 * 3600), ('d', 24 * 3600), ('h', 3600)];
 
     /// `14d`, `2w`, `12h`.
     pub fn parse(word: &str) -> Option<Grace> {
-        let (_, seconds) = Grace::UNITS.into_iter().find(|(unit, _)| word.ends_with(*unit))?;
+        let unit = Grace::UNITS.into_iter().position(|(unit, _)| word.ends_with(unit))?;
         let number = &word[..word.len() - 1];
         let is_number = !number.is_empty() && number.len() <= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
-        let number: u64 = number.parse().ok().filter(|number| is_number && *number > 0)?;
-        Some(Grace(number * seconds))
+        let count = number.parse().ok().filter(|count| is_number && *count > 0)?;
+        Some(Grace { count, unit })
+    }
+
+    pub fn seconds(self) -> u64 {
+        u64::from(self.count) * Grace::UNITS[self.unit].1
     }
 }
 
 impl fmt::Display for Grace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Weeks are told in days: 14d is what most write.
-        let (unit, seconds) = Grace::UNITS[if self.0.is_multiple_of(24 * 3600) { 1 } else { 2 }];
-        write!(f, "{}{unit}", self.0 / seconds)
+        write!(f, "{}{}", self.count, Grace::UNITS[self.unit].0)
     }
 }
 

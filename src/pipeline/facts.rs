@@ -39,7 +39,7 @@ pub fn terms(
             Error::failure(format!("the time of revision {number} in the store cannot be read")).because(error)
         };
         let at: Timestamp = revision.at.parse().map_err(unreadable)?;
-        let length = SignedDuration::from_secs(i64::try_from(grace.0).unwrap_or(i64::MAX));
+        let length = SignedDuration::from_secs(i64::try_from(grace.seconds()).unwrap_or(i64::MAX));
         let until = at.checked_add(length).map_err(unreadable)?;
         let written = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         terms.insert(number, Term { until: written, is_over: now >= until });

@@ -13,7 +13,7 @@ use crate::diff::{self, Current, Declared, Part, Terms};
 use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::plan::{Base, Drifted};
 use crate::model::{
-    Diagnostic, Diagnostics, Draft, DraftResource, Existing, Inventory, Key, Kind, Raw, Renames, Result, Rows,
+    Change, Diagnostic, Diagnostics, Draft, DraftResource, Existing, Inventory, Key, Kind, Raw, Renames, Result, Rows,
     SecretSource, Wanted, parallel,
 };
 use crate::resolve::{self, Stored};
@@ -99,7 +99,7 @@ impl Session {
         let locked = || snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
         let renames = {
             let snapshot = locked();
-            renames::find(&draft, &inventory, snapshot.as_deref().map(|one| &**one), &mut self.diagnostics)?
+            renames::find(&draft, &inventory, snapshot.as_deref().map(|one| &**one), &scope)?
         };
         let mut gone = self.undeclared(&draft, &inventory, &renames);
         gone.retain(|(kind, key)| scope.holds(*kind, key));
@@ -122,7 +122,6 @@ impl Session {
             Raw::Secret(SecretSource::Env(name)) => Some(name.as_str()),
             _ => None,
         }));
-        let declared_now = renames::declared(&draft, &touched, &inventory);
         let sealer = Sealer { rows: &rows, renames: &renames, ..seal_new };
         let (desired, others) =
             resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, wanted| {
@@ -148,17 +147,22 @@ impl Session {
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current, policy.grace);
         plan.config_digest = config_digest;
         plan.partial = scope.partial();
-        plan.drift = drift;
-        plan.drift.retain(|one| {
+        let mut drift = drift;
+        drift.retain(|one| {
             let of = |(kind, key): (&Kind, &Key)| *kind == one.address.kind && *key == one.address.key;
             match &one.what {
                 Drifted::Field { field, .. } => {
                     !settled.iter().any(|(kind, key, fields)| of((kind, key)) && fields.contains(field))
                 }
-                Drifted::Deleted => declared_now.iter().any(|(kind, key)| of((kind, key))),
+                // What no file declares is as gone as it should be.
+                Drifted::Deleted => {
+                    let declared = |change: &Change| change.source.is_some() && !change.action.loses();
+                    plan.changes.iter().any(|change| declared(change) && of((&change.kind, &change.key)))
+                }
                 Drifted::Added | Drifted::Column(_) => true,
             }
         });
+        plan.drift = drift;
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(suggest::renames(&plan, &rows));
         }

@@ -1,22 +1,19 @@
 //! `previously`: which resources are to get another name, and what they are then.
 
-use std::collections::HashSet;
-
+use super::scope::Scope;
 use crate::model::{
-    Address, Cell, Diagnostic, Diagnostics, Draft, DraftResource, Error, FieldChange, Hashed, Inventory, Key, Kind,
-    Plan, Renames, Result, Row, Value,
+    Address, Cell, Draft, Error, FieldChange, Hashed, Inventory, Key, Kind, Plan, Renames, Result, Row, Value,
 };
 use crate::store::Snapshot;
 use crate::vault::Vault;
 
 /// The renames that the files ask for and the store has not done yet.
-pub fn find(
-    draft: &Draft,
-    inventory: &Inventory,
-    snapshot: Option<&dyn Snapshot>,
-    diagnostics: &mut Diagnostics,
-) -> Result<Renames> {
-    let asks = || draft.resources.iter().filter(|one| one.previously.is_some() && !one.absent);
+pub fn find(draft: &Draft, inventory: &Inventory, snapshot: Option<&dyn Snapshot>, scope: &Scope) -> Result<Renames> {
+    let asks = || {
+        let resources = draft.resources.iter().filter(|one| one.previously.is_some() && !one.absent);
+        // Half of a swap cannot be done.
+        resources.filter(|one| scope.holds(one.kind, &one.key))
+    };
     let Some(snapshot) = snapshot.filter(|_| asks().next().is_some()) else { return Ok(Renames::default()) };
     let mut asked = Vec::new();
     for resource in asks() {
@@ -31,28 +28,7 @@ pub fn find(
             asked.push((kind, new.clone(), old));
         }
     }
-    let renames = Renames::new(asked, |kind, key| inventory.of(kind).find(key.as_bytes()).is_some());
-    let recognised = |kind: Kind, key: &Key| {
-        let entry = inventory.of(kind).find(key.as_bytes());
-        draft.recognised.iter().any(|one| one.kind == kind && Some(one.entry) == entry)
-    };
-    for (kind, new, old) in renames.all() {
-        // A resource that takes the old name comes from elsewhere.
-        let declared =
-            draft.resources.iter().any(|one| one.kind == kind && one.key == *old && one.previously.is_none());
-        let Some(resource) = draft.resources.iter().find(|one| one.kind == kind && one.key == *new) else { continue };
-        if declared || recognised(kind, old) {
-            let message = format!("`{}` is declared besides", Address::new(kind, old.clone()));
-            let hint = "a renamed resource stands in the files once, under its new name";
-            diagnostics.push(at(draft, resource, Diagnostic::error("resource/previously", message).hint(hint)));
-        }
-    }
-    Ok(renames)
-}
-
-fn at(draft: &Draft, resource: &DraftResource, problem: Diagnostic) -> Diagnostic {
-    let place = resource.previously.as_ref().map_or(resource.source.place, |previously| previously.1);
-    problem.at(&draft.files[resource.source.file as usize], place.line, place.column).of(&resource.address())
+    Ok(Renames::new(asked, |kind, key| inventory.of(kind).find(key.as_bytes()).is_some()))
 }
 
 /// A stored resource under another name. A secret is sealed for its address, so it is sealed anew.
@@ -79,16 +55,6 @@ fn moved(vault: &Vault, from: &Address, to: &Address, cell: &Cell) -> Result<Val
         }
         value => value.clone(),
     })
-}
-
-/// Which of the resources that other software has touched are declared, by their stored keys.
-pub fn declared(draft: &Draft, touched: &HashSet<(Kind, Key)>, inventory: &Inventory) -> HashSet<(Kind, Key)> {
-    if touched.is_empty() {
-        return HashSet::new();
-    }
-    let named = draft.resources.iter().filter(|one| !one.absent).map(|one| (one.kind, one.key.clone()));
-    let recognised = draft.recognised.iter().map(|one| (one.kind, inventory.of(one.kind).key(one.entry)));
-    named.chain(recognised).filter(|one| touched.contains(one)).collect()
 }
 
 /// Says of a rename that is taken back which secrets change with it: those of before are sealed for the name of

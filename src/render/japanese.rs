@@ -588,6 +588,6 @@ mod tests {
         assert_eq!(of("protect", Why::More(5)), "ほか 5 件");
         assert!(of("protect", Why::Said("no".to_owned())).ends_with("見直してください（no）"));
         assert_eq!(of("some_new_rule", Why::Said("no".to_owned())), "no");
-        assert_eq!(grace(Grace(14 * 24 * 3600)), "14 日");
+        assert_eq!(grace(Grace::parse("14d").unwrap()), "14 日");
     }
 }

@@ -615,7 +615,11 @@ mod tests {
             note: Some("a note".to_owned()),
             changes: vec![
                 change(Action::Rename, "new", renamed),
-                change(Action::Disable, "gone", Special { grace: Some(Grace(14 * 86_400)), ..Special::default() }),
+                change(
+                    Action::Disable,
+                    "gone",
+                    Special { grace: Some(Grace::parse("14d").unwrap()), ..Special::default() },
+                ),
                 change(Action::Purge, "past", Special::default()),
                 change(Action::Overwrite, "back", Special { restored: true, ..Special::default() }),
             ],

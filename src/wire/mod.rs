@@ -97,14 +97,12 @@ pub fn drifted(drift: &Drift) -> Json {
 }
 
 pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
-    // The later ones stand there where there are any, so that a summary of before is what it was.
-    let shown = |action: &Action| (*action as usize) <= Action::Blocked as usize || count(*action) > 0;
-    let mut summary: Map<String, Json> = Action::ALL
-        .into_iter()
-        .filter(shown)
-        .map(|action| (action.name().to_owned(), Json::from(count(action))))
-        .collect();
+    let (first, later) = Action::ALL.split_at(Action::Blocked as usize + 1);
+    let counted = |action: &Action| (action.name().to_owned(), Json::from(count(*action)));
+    let mut summary: Map<String, Json> = first.iter().map(counted).collect();
     summary.insert("unchanged".to_owned(), Json::from(unchanged));
+    // These stand there where there are any, so that a summary of before is what it was.
+    summary.extend(later.iter().filter(|action| count(**action) > 0).map(counted));
     Json::Object(summary)
 }
 

@@ -405,6 +405,13 @@ impl Snapshot for Reading {
     }
 
     fn versions(&self, address: &Address) -> Result<Vec<Version>> {
+        self.versions_before(address, u64::MAX)
+    }
+}
+
+impl Reading {
+    /// The states that a resource was in, also under other names, before this revision.
+    fn versions_before(&self, address: &Address, before: u64) -> Result<Vec<Version>> {
         let kind = address.kind;
         let columns = columns_of(kind, self.version).join(", ");
         let mut rows = Vec::new();
@@ -423,11 +430,11 @@ impl Snapshot for Reading {
         let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
         let name = address.key.name().to_owned();
         let mut earlier = Vec::new();
-        if let Some((revision, old)) = self.last_rename(address)? {
+        rows.retain(|(row, _)| row.revision < before);
+        if let Some((revision, old)) = self.last_rename(address, before)? {
             // Another resource may have had the name before.
             rows.retain(|(row, _)| row.revision >= revision);
-            earlier = self.versions(&Address::new(kind, old))?;
-            earlier.retain(|version| version.row.revision < revision);
+            earlier = self.versions_before(&Address::new(kind, old), revision)?;
         }
         let sql = "SELECT file, line FROM change WHERE revision = ?1 AND kind = ?2 AND user IS ?3 AND name = ?4";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
@@ -445,21 +452,19 @@ impl Snapshot for Reading {
         earlier.append(&mut versions);
         Ok(earlier)
     }
-}
 
-impl Reading {
-    /// The revision that gave a resource its present name, and its key before.
-    fn last_rename(&self, address: &Address) -> Result<Option<(u64, Key)>> {
+    /// The last revision before this one that gave a resource its name, and its key until then.
+    fn last_rename(&self, address: &Address, before: u64) -> Result<Option<(u64, Key)>> {
         if self.version < 4 {
             return Ok(None);
         }
         let user = (address.kind == Kind::Pattern).then(|| address.key.first());
         let sql = "SELECT revision, previously FROM change
-                   WHERE kind = ?1 AND user IS ?2 AND name = ?3 AND previously IS NOT NULL
+                   WHERE kind = ?1 AND user IS ?2 AND name = ?3 AND previously IS NOT NULL AND revision < ?4
                    ORDER BY revision DESC LIMIT 1";
         let found = self
             .connection
-            .query_row(sql, (address.kind.name(), user, address.key.name()), |row| {
+            .query_row(sql, (address.kind.name(), user, address.key.name(), before.min(i64::MAX as u64)), |row| {
                 Ok((row.get(0)?, row.get::<_, String>(1)?))
             })
             .optional()
