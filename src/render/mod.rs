@@ -1,3 +1,4 @@
 //! What people read.
+pub mod annotate;
 pub mod markdown;
 pub mod text;
