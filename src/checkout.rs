@@ -122,7 +122,7 @@ impl Checkout {
     fn is_all_of<'s>(&self, sources: impl IntoIterator<Item = &'s str>) -> Option<bool> {
         let mut named = HashSet::new();
         for source in sources {
-            named.insert(self.from_top(source)?);
+            named.insert(self.below_top(source)?);
         }
         // Sources may stand outside the project's folder.
         let inside = named.iter().all(|name| name.starts_with(&self.prefix));
@@ -151,7 +151,7 @@ impl Checkout {
     }
 
     /// A file of the project as git names it; `None` if it stands outside the repository.
-    fn from_top(&self, source: &str) -> Option<String> {
+    fn below_top(&self, source: &str) -> Option<String> {
         let mut parts: Vec<&str> = self.prefix.split('/').filter(|part| !part.is_empty()).collect();
         for part in Path::new(source).components() {
             match part {

@@ -1,7 +1,7 @@
 //! Diagnostics for the pages of a forge: workflow commands that GitHub's runner turns into annotations,
 //! and the Code Quality report that GitLab shows in a merge request.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::text::harmless;
@@ -70,7 +70,8 @@ pub fn gitlab<'d>(
     prefix: &str,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut seen = HashSet::new();
+    // Those that are alike but for their lines.
+    let mut alike: HashMap<Fingerprint, u64> = HashMap::new();
     write!(to, "[")?;
     for (at, diagnostic) in diagnostics.into_iter().enumerate() {
         let Diagnostic { severity, code, message, hint, file, line, column: _, address, field } = diagnostic;
@@ -89,18 +90,20 @@ pub fn gitlab<'d>(
         }
         let address = address.as_ref().map_or(String::new(), ToString::to_string);
         let said = [code, path.as_str(), &address, field.unwrap_or_default(), message];
-        // Not the line: what has only moved is the same to GitLab. So those that are alike are counted.
-        let fingerprint = (0..).map(|nth| fingerprint(said, nth)).find(|one| seen.insert(*one)).unwrap_or_default();
+        // Not the line: what has only moved is the same to GitLab. Of those that are alike it would show one,
+        // so they are counted.
+        let nth = alike.entry(fingerprint(said, 0)).or_default();
+        *nth += 1;
         let issue = serde_json::json!({
             "description": description,
             "check_name": code,
-            "fingerprint": hex(fingerprint),
+            "fingerprint": hex(fingerprint(said, *nth)),
             "severity": severity,
             "location": { "path": harmless(&path), "lines": { "begin": (*line).max(1) } },
         });
         write!(to, "{}\n  {issue}", if at > 0 { "," } else { "" })?;
     }
-    writeln!(to, "{}]", if seen.is_empty() { "" } else { "\n" })
+    writeln!(to, "{}]", if alike.is_empty() { "" } else { "\n" })
 }
 
 type Fingerprint = [u8; 16];
