@@ -1,5 +1,6 @@
 //! All tests that run the program or several of its parts together, in one binary.
 
+mod ci_examples;
 mod cli;
 mod crash;
 mod explain;
