@@ -1,11 +1,13 @@
 //! Desired state and what the store holds, to a plan. What is not managed never gets here.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::desired::Aim;
 use crate::model::inventory::{Inventory, Owner};
-use crate::model::plan::{Base, Learned};
+use crate::model::plan::{Base, Learned, Waiting};
 use crate::model::{
-    Action, Change, Desired, Existing, FieldChange, Key, Kind, Plan, Policy, Row, Rows, Special, Undeclared, Value,
-    Wanted,
+    Action, Address, Cell, Change, Desired, Existing, FieldChange, FieldId, Grace, Key, Kind, Plan, Policy, Renames,
+    Row, Rows, Source, Special, Undeclared, Value, Wanted, Wish,
 };
 use crate::system::System;
 
@@ -49,8 +51,22 @@ impl Declared {
 pub struct Current<'a> {
     pub base: Base,
     pub inventory: &'a Inventory,
-    /// Rows of the declared resources that exist, and of those that are declared no more.
+    /// Rows of the declared resources that exist, and of those that are declared no more, as they will be called.
     pub rows: &'a Rows,
+    pub renames: &'a Renames,
+    /// By the revision that disabled resources: what becomes of those.
+    pub terms: &'a Terms,
+    /// What other software has touched: of these it matters which declared fields are what the store holds.
+    pub touched: &'a HashSet<(Kind, Key)>,
+}
+
+/// Until when resources that were disabled can be brought back.
+pub type Terms = HashMap<u64, Term>;
+
+pub struct Term {
+    /// RFC 3339, UTC.
+    pub until: String,
+    pub is_over: bool,
 }
 
 /// A part of a plan, from some of the declared resources.
@@ -59,15 +75,25 @@ pub struct Part {
     changes: Vec<Change>,
     learned: Vec<Learned>,
     unchanged: u64,
-    declared: [u64; 3],
+    pub declared: [u64; 3],
+    waiting: Vec<Waiting>,
+    /// Of what other software has touched: the fields that are declared as they are.
+    pub settled: Vec<(Kind, Key, Vec<FieldId>)>,
+}
+
+/// How many resources of each kind are declared.
+pub fn declared(wanted: &[Wanted]) -> [u64; 3] {
+    let mut declared = [0; 3];
+    wanted.iter().filter(|wanted| !wanted.absent).for_each(|wanted| declared[wanted.kind as usize] += 1);
+    declared
 }
 
 /// Compares declared resources, whose secrets are sealed, with what the store holds.
 pub fn compare(system: &System, wanted: Vec<Wanted>, current: &Current<'_>, policy: &Policy) -> Part {
     let mut part = Part::default();
     for wanted in wanted {
-        part.declared[wanted.kind as usize] += u64::from(!wanted.absent);
-        let entry = current.inventory.of(wanted.kind).find(wanted.key.as_bytes());
+        let previously = current.renames.from(wanted.kind, &wanted.key);
+        let entry = current.inventory.of(wanted.kind).find(previously.unwrap_or(&wanted.key).as_bytes());
         let row = entry.and_then(|_| current.rows.get(wanted.kind, &wanted.key));
         let change = match (entry, row) {
             (Some(entry), Some(row)) => {
@@ -75,7 +101,10 @@ pub fn compare(system: &System, wanted: Vec<Wanted>, current: &Current<'_>, poli
                 let owner = shelf.owner(entry);
                 let learned = wanted.digest.filter(|digest| !shelf.recognises(entry, digest));
                 let (kind, key) = (wanted.kind, wanted.key.clone());
-                let change = existing(system, wanted, row, owner, current.inventory, policy);
+                if current.touched.contains(&(kind, previously.unwrap_or(&key).clone())) {
+                    part.settled.push((kind, previously.unwrap_or(&key).clone(), as_declared(&wanted, row)));
+                }
+                let change = existing(system, wanted, row, owner, current, policy, &mut part.waiting);
                 if change.is_none() {
                     part.learned.extend(learned.map(|digest| (kind, key, digest)));
                 }
@@ -100,6 +129,7 @@ pub fn assemble(
     parts: Vec<Part>,
     gone: Vec<(Kind, Key)>,
     current: &Current<'_>,
+    grace: Option<Grace>,
 ) -> Plan {
     let mut declared = [0; 3];
     for one in &desired.recognised {
@@ -120,6 +150,7 @@ pub fn assemble(
     for part in parts {
         plan.changes.extend(part.changes);
         plan.learned.extend(part.learned);
+        plan.waiting.extend(part.waiting);
         plan.unchanged += part.unchanged;
         for (all, some) in declared.iter_mut().zip(part.declared) {
             *all += some;
@@ -127,10 +158,16 @@ pub fn assemble(
     }
     plan.declared = Kind::ALL.map(|kind| desired.mentioned[kind as usize].then_some(declared[kind as usize]));
     for (kind, key) in gone {
-        if let Some(row) = current.rows.get(kind, &key) {
-            plan.changes.push(Change::delete(kind, row, None));
+        let Some(row) = current.rows.get(kind, &key) else { continue };
+        match lose(kind, row, None, grace, current.terms) {
+            Loss::Now(change) => plan.changes.push(change),
+            Loss::Later(waiting) => {
+                plan.waiting.push(waiting);
+                plan.unchanged += 1;
+            }
         }
     }
+    plan.waiting.sort_by(|a, b| a.address.cmp(&b.address));
     plan.settle();
     plan
 }
@@ -145,24 +182,64 @@ fn add(wanted: Wanted) -> Change {
     Change { digest: wanted.digest, ..Change::new(Action::Add, wanted.kind, wanted.key, Some(wanted.source), fields) }
 }
 
+/// What becomes of a resource that is to go.
+enum Loss {
+    Now(Change),
+    Later(Waiting),
+}
+
+fn lose(kind: Kind, row: &Row, source: Option<Source>, grace: Option<Grace>, terms: &Terms) -> Loss {
+    let delete = Change::delete(kind, row, source);
+    let (Some(grace), disabled) = (grace, row.disabled) else { return Loss::Now(delete) };
+    let Some(revision) = disabled else {
+        let special = Special { grace: Some(grace), ..Special::default() }.boxed();
+        let key = row.key.clone();
+        return Loss::Now(Change { special, ..Change::new(Action::Disable, kind, key, source, Vec::new()) });
+    };
+    match terms.get(&revision).filter(|term| !term.is_over) {
+        Some(term) => {
+            let address = Address::new(kind, row.key.clone());
+            Loss::Later(Waiting { address, revision, until: term.until.clone() })
+        }
+        None => Loss::Now(Change { action: Action::Purge, ..delete }),
+    }
+}
+
+/// The fields that are declared as the store holds them.
+fn as_declared(wanted: &Wanted, row: &Row) -> Vec<FieldId> {
+    let same = |wish: &&Wish| row.get(wish.field) == value(wish.aim.clone()).as_ref();
+    wanted.wishes.iter().filter(same).map(|wish| wish.field).collect()
+}
+
 fn existing(
     system: &System,
     wanted: Wanted,
     row: &Row,
     owner: Owner,
-    inventory: &Inventory,
+    current: &Current<'_>,
     policy: &Policy,
+    waiting: &mut Vec<Waiting>,
 ) -> Option<Change> {
     let foreign_owner = match owner {
         Owner::Us => None,
         Owner::Nobody if wanted.absent => Some("no project".to_owned()),
         Owner::Nobody => None,
-        Owner::Other(at) => Some(format!("project `{}`", inventory.owners[at as usize])),
+        Owner::Other(at) => Some(format!("project `{}`", current.inventory.owners[at as usize])),
     };
     if wanted.absent {
-        let special = Special { foreign_owner, ..Special::default() }.boxed();
-        return Some(Change { special, ..Change::delete(wanted.kind, row, Some(wanted.source)) });
+        let mut change = match lose(wanted.kind, row, Some(wanted.source), policy.grace, current.terms) {
+            Loss::Now(change) => change,
+            Loss::Later(later) => {
+                waiting.push(later);
+                return None;
+            }
+        };
+        if foreign_owner.is_some() {
+            change.special.get_or_insert_default().foreign_owner = foreign_owner;
+        }
+        return Some(change);
     }
+    let previously = current.renames.from(wanted.kind, &wanted.key).cloned();
     let mut fields = Vec::new();
     let mut reason = None;
     for wish in wanted.wishes {
@@ -186,24 +263,66 @@ fn existing(
         });
     }
     let adopted = matches!(owner, Owner::Nobody);
-    if fields.is_empty() && !adopted && foreign_owner.is_none() {
+    let restored = row.disabled.is_some();
+    if let Some(why) = hindrance(system, wanted.kind, &wanted.key, previously.as_ref(), current) {
+        reason = Some(why);
+    } else if fields.is_empty() && !adopted && !restored && foreign_owner.is_none() && previously.is_none() {
         return None;
     }
     let action = match policy.existing {
         // What is left alone need not be expressible.
         Existing::Skip => Action::Skip,
         _ if reason.is_some() => Action::Blocked,
+        _ if previously.is_some() => Action::Rename,
         Existing::Overwrite | Existing::Fail => Action::Overwrite,
     };
     if action == Action::Skip {
         reason = None;
     }
+    let writes = action.writes();
+    let resealed = match &previously {
+        Some(_) if writes => kept_secrets(wanted.kind, row, &fields),
+        _ => Vec::new(),
+    };
+    let previously = previously.filter(|_| writes);
     Some(Change {
-        adopted: adopted && action == Action::Overwrite,
+        adopted: adopted && writes,
         digest: wanted.digest,
-        special: Special { reason, foreign_owner, ..Special::default() }.boxed(),
+        special: Special {
+            reason,
+            foreign_owner,
+            restored: restored && writes,
+            previously,
+            resealed,
+            ..Special::default()
+        }
+        .boxed(),
         ..Change::new(action, wanted.kind, wanted.key, Some(wanted.source), fields)
     })
+}
+
+/// Why a resource cannot get the name that is declared.
+fn hindrance(
+    system: &System,
+    kind: Kind,
+    key: &Key,
+    previously: Option<&Key>,
+    current: &Current<'_>,
+) -> Option<String> {
+    if let Some(old) = current.renames.clash(kind, key) {
+        let (old, new) = (Address::new(kind, old.clone()), Address::new(kind, key.clone()));
+        return Some(format!("`{old}` cannot be renamed: `{new}` exists besides; delete one of them first"));
+    }
+    let why = previously.and_then(|_| system.keeps_names())?;
+    let old = Address::new(kind, previously?.clone());
+    Some(format!("{} cannot rename `{old}`: {why}", system.product))
+}
+
+/// The secrets that a rename carries along.
+fn kept_secrets(kind: Kind, row: &Row, fields: &[FieldChange]) -> Vec<Cell> {
+    let kept =
+        |cell: &&Cell| kind.field(cell.field).is_secret() && !fields.iter().any(|field| field.field == cell.field);
+    row.cells.iter().filter(kept).cloned().collect()
 }
 
 fn value(aim: Aim) -> Option<Value> {

@@ -1,7 +1,10 @@
 //! Safety rules over a finished plan. A refused plan is still shown; only an approved one can be
 //! committed, and only this module approves.
 
-use crate::model::{Action, Address, Existing, Kind, Limit, Origin, Plan, Policy, Refusal};
+use std::collections::BTreeMap;
+
+use crate::model::plan::{Among, Counted, Why};
+use crate::model::{Action, Address, Change, Existing, Kind, Limit, Limits, Origin, Plan, Policy, Refusal};
 
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -24,101 +27,62 @@ pub struct InUse {
     pub count: u64,
 }
 
+/// What the store says about a plan, beside what stands in it.
+#[derive(Default)]
+pub struct Facts {
+    pub in_use: Vec<InUse>,
+    /// What the plan would delete and the store holds as protected.
+    pub protected: Vec<Address>,
+}
+
 /// Rules that consent with the plan's digest lifts.
 const LIMITS: [&str; 2] = ["max_deletes", "max_overwrites"];
 /// Refusals of one rule that are named one by one.
 const NAMED: usize = 20;
 
-pub fn judge(plan: &Plan, policy: &Policy, in_use: &[InUse]) -> Verdict {
+pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
     let mut refused = Vec::new();
     for path in &plan.vanished {
-        refuse(&mut refused, "source_vanished", format!("the source `{path}` matches no file"));
+        refused.push(Refusal { rule: "source_vanished", why: Why::Vanished(path.clone()) });
     }
     for kind in Kind::ALL {
-        limits(plan, policy, kind, &mut refused);
+        emptied(plan, kind, &mut refused);
     }
-    let of = |rule: &'static str, refused: &mut Vec<Refusal>, messages: Vec<String>| {
-        let more = messages.len().saturating_sub(NAMED);
-        for message in messages.into_iter().take(NAMED) {
-            refuse(refused, rule, message);
-        }
+    limits(plan, &policy.max_deletes, Weight::of_deletes, "max_deletes", &mut refused);
+    // What has happened already is no overwrite by this project.
+    if !plan.recorded {
+        limits(plan, &policy.max_overwrites, Weight::of_overwrites, "max_overwrites", &mut refused);
+    }
+    let mut of = |rule: &'static str, all: Vec<Why>| {
+        let more = all.len().saturating_sub(NAMED) as u64;
+        refused.extend(all.into_iter().take(NAMED).map(|why| Refusal { rule, why }));
         if more > 0 {
-            refuse(refused, rule, format!("and {more} more"));
+            refused.push(Refusal { rule, why: Why::More(more) });
         }
     };
-    let deletes = || plan.changes.iter().filter(|change| change.action == Action::Delete);
-    of(
-        "protect",
-        &mut refused,
-        deletes()
-            .map(super::model::plan::Change::address)
-            .filter(|address| policy.protect.contains(address))
-            .map(|address| {
-                if plan.recorded {
-                    format!("`{address}` is protected, and yet the export lacks it: make sure that it is whole")
-                } else {
-                    format!("`{address}` is protected by `policy.protect` and may never be deleted")
-                }
-            })
-            .collect(),
-    );
-    of(
-        "in_use",
-        &mut refused,
-        in_use
-            .iter()
-            .map(|used| {
-                let users: Vec<String> = used.users.iter().map(|user| format!("`{user}`")).collect();
-                let more = used.count.saturating_sub(users.len() as u64);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!(
-                    "`{}` is used by {}{more}; move them first, in a plan of their own",
-                    used.server,
-                    users.join(", ")
-                )
-            })
-            .collect(),
-    );
-    of(
-        "foreign_owner",
-        &mut refused,
-        plan.changes
-            .iter()
-            .filter_map(|change| {
-                let owner = change.foreign_owner()?;
-                let verb = if change.action == Action::Delete { "deletes" } else { "changes" };
-                Some(format!("`{}` belongs to {owner}; a project {verb} only what it owns", change.address()))
-            })
-            .collect(),
-    );
-    of(
-        "blocked",
-        &mut refused,
-        plan.changes
-            .iter()
-            .filter_map(|change| {
-                let reason = change.reason()?;
-                (change.action == Action::Blocked).then(|| format!("`{}`: {reason}", change.address()))
-            })
-            .collect(),
-    );
-    // What has happened already is no overwrite by this project.
+    let lost = || plan.changes.iter().filter(|change| change.action.loses()).map(Change::address);
+    let protect = lost().filter(|address| policy.protect.contains(address));
+    of("protect", protect.map(if plan.recorded { Why::ProtectedLacking } else { Why::Protect }).collect());
+    of("protected", facts.protected.into_iter().map(Why::Protected).collect());
+    let in_use = |InUse { server, users, count }| Why::InUse { server, users, count };
+    of("in_use", facts.in_use.into_iter().map(in_use).collect());
+    let foreign = |change: &Change| {
+        let owner = change.foreign_owner()?.to_owned();
+        Some(Why::Foreign { address: change.address(), owner, loses: change.action.loses() })
+    };
+    of("foreign_owner", plan.changes.iter().filter_map(foreign).collect());
+    let blocked = |change: &Change| {
+        let reason = change.reason().filter(|_| change.action == Action::Blocked)?.to_owned();
+        Some(Why::Blocked { address: change.address(), reason })
+    };
+    of("blocked", plan.changes.iter().filter_map(blocked).collect());
     if policy.existing == Existing::Fail && !plan.recorded {
-        of(
-            "existing",
-            &mut refused,
-            plan.changes
-                .iter()
-                .filter(|change| change.action == Action::Overwrite)
-                // A place that nobody has written gives way to those that are.
-                .filter(|change| {
-                    !change.only_moves() || change.fields.iter().any(|field| field.origin != Origin::Default)
-                })
-                .map(|change| {
-                    format!("`{}` exists and differs, and the policy says `existing: fail`", change.address())
-                })
-                .collect(),
-        );
+        let touches = |change: &&Change| matches!(change.action, Action::Overwrite | Action::Rename);
+        let overwrites = plan.changes.iter().filter(touches);
+        // A place that nobody has written gives way to those that are.
+        let differs = overwrites
+            .filter(|change| !change.only_moves() || change.fields.iter().any(|field| field.origin != Origin::Default));
+        of("existing", differs.map(|change| Why::Exists(change.address())).collect());
     }
     Verdict { refused }
 }
@@ -129,49 +93,112 @@ pub fn approve<'a>(plan: &'a Plan, verdict: &Verdict, consent: bool) -> Option<A
     verdict.refused.iter().all(lifted).then_some(Approved(plan))
 }
 
-fn refuse(refused: &mut Vec<Refusal>, rule: &'static str, message: String) {
-    refused.push(Refusal { rule, message });
+fn emptied(plan: &Plan, kind: Kind, refused: &mut Vec<Refusal>) {
+    let vanishes = |change: &&Change| change.kind == kind && change.action.loses() && change.source.is_none();
+    // What was disabled before has been judged then.
+    let vanishes = |change: &&Change| vanishes(change) && change.action != Action::Purge;
+    let vanishing = plan.changes.iter().filter(vanishes).count() as u64;
+    if plan.declared[kind as usize] == Some(0) && vanishing > 0 {
+        refused.push(Refusal { rule: "empty_kind", why: Why::Empty { kind, vanishing } });
+    }
 }
 
-fn limits(plan: &Plan, policy: &Policy, kind: Kind, refused: &mut Vec<Refusal>) {
-    let owned = plan.owned[kind as usize];
-    let deletes = || plan.changes.iter().filter(|change| change.kind == kind && change.action == Action::Delete);
-    let vanishing = deletes().filter(|change| change.source.is_none()).count();
-    if plan.declared[kind as usize] == Some(0) && vanishing > 0 {
-        let plural = kind.plural();
-        let message = format!("the files declare no {plural} any more, and all {vanishing} would be deleted");
-        refuse(refused, "empty_kind", format!("{message}; write `absent: true` for each that is meant to go"));
+/// What a change counts for a limit.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    count: u64,
+    /// An inbox that is emptied is as lost as a deleted one.
+    inboxes: u64,
+    overwrites: bool,
+}
+
+impl Weight {
+    fn of_deletes(change: &Change) -> Weight {
+        let inboxes = u64::from(change.purges());
+        Weight { count: u64::from(change.action.loses()) + inboxes, inboxes, overwrites: false }
     }
-    // An emptied inbox is as lost as a deleted one.
-    let purges = plan.changes.iter().filter(|change| change.kind == kind && change.purges()).count() as u64;
-    let verb = if purges > 0 { "deletes and emptied inboxes" } else { "deletes" };
-    // A new order of the list is one change, however many places it moves.
-    let moves = plan.changes.iter().filter(|change| change.kind == kind && change.only_moves()).count() as u64;
-    // What may not change at all is counted when it is known: such a plan is never applied as it is.
-    let unknown = plan.changes.iter().filter(|change| change.kind == kind && change.is_unknown()).count() as u64;
-    let overwrites = plan.count_of(kind, Action::Overwrite) - moves.saturating_sub(1) - unknown;
-    let rules = [
-        ("max_deletes", verb, plan.count_of(kind, Action::Delete) + purges, Some(policy.max_deletes)),
-        ("max_overwrites", "overwrites", overwrites, policy.max_overwrites.filter(|_| !plan.recorded)),
-    ];
-    for (rule, verb, touched, limit) in rules {
-        let Some(limit) = limit else { continue };
-        if limit.allows(touched, owned) {
+
+    /// What may not change at all is counted when it is known: such a plan is never applied as it is.
+    fn of_overwrites(change: &Change) -> Weight {
+        let counts = matches!(change.action, Action::Overwrite | Action::Rename) && !change.is_unknown();
+        Weight { count: u64::from(counts), inboxes: 0, overwrites: true }
+    }
+}
+
+/// What one limit has counted.
+#[derive(Default)]
+struct Tally {
+    touched: u64,
+    inboxes: u64,
+    /// A new order of the list is one change, however many places it moves.
+    moved: bool,
+}
+
+impl Tally {
+    fn add(&mut self, change: &Change, weight: Weight) {
+        if weight.overwrites && change.only_moves() && std::mem::replace(&mut self.moved, true) {
+            return;
+        }
+        self.touched += weight.count;
+        self.inboxes += weight.inboxes;
+    }
+
+    fn judge(&self, limit: Limit, owned: u64, among: Among, rule: &'static str, refused: &mut Vec<Refusal>) {
+        if limit.allows(self.touched, owned) {
+            return;
+        }
+        let of = match (rule, self.inboxes) {
+            ("max_overwrites", _) => Counted::Overwrites,
+            (_, 0) => Counted::Deletes,
+            _ => Counted::DeletesAndInboxes,
+        };
+        refused.push(Refusal { rule, why: Why::Limit { of, among, touched: self.touched, owned, limit } });
+    }
+}
+
+fn limits(plan: &Plan, limits: &Limits, weigh: fn(&Change) -> Weight, rule: &'static str, refused: &mut Vec<Refusal>) {
+    let mut kinds: [Tally; 3] = Default::default();
+    let us = format!("project `{}`", plan.project);
+    let (mut files, mut owners) = (BTreeMap::<&str, Tally>::new(), BTreeMap::<&str, Tally>::new());
+    for change in &plan.changes {
+        let weight = weigh(change);
+        if weight.count == 0 {
             continue;
         }
-        let message = match limit {
-            Limit::Count(_) => format!("too many {verb} of {}: {touched} is over {limit}", kind.plural()),
-            Limit::Percent(_) => {
-                // Hundredths, rounded up: 30.001 % is over 30 %.
-                let share = (touched * 10_000).div_ceil(owned.max(1));
-                format!(
-                    "too many {verb} of {}: {}.{:02} % is over {limit} ({touched} of {owned})",
-                    kind.plural(),
-                    share / 100,
-                    share % 100
-                )
-            }
-        };
-        refuse(refused, rule, message);
+        kinds[change.kind as usize].add(change, weight);
+        if limits.file.is_some()
+            && let Some(file) = file_of(plan, change)
+        {
+            files.entry(file).or_default().add(change, weight);
+        }
+        if limits.owner.is_some() {
+            owners.entry(change.taken_from().unwrap_or(&us)).or_default().add(change, weight);
+        }
+    }
+    for (kind, tally) in Kind::ALL.into_iter().zip(kinds) {
+        if let Some(limit) = limits.kinds[kind as usize] {
+            tally.judge(limit, plan.owned[kind as usize], Among::Kind(kind), rule, refused);
+        }
+    }
+    for (file, tally) in files {
+        if let Some(limit) = limits.file {
+            let owned = plan.shares.files.get(file).copied().unwrap_or_default();
+            tally.judge(limit, owned, Among::File(file.to_owned()), rule, refused);
+        }
+    }
+    for (owner, tally) in owners {
+        if let Some(limit) = limits.owner {
+            let ours = || plan.owned.iter().sum();
+            let owned = plan.shares.owners.get(owner).copied().unwrap_or_else(ours);
+            tally.judge(limit, owned, Among::Owner(owner.to_owned()), rule, refused);
+        }
+    }
+}
+
+/// The file that declares the resource, or was the last to do so.
+fn file_of<'a>(plan: &'a Plan, change: &Change) -> Option<&'a str> {
+    match change.source {
+        Some(source) => Some(plan.file(source)),
+        None => plan.shares.last_file.get(&change.address()).map(String::as_str),
     }
 }

@@ -3,7 +3,7 @@
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Error, FieldChange, FieldId, Inventory, Key, Kind, Logged, Origin, Plan,
-    Result, Row, Special, Type, Value, Version,
+    Result, Row, Rows, Special, Type, Value, Version,
 };
 use crate::system::System;
 
@@ -67,6 +67,50 @@ pub fn undo(
     Ok(plan)
 }
 
+/// What a later state of the store has and an earlier one has not, as a plan: it says what was done.
+pub fn between(
+    project: &str,
+    system: &'static System,
+    (from, before): (u64, &Rows),
+    (to, after): (u64, &Rows),
+) -> Plan {
+    let mut plan = Plan {
+        project: project.to_owned(),
+        system: system.name,
+        base: Base { revision: from, outside_writes: 0 },
+        recorded: true,
+        note: Some(format!("from revision {from} to revision {to}")),
+        ..Plan::default()
+    };
+    for kind in Kind::ALL {
+        let gone = before.of(kind).iter().filter(|row| after.get(kind, &row.key).is_none());
+        plan.changes.extend(gone.map(|row| Change::delete(kind, row, None)));
+        for row in after.of(kind) {
+            let old = before.get(kind, &row.key);
+            let fields: Vec<FieldChange> = differing(kind, old, Some(row))
+                .into_iter()
+                .map(|field| restored(field, old.and_then(|old| old.get(field)).cloned(), row.get(field).cloned()))
+                .collect();
+            let disabled = old.is_some_and(|old| old.disabled.is_some());
+            let action = match old {
+                None => Action::Add,
+                Some(_) if !disabled && row.disabled.is_some() => Action::Disable,
+                Some(old) if fields.is_empty() && old.owner == row.owner && disabled == row.disabled.is_some() => {
+                    plan.unchanged += 1;
+                    continue;
+                }
+                Some(_) => Action::Overwrite,
+            };
+            let restores = action == Action::Overwrite && disabled && row.disabled.is_none();
+            let special = Special { restored: restores, owner: Some(row.owner.clone()), ..Special::default() };
+            let change = Change::new(action, kind, row.key.clone(), None, fields);
+            plan.changes.push(Change { special: special.boxed(), ..change });
+        }
+    }
+    plan.settle();
+    plan
+}
+
 /// Whether the revision answered a forced change of a password with a new one.
 fn renews(logged: &Logged) -> bool {
     const STATUS: FieldId = Kind::Account.id("status");
@@ -98,6 +142,9 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
     let exists = log.current(&address)?.is_some();
     let versions = log.versions(&address)?;
     let later = |from: &Version, to: &Version, touched: &[FieldId]| {
+        if let Some(until) = from.until.filter(|until| *until != to.row.revision) {
+            return Some(format!("was deleted by revision {until} and made again by revision {}", to.row.revision));
+        }
         let fields: Vec<&str> = differing(logged.kind, Some(&from.row), Some(&to.row))
             .into_iter()
             .filter(|field| touched.contains(field))
@@ -106,7 +153,7 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
         let by = if to.outside { "other software".to_owned() } else { format!("revision {}", to.row.revision) };
         (!fields.is_empty()).then(|| format!("had `{}` changed by {by} since", fields.join("`, `")))
     };
-    if logged.action == Action::Delete {
+    if logged.action.removes() {
         return Ok(exists.then(|| "exists again".to_owned()));
     }
     if !exists {
@@ -117,6 +164,11 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
         Action::Add => (0..logged.kind.fields().len() as FieldId).collect(),
         _ => differing(logged.kind, logged.before.as_ref(), logged.after.as_ref()),
     };
+    if let Some(previously) = &logged.previously
+        && log.current(&Address::new(logged.kind, previously.clone()))?.is_some()
+    {
+        return Ok(Some(format!("was called `{}`, and that name is taken again", previously.name())));
+    }
     let Some(own) = versions.iter().position(|version| version.row.revision == revision && !version.outside) else {
         return Ok(Some("has no record of that revision".to_owned()));
     };
@@ -137,13 +189,34 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             let special = Special { foreign_owner, ..Special::default() }.boxed();
             Change { special, ..Change::delete(logged.kind, &current, None) }
         }
-        Action::Delete => {
+        Action::Delete | Action::Purge => {
             let before = logged.before.as_ref().ok_or_else(gone)?;
             let fields =
                 before.cells.iter().map(|Cell { field, value }| restored(*field, None, Some(value.clone()))).collect();
-            blank(Action::Add, logged, fields, foreign(before.owner.as_deref()), before.owner.clone())
+            let mut change = blank(Action::Add, logged, fields, foreign(before.owner.as_deref()), before.owner.clone());
+            change.special.get_or_insert_default().disabled = before.disabled;
+            change
         }
-        Action::Overwrite => {
+        Action::Rename => {
+            let (before, after) = (logged.before.as_ref().ok_or_else(gone)?, logged.after.as_ref().ok_or_else(gone)?);
+            let current = current.ok_or_else(gone)?;
+            let kind = logged.kind;
+            // The secrets of before are sealed for the address of before, and return with it.
+            let is_secret = |field: &FieldId| kind.field(*field).is_secret();
+            let fields = differing(kind, Some(before), Some(after)).into_iter().filter(|field| !is_secret(field));
+            let fields = fields
+                .map(|field| restored(field, current.get(field).cloned(), before.get(field).cloned()))
+                .filter(|change| change.before.as_deref() != change.after.as_ref())
+                .collect();
+            let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
+            let mut change = blank(Action::Rename, logged, fields, foreign(current.owner.as_deref()), owner);
+            change.key = logged.previously.clone().ok_or_else(gone)?;
+            let special = change.special.get_or_insert_default();
+            special.previously = Some(logged.key.clone());
+            special.resealed = before.cells.iter().filter(|cell| is_secret(&cell.field)).cloned().collect();
+            change
+        }
+        Action::Overwrite | Action::Disable => {
             let (before, after) = (logged.before.as_ref().ok_or_else(gone)?, logged.after.as_ref().ok_or_else(gone)?);
             let current = current.ok_or_else(gone)?;
             let fields: Vec<FieldChange> = differing(logged.kind, Some(before), Some(after))
@@ -152,10 +225,15 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
                 .filter(|change| change.before.as_deref() != change.after.as_ref())
                 .collect();
             let owner = if before.owner == after.owner { current.owner.clone() } else { before.owner.clone() };
-            if fields.is_empty() && owner == current.owner {
+            let comes_back = before.disabled.is_none() && current.disabled.is_some() && after.disabled.is_some();
+            let goes_again = before.disabled.filter(|_| after.disabled.is_none() && current.disabled.is_none());
+            if fields.is_empty() && owner == current.owner && !comes_back && goes_again.is_none() {
                 return Ok(None);
             }
-            blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner)
+            let mut change = blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner);
+            let special = change.special.get_or_insert_default();
+            (special.restored, special.disabled) = (comes_back, goes_again);
+            change
         }
         Action::Skip | Action::Blocked => return Ok(None),
     };

@@ -158,6 +158,7 @@ mod tests {
             key: Key::single(name),
             source: SOURCE,
             absent: false,
+            previously: None,
             whole_record: false,
             cells,
             broken: Vec::new(),
@@ -175,7 +176,14 @@ mod tests {
             })
             .collect();
         cells.sort_by_key(|cell| cell.field);
-        Row { key: Key::single(name), owner: owner.map(str::to_owned), revision: 1, cells }
+        Row {
+            key: Key::single(name),
+            owner: owner.map(str::to_owned),
+            revision: 1,
+            disabled: None,
+            previously: None,
+            cells,
+        }
     }
 
     fn drift(rows: Vec<Row>, resources: Vec<DraftResource>) -> Drift {

@@ -603,6 +603,112 @@ fn drift_is_one_issue() {
     assert_eq!(forge.has(issues)[0]["state"], Json::Null);
 }
 
+impl Forge {
+    /// The program, as scripts find it.
+    fn with_yubin(&mut self) {
+        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_yubin"));
+        self.world.write("bin/yubin", script);
+        executable(&self.world.file("bin/yubin"));
+        let workspace = self.world.path().display().to_string();
+        let store = format!("sqlite:{workspace}/store/mail.db");
+        self.world.write("store/.keep", "");
+        self.set("GITHUB_WORKSPACE", &workspace);
+        self.set("CI_PROJECT_DIR", &format!("{workspace}/merged"));
+        self.set("PROJECT", "mail");
+        self.set("STORE", &store);
+        self.set("GITHUB_SERVER_URL", "https://forge");
+    }
+
+    /// A command in the checkout.
+    #[track_caller]
+    fn git(&self, arguments: &str) -> String {
+        let identity = "-c user.name=a -c user.email=a@example.jp -c init.defaultBranch=main";
+        self.github(0, &format!("git -C merged {identity} {arguments}")).stdout.trim_end().to_owned()
+    }
+}
+
+/// A project whose first version is applied and committed to main, and a pull request 7 with one more account:
+/// `merged` is what both make together.
+fn proposal() -> (Forge, String) {
+    let mut forge = pull_request();
+    forge.with_yubin();
+    forge.world.write("merged/mail/yubin.yaml", "version: 1\nname: head-office\npolicy: { undeclared: delete }\n");
+    let first = "accounts:\n  info: { password: { env: INFO_PASSWORD }, comment: 代表 }\n";
+    forge.world.write("merged/mail/accounts.yaml", first);
+    let yubin = "YUBIN_STORE=$STORE INFO_PASSWORD=kD8vwq2LmZ yubin -C merged/mail";
+    let taken = "snapshot --redacted --out \"$GITHUB_WORKSPACE/state/state.json\"";
+    forge.world.write("state/.keep", "");
+    let run = forge.github(0, &format!("{yubin} apply --yes && {yubin} {taken}"));
+    let signer = run.stderr.lines().find_map(|line| line.strip_prefix("signed by ")).unwrap();
+    forge.world.write("merged/.github/yubin-signer", format!("{signer}\n"));
+    forge.git("init -q");
+    forge.git("add -A");
+    forge.git("commit -q -m first");
+    forge.git("checkout -q -b proposal");
+    forge.world.write("merged/mail/accounts.yaml", format!("{first}  jimu: {{ comment: 事務 }}\n"));
+    forge.git("commit -q -a -m proposed");
+    let head = forge.git("rev-parse HEAD");
+    forge.git("checkout -q main");
+    forge.git("merge -q --no-ff -m merge proposal");
+    (forge, head)
+}
+
+/// What a pull request shows is what is applied after the merge, and nothing else is.
+#[test]
+fn a_proposal_goes_all_the_way() {
+    let (mut forge, head) = proposal();
+    forge.github(0, &step("yubin-plan.yml", "plan", "The base branch alone"));
+    forge.github(0, &step("yubin-plan.yml", "plan", "Plan"));
+    assert_eq!(output(&forge, "output"), "code=0\n");
+    assert!(!forge.world.file("merged/mail/yubin.db").exists());
+
+    forge.set("HEAD_SHA", &head);
+    forge.says("repos/o/r/pulls", &json!([{ "number": 7, "head": { "sha": head } }]));
+    forge.says(&format!("repos/o/r/contents/{PLAN}@{head}"), &json!({ "sha": "same" }));
+    forge.github(0, "rm -rf plan && mv out plan");
+    let shown = comment(&forge);
+    assert!(shown[0].contains("### 1 to add, 1 to overwrite; 0 unchanged"), "{}", shown[0]);
+
+    let merged = forge.git("rev-parse HEAD");
+    forge.set("GITHUB_SHA", &merged);
+    forge.set("ASKED", "");
+    let store = forge.variables.iter().find(|(name, _)| *name == "STORE").unwrap().1.clone();
+    forge.set("YUBIN_STORE", &store);
+    forge.says(
+        &format!("repos/o/r/commits/{merged}/pulls"),
+        &json!([{ "number": 7, "merged_at": "2026-11-22T00:00:00Z", "merge_commit_sha": merged,
+            "base": { "ref": "main" }, "head": { "sha": head } }]),
+    );
+    let plan = || {
+        forge.github(0, &step("yubin-apply.yml", "plan", "What was there before"));
+        forge.github(0, &step("yubin-apply.yml", "plan", "Plan"));
+    };
+    // Anything else that comes with the merge is not what was shown.
+    forge.world.write("merged/mail/more.yaml", "accounts: { more: {} }\n");
+    plan();
+    forge.github(1, &approval());
+    forge.world.remove("merged/mail/more.yaml");
+    plan();
+    forge.world.write("output", "");
+    forge.github(0, &approval());
+    let digest = output(&forge, "output").trim_end().strip_prefix("digest=").unwrap().to_owned();
+
+    forge.github(0, "mkdir approved && mv out/plan.json approved");
+    forge.set("DIGEST", &digest);
+    forge.set("YUBIN_ACTOR", "merger");
+    let apply = step("yubin-apply.yml", "apply", "Apply");
+    forge.github(3, &apply); // without its secrets
+    forge.set("INFO_PASSWORD", "kD8vwq2LmZ");
+    forge.github(0, &apply);
+    forge.github(0, &step("yubin-apply.yml", "apply", "The state without secrets"));
+    assert!(forge.world.file("state.json").exists());
+    forge.github(0, "yubin -C merged/mail plan --exit-code");
+    let log: Json = serde_json::from_str(&forge.github(0, "yubin -C merged/mail log --format json").stdout).unwrap();
+    assert_eq!(log["revisions"][0]["actor"], "merger");
+    assert_eq!(log["revisions"][0]["note"], format!("https://forge/o/r/commit/{merged}"));
+    forge.github(5, &apply);
+}
+
 fn gitlab_script(job: &str, nth: usize) -> String {
     parsed(GITLAB)[job]["script"][nth].as_str().unwrap().to_owned()
 }

@@ -275,7 +275,7 @@ fn check(world: &World, bytes: &[u8]) -> usize {
         .map(|one| {
             assert!(one.message.len() < 4_000, "a message of {} bytes", one.message.len());
             let mut text = Vec::new();
-            yubin::render::text::diagnostic(one, &mut text).unwrap();
+            yubin::render::text::diagnostic(one, yubin::render::Lang::Ja, &mut text).unwrap();
             text.len()
         })
         .sum()

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[(&str, &[&str])]] = &[
     // Nouns: nothing of ours.
     &[("model", &[])],
-    // Facts import nouns.
-    &[("system", &[]), ("wire", &[])],
+    // Facts import nouns; a document names the system of its plan.
+    &[("system", &[]), ("wire", &["system"])],
     // Steps import nouns and facts, never another step.
     &[
         ("load", &["format"]),

@@ -163,7 +163,7 @@ impl Task<'_> {
             Some(Cell { field: field.field, value })
         }));
         cells.sort_by_key(|cell| cell.field);
-        Row { key: change.key.clone(), owner: None, revision: 0, cells }
+        Row { key: change.key.clone(), owner: None, revision: 0, disabled: None, previously: None, cells }
     }
 
     /// A value as a cell of a file, secrets in clear; empty if there is none.

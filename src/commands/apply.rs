@@ -1,24 +1,28 @@
 //! `yubin apply`
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Deserialize;
 use serde_json::json;
 
+use super::saved::{self, Again, Part};
 use super::{Common, End, actor, confirm, is_interactive, plan, print_json};
 use crate::guard;
-use crate::model::{Action, Code, Diagnostic, Error, Result};
-use crate::pipeline::{Planned, Secrets, Session, Step};
+use crate::model::{Action, Code, Error, Result};
+use crate::pipeline::{Asked, Planned, Session, Step};
 use crate::wire;
 
 /// Make the store what the files declare, in one transaction
 #[derive(clap::Args)]
 pub struct Args {
     /// A saved plan: apply exactly this, or nothing
-    #[arg(value_name = "PLAN")]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["target", "exclude"])]
     file: Option<PathBuf>,
+    /// Where store or files have moved since the plan was saved: go on if exactly the same would change
+    #[arg(long, requires = "file")]
+    rebase: bool,
+    #[command(flatten)]
+    part: Part,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -34,56 +38,26 @@ pub struct Args {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
-    // Read first: a file that is no plan is told from a store that cannot be read.
-    let saved = args.file.as_deref().map(read_saved).transpose()?;
-    let (session, mut planned, approved) = match plan_again(common, saved.as_ref(), args.strict)? {
-        Ok(made) => made,
-        Err(session) => return common.invalid(&session.diagnostics),
+    let yes = args.yes || args.file.is_some();
+    let (session, mut planned, approved) = match &args.file {
+        Some(path) => match saved::read(path)?.plan_again(common, args.strict, args.rebase)? {
+            Ok(Again { session, planned, approved }) => (session, planned, Some(approved)),
+            Err(session) => return common.invalid(&session.diagnostics),
+        },
+        None => {
+            let mut session = common.session(args.strict)?;
+            let asked = Asked { partial: args.part.partial(), ..Asked::default() };
+            match session.plan(&asked)? {
+                Some(planned) => (session, planned, None),
+                None => return common.invalid(&session.diagnostics),
+            }
+        }
     };
     planned.plan.note.clone_from(&args.note);
-    let yes = args.yes || saved.is_some();
     // Whoever has approved the plan that was saved has approved what comes of it.
-    let ack = args.ack.clone().map(|ack| if ack == approved { planned.digest.clone() } else { ack });
+    let is_approved = args.ack.is_some() && args.ack == approved;
+    let ack = if is_approved { Some(planned.digest.clone()) } else { args.ack.clone() };
     carry_out(common, &session, planned, yes, ack.as_deref())
-}
-
-/// The plan of this moment, which must be the one that was saved if there is one; and the digest of that.
-/// `Err` if the input is invalid.
-pub fn plan_again(
-    common: &Common,
-    saved: Option<&Saved>,
-    strict: bool,
-) -> Result<std::result::Result<(Session, Planned, String), Session>> {
-    let mut approved = None;
-    if let Some(saved) = saved.filter(|saved| saved.skips()) {
-        let mut session = common.session(strict)?;
-        let Some(planned) = session.plan(Secrets::Skip)? else { return Ok(Err(session)) };
-        saved.compare(&session, &planned)?;
-        approved = Some(planned);
-    }
-    let mut session = common.session(strict)?;
-    let Some(planned) = session.plan(Secrets::Fetch)? else { return Ok(Err(session)) };
-    match (saved, approved) {
-        (Some(_), Some(approved)) => {
-            let now = &planned.plan;
-            let same = now.base == approved.plan.base && now.config_digest == approved.plan.config_digest;
-            // It may find less to do, and nothing else.
-            if !same || !now.is_within(&approved.plan) {
-                let message = "configuration or store have moved since the plan was made";
-                return Err(Error::new(Code::Conflict, message).hint("plan again, and have it approved again"));
-            }
-            Ok(Ok((session, planned, approved.digest)))
-        }
-        (Some(saved), None) => {
-            saved.compare(&session, &planned)?;
-            let digest = planned.digest.clone();
-            Ok(Ok((session, planned, digest)))
-        }
-        (None, _) => {
-            let digest = planned.digest.clone();
-            Ok(Ok((session, planned, digest)))
-        }
-    }
 }
 
 /// Shows a plan, asks for consent, and commits it.
@@ -102,7 +76,7 @@ pub fn carry_out(
     }
     if refused || wrong_ack {
         if wrong_ack {
-            common.say("`--ack` names another plan than this one");
+            common.say(common.words().other_ack);
         }
         return Ok(End::Code(Code::Refused));
     }
@@ -122,21 +96,16 @@ pub fn carry_out(
                 Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` applies without asking")
             );
         }
-        if !confirm("Apply this plan?") {
-            common.say("nothing has been changed");
+        if !confirm(common.words().ask) {
+            common.say(common.words().untouched);
             return Ok(End::Code(Code::Refused));
         }
     }
     let started = std::time::Instant::now();
-    let total = [Action::Add, Action::Overwrite, Action::Delete].map(|action| planned.plan.count(action)).iter().sum();
+    let total = Action::ALL.into_iter().filter(|action| action.writes()).map(|action| planned.plan.count(action)).sum();
     let passwords = planned.passwords();
-    let hashing = progress_bar(
-        common,
-        passwords,
-        WORTH_A_BAR_OF_HASHES,
-        "{bar:40} {human_pos} of {human_len} passwords hashed, {eta} left",
-    );
-    let writing = progress_bar(common, total, WORTH_A_BAR, "{bar:40} {human_pos} of {human_len} written, {eta} left");
+    let hashing = progress_bar(common, passwords, WORTH_A_BAR_OF_HASHES, common.words().hashing);
+    let writing = progress_bar(common, total, WORTH_A_BAR, common.words().writing);
     let receipt_of = session.apply(&mut planned, consent, &actor(), &|step, done| match step {
         Step::Hash => {
             hashing.set_position(done);
@@ -153,7 +122,7 @@ pub fn carry_out(
     if common.is_json() {
         receipt(session, &planned, revision)?;
     } else {
-        common.say(&format!("applied as revision {revision}"));
+        common.say(&(common.words().applied)(revision));
     }
     // What was applied is not needed any more, and freeing a million changes takes a while.
     std::mem::forget(std::mem::take(&mut planned.plan.changes));
@@ -186,83 +155,4 @@ fn receipt(session: &Session, planned: &Planned, revision: u64) -> Result<()> {
         "effects": wire::effects(plan).collect::<Vec<_>>(),
         "diagnostics": session.diagnostics.iter().map(wire::diagnostic).collect::<Vec<_>>(),
     }))
-}
-
-/// A plan file: a witness of what was approved. The plan itself is made again from files and
-/// store, and must come out the same.
-pub struct Saved {
-    head: Head,
-    text: String,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    format_version: u32,
-    yubin: String,
-    base_revision: u64,
-    #[serde(default)]
-    base_outside_writes: u64,
-    config_digest: String,
-    secrets_digest: String,
-    secrets: Option<String>,
-    store: String,
-}
-
-pub fn read_saved(path: &Path) -> Result<Saved> {
-    let bytes = fs::read(path)
-        .map_err(|error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error))?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let head: Head = serde_json::from_str(&text).map_err(|error| {
-        // Line and column only: the message may repeat what stands there.
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Error::new(Code::Refused, format!("{} is no saved plan, or was altered ({place})", path.display()))
-            .hint("`yubin plan --out FILE` saves one")
-    })?;
-    if head.format_version > wire::FORMAT_VERSION {
-        let message = format!("the plan has format {}, this yubin reads {}", head.format_version, wire::FORMAT_VERSION);
-        return Err(Error::new(Code::Conflict, message).hint("apply it with the yubin that made it, or plan again"));
-    }
-    Ok(Saved { head, text })
-}
-
-impl Saved {
-    /// Whether it was made without the secrets.
-    fn skips(&self) -> bool {
-        self.head.secrets.as_deref() == Some(wire::SKIPPED)
-    }
-
-    pub fn compare(&self, session: &Session, planned: &Planned) -> Result<()> {
-        let head = &self.head;
-        let plan = &planned.plan;
-        let moved =
-            |message: String| Err(Error::new(Code::Conflict, message).hint("plan again, and have it approved again"));
-        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-        let mut document = plan::document(session, planned, &diagnostics, Some(&head.secrets_digest));
-        document.store = &head.store;
-        let mut fresh = Vec::new();
-        document.write(&mut fresh).map_err(|error| Error::failure("the plan cannot be compared").because(error))?;
-        if fresh == self.text.as_bytes() && head.secrets_digest == planned.secrets_digest {
-            return Ok(());
-        }
-        if head.yubin != env!("CARGO_PKG_VERSION") {
-            return moved(format!("the plan was made by yubin {}, this is {}", head.yubin, env!("CARGO_PKG_VERSION")));
-        }
-        if head.base_revision != plan.base.revision {
-            return moved(format!(
-                "the plan was made at revision {}, the store is at {}",
-                head.base_revision, plan.base.revision
-            ));
-        }
-        if head.base_outside_writes != plan.base.outside_writes {
-            return moved("other software has changed the store since the plan was made".to_owned());
-        }
-        if head.config_digest != plan.config_digest {
-            return moved("the configuration is not the one that the plan was made from".to_owned());
-        }
-        if head.secrets_digest != planned.secrets_digest {
-            return moved("a secret is not the one that the plan was made from".to_owned());
-        }
-        Err(Error::new(Code::Refused, "the plan file was altered: it is not what configuration and store give")
-            .hint("plan again, and have it approved again"))
-    }
 }

@@ -25,17 +25,12 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         return Ok(end);
     }
     common.say_diagnostics(diagnostics);
-    let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
-    let count = if count.is_empty() { "no problems".to_owned() } else { count };
+    let (errors, warnings) = (diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
+    let words = common.words();
+    let count = text::count(errors, warnings, common.lang());
+    let count = if count.is_empty() { words.no_problems } else { &count };
     if !common.quiet {
-        print(|to| {
-            writeln!(
-                to,
-                "{count} in {}, {}",
-                text::number(checked.files, "file"),
-                text::number(checked.resources, "resource")
-            )
-        })?;
+        print(|to| writeln!(to, "{}", (words.checked)(count, checked.files, checked.resources)))?;
     }
     Ok(end)
 }

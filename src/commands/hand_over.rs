@@ -6,8 +6,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::apply::{plan_again, read_saved};
 use super::export::{Args, encode};
+use super::saved::{self, Again};
 use super::{Common, End, plan};
 use crate::bundle::{self, Bundle, File, Task};
 use crate::guard;
@@ -23,7 +23,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         return Err(Error::new(Code::Usage, "a hand-over needs a folder").hint("name it with `--out DIR`"));
     };
     let server_ids = server_ids(&args.server_id)?;
-    let document = read_saved(saved)?;
+    let document = saved::read(saved)?;
     let session = common.session(false)?;
     let system = session.project.system;
     let formats = bundle::formats(system);
@@ -36,8 +36,8 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         return Err(Error::new(Code::Usage, message).hint(hint));
     }
     refuse_filled(out)?;
-    let (session, planned, approved) = match plan_again(common, Some(&document), false)? {
-        Ok(made) => made,
+    let Again { session, planned, approved } = match document.plan_again(common, false, false)? {
+        Ok(again) => again,
         Err(session) => return common.invalid(&session.diagnostics),
     };
     let consent = args.ack.as_deref().is_some_and(|ack| ack == planned.digest || ack == approved);

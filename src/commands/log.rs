@@ -28,8 +28,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         }
         print(|to| {
             for revision in &revisions {
-                let counts: Vec<String> = [Action::Add, Action::Overwrite, Action::Delete]
+                let counts: Vec<String> = Action::ALL
                     .into_iter()
+                    .filter(|action| action.writes())
                     .map(|action| (action, revision.counts[action as usize]))
                     .filter(|(_, count)| *count > 0)
                     .map(|(action, count)| format!("{count} {}", action.name()))

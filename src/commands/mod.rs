@@ -3,6 +3,7 @@
 mod adopt;
 mod apply;
 mod check;
+mod drift;
 mod explain;
 mod export;
 mod generate;
@@ -13,22 +14,26 @@ mod log;
 mod mark;
 mod plan;
 mod refresh;
+mod saved;
 mod secret;
 mod show;
+mod snapshot;
 mod store;
 mod undo;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
+use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::model::{Code, Diagnostics, Error, Result, Severity};
 use crate::pipeline::{self, Above, Session};
-use crate::render::text;
+use crate::render::words::Words;
+use crate::render::{Lang, text};
 use crate::wire;
 
 /// Mail settings as code: declare accounts, servers and patterns in files, see what would change,
@@ -59,6 +64,9 @@ pub struct Common {
     /// Colours in text; `NO_COLOR` is respected
     #[arg(long, value_enum, default_value_t = Colour::Auto, global = true)]
     color: Colour,
+    /// Language of text and Markdown; without it, that of `LC_ALL`, `LC_MESSAGES` or `LANG`
+    #[arg(long, value_enum, value_name = "LANG", global = true)]
+    lang: Option<Lang>,
     /// Say less: errors and what was asked for
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -81,6 +89,19 @@ enum Colour {
     Never,
 }
 
+impl ValueEnum for Lang {
+    fn value_variants<'a>() -> &'a [Lang] {
+        &[Lang::Ja, Lang::En]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Lang::En => "en",
+            Lang::Ja => "ja",
+        }))
+    }
+}
+
 #[derive(Subcommand)]
 enum Verb {
     Init(init::Args),
@@ -88,6 +109,7 @@ enum Verb {
     Plan(plan::Args),
     Apply(apply::Args),
     Show(show::Args),
+    Drift(drift::Args),
     Log(log::Args),
     Undo(undo::Args),
     Adopt(adopt::AdoptArgs),
@@ -96,6 +118,7 @@ enum Verb {
     Mark(mark::Args),
     Secret(secret::Args),
     Store(store::Args),
+    Snapshot(snapshot::Args),
     Import(import::Args),
     Export(export::Args),
     Explain(explain::Args),
@@ -146,6 +169,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(&common, &args),
         Verb::Apply(args) => apply::run(&common, &args),
         Verb::Show(args) => show::run(&common, &args),
+        Verb::Drift(args) => drift::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
         Verb::Adopt(args) => adopt::adopt(&common, &args),
@@ -154,6 +178,7 @@ pub fn main() -> ExitCode {
         Verb::Mark(args) => mark::run(&common, &args),
         Verb::Secret(args) => secret::run(&common, &args),
         Verb::Store(args) => store::run(&common, &args),
+        Verb::Snapshot(args) => snapshot::run(&common, &args),
         Verb::Import(args) => import::run(&common, &args),
         Verb::Export(args) => export::run(&common, &args),
         Verb::Explain(args) => explain::run(&common, &args),
@@ -223,14 +248,32 @@ pub fn print_json(json: &serde_json::Value) -> Result<()> {
 
 impl Common {
     pub fn session(&self, strict: bool) -> Result<Session> {
+        self.session_against(strict, None)
+    }
+
+    /// With a snapshot in the place of the store, and the public key that must have signed it.
+    pub fn session_against(&self, strict: bool, against: Option<(&Path, Option<&str>)>) -> Result<Session> {
         let dir = Common::dir()?;
-        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref() };
+        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against };
         pipeline::open(&dir, above, strict)
     }
 
     /// Where the run was started, or is as if.
     fn dir() -> Result<PathBuf> {
         std::env::current_dir().map_err(|error| Error::failure("the current folder cannot be found").because(error))
+    }
+
+    /// The language of the output: what is asked for, or else that of the locale.
+    pub fn lang(&self) -> Lang {
+        let locale = || {
+            let values = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(std::env::var_os);
+            values.map(|value| value.to_string_lossy().into_owned()).find(|value| !value.is_empty())
+        };
+        self.lang.unwrap_or_else(|| locale().map_or(Lang::En, |locale| Lang::of_locale(&locale)))
+    }
+
+    pub fn words(&self) -> &'static Words {
+        self.lang().words()
     }
 
     pub fn is_json(&self) -> bool {
@@ -262,12 +305,13 @@ impl Common {
             *count += 1;
             if *count <= SAME || self.verbose {
                 // Nobody can be told that stderr is gone.
-                let _ = text::diagnostic(diagnostic, &mut to);
+                let _ = text::diagnostic(diagnostic, self.lang(), &mut to);
             }
         }
         for ((file, code), count) in counts.into_iter().filter(|(_, count)| *count > SAME && !self.verbose) {
-            let file = text::harmless(file.unwrap_or("the project"));
-            let _ = writeln!(to, "… and {} more of {code} in {file} (-v shows all)", count - SAME);
+            let words = self.words();
+            let file = text::harmless(file.unwrap_or(words.the_project));
+            let _ = writeln!(to, "{}", (words.more_of)(count - SAME, code, &file));
         }
         let _ = to.flush();
     }
@@ -278,8 +322,8 @@ impl Common {
             print_json(&wire::diagnostics(diagnostics.iter()))?;
         } else {
             self.say_diagnostics(diagnostics);
-            let count = text::count(diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
-            self.say(&format!("{count}; nothing has been changed"));
+            let (errors, warnings) = (diagnostics.count(Severity::Error), diagnostics.count(Severity::Warning));
+            self.say(&(self.words().invalid_untouched)(&text::count(errors, warnings, self.lang())));
         }
         Ok(End::Code(Code::Invalid))
     }

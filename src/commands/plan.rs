@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Common, End, Format, print, print_data};
-use crate::model::{Code, Diagnostic, Error, Result};
-use crate::pipeline::{Planned, Secrets, Session};
+use super::saved::{self, Part};
+use super::{Common, End, Format, actor, print, print_data};
+use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
+use crate::pipeline::{Asked, Planned, Secrets, Session};
 use crate::render::{markdown, text};
+use crate::system::System;
 use crate::vault;
-use crate::wire::{self, Hidden, PlanDocument};
+use crate::wire::{self, Hidden, PlanDocument, Saving};
 
 /// Show what would change
 #[derive(clap::Args)]
@@ -22,6 +24,23 @@ pub struct Args {
     /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
+    /// Show a plan that was saved; neither store nor secrets are needed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "rehearse", "between", "target", "exclude", "secrets"])]
+    show: Option<PathBuf>,
+    /// Show what was between two revisions
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["out", "rehearse", "target", "exclude", "secrets"])]
+    between: Option<Vec<u64>>,
+    /// Write all of it in a real transaction, compare what the store then holds, and roll back
+    #[arg(long)]
+    rehearse: bool,
+    /// Plan against a snapshot in the place of the store, without secrets
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["show", "between", "rehearse"])]
+    against: Option<PathBuf>,
+    /// The public key that must have signed the snapshot
+    #[arg(long, value_name = "KEY", requires = "against")]
+    signed_by: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// Whether secrets are fetched: without them and the store's key, a plan cannot tell which change
     #[arg(long, value_enum, value_name = "HOW", default_value_t = HowSecrets::Fetch, hide_default_value = true)]
     secrets: HowSecrets,
@@ -51,62 +70,153 @@ enum HowSecrets {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
+    if let Some(path) = &args.show {
+        return show_saved(common, args, path);
+    }
     let started = std::time::Instant::now();
-    let mut session = common.session(args.strict)?;
+    let against = args.against.as_deref().map(|path| (path, args.signed_by.as_deref()));
+    let mut session = common.session_against(args.strict, against)?;
+    if let Some([from, to]) = args.between.as_deref() {
+        return between(common, args, &mut session, (*from, *to));
+    }
     let secrets = match args.secrets {
-        HowSecrets::Fetch => Secrets::Fetch,
-        HowSecrets::Skip => Secrets::Skip,
+        HowSecrets::Fetch if against.is_none() => Secrets::Fetch,
+        _ => Secrets::Skip,
     };
-    let Some(mut planned) = session.plan(secrets)? else {
-        if let Some(path) = &args.json_out {
-            let document = wire::diagnostics(session.diagnostics.iter());
-            replace(path, |to| Ok(serde_json::to_writer_pretty(to, &document)?))?;
-        }
-        if common.format == Format::Markdown {
-            let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-            print_data(|to| to.write_all(markdown::invalid(&diagnostics, args.budget).as_bytes()))?;
-            return Ok(End::Code(Code::Invalid));
-        }
-        return common.invalid(&session.diagnostics);
-    };
+    let asked = Asked { secrets, partial: args.part.partial(), as_of: None };
+    let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session.diagnostics) };
     common.time("planned", started);
     if let Some(path) = &args.json_out {
         let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
         replace(path, |to| document(&session, &planned, &diagnostics, None).write(to))?;
     }
-    if common.format == Format::Markdown {
-        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-        let page = markdown::plan(&report(common, &session, &planned), &diagnostics, args.budget);
-        print_data(|to| to.write_all(page.as_bytes()))?;
-    } else {
-        show(common, &session, &planned)?;
+    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+    if common.format == Format::Text {
+        common.say_diagnostics(&session.diagnostics);
+    }
+    render(common, args.budget, &report(common, &session, &planned), &diagnostics, &|to| {
+        document(&session, &planned, &diagnostics, None).write(to)
+    })?;
+    if args.rehearse {
+        rehearse(common, &session, &mut planned)?;
     }
     if let Some(path) = &args.out {
         session.keep_key(&mut planned)?;
         save(path, &session, &planned)?;
-        common.say(&format!("saved to {}; `yubin apply {}` applies exactly this plan", path.display(), path.display()));
+        common.say(&(common.words().saved)(&path.display().to_string()));
     }
-    Ok(if !planned.verdict.refused.is_empty() {
+    Ok(end(args, !planned.verdict.refused.is_empty(), planned.plan.is_empty()))
+}
+
+fn end(args: &Args, refused: bool, empty: bool) -> End {
+    if refused {
         End::Code(Code::Refused)
-    } else if args.exit_code && !planned.plan.is_empty() {
+    } else if args.exit_code && !empty {
         End::Changes
     } else {
         End::Done
-    })
+    }
+}
+
+fn invalid(common: &Common, args: &Args, diagnostics: &Diagnostics) -> Result<End> {
+    if let Some(path) = &args.json_out {
+        // A plan of before must not stand there for this one.
+        let document = wire::diagnostics(diagnostics.iter());
+        replace(path, |to| Ok(serde_json::to_writer_pretty(to, &document)?))?;
+    }
+    if common.format == Format::Markdown {
+        let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
+        print_data(|to| to.write_all(markdown::invalid(&diagnostics, common.lang(), args.budget).as_bytes()))?;
+        return Ok(End::Code(Code::Invalid));
+    }
+    common.invalid(diagnostics)
+}
+
+/// What was between two revisions, as a plan that nobody applies.
+fn between(common: &Common, args: &Args, session: &mut Session, revisions: (u64, u64)) -> Result<End> {
+    let planned = session.between(revisions.0, revisions.1)?;
+    let write = |to: &mut dyn Write| {
+        let mut document = document(session, &planned, &[], None);
+        document.between = Some(revisions);
+        document.write(to)
+    };
+    if let Some(path) = &args.json_out {
+        replace(path, write)?;
+    }
+    render(common, args.budget, &report(common, session, &planned), &[], &write)?;
+    Ok(end(args, false, planned.plan.is_empty()))
+}
+
+/// A plan document, as it was saved.
+fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
+    let saved = saved::read(path)?;
+    let document = &saved.document;
+    let failed = |error| Error::failure(format!("the plan {} cannot be read", path.display())).because(error);
+    // What was read is written again as it stands: it may say more than this yubin understands.
+    let copy = |to: &mut dyn Write| io::copy(&mut fs::File::open(path)?, to).map(drop);
+    if let Some(out) = &args.json_out {
+        let bytes = fs::read(path).map_err(failed)?;
+        replace(out, |to| to.write_all(&bytes))?;
+    }
+    if common.format == Format::Text {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.extend(document.diagnostics.iter().cloned());
+        common.say_diagnostics(&diagnostics);
+    }
+    // The name was found when the document was read.
+    let system = System::find(document.plan.system).ok_or_else(|| Error::failure("this plan is of no known system"))?;
+    let report = text::Report {
+        plan: &document.plan,
+        system,
+        digest: &document.head.digest,
+        store: &document.head.store,
+        refused: &document.refused,
+        all: common.verbose,
+        lang: common.lang(),
+        against: document.head.against.as_ref(),
+    };
+    render(common, args.budget, &report, &document.diagnostics, &copy)?;
+    Ok(end(args, !document.refused.is_empty(), document.plan.is_empty()))
+}
+
+/// Prints a plan in the form that is asked for.
+fn render(
+    common: &Common,
+    budget: usize,
+    report: &text::Report<'_>,
+    diagnostics: &[Diagnostic],
+    json: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    match common.format {
+        Format::Json => print_data(json),
+        Format::Markdown => {
+            let page = markdown::plan(report, diagnostics, budget);
+            print_data(|to| to.write_all(page.as_bytes()))
+        }
+        Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
+            .map_err(|error| Error::failure("the output cannot be written").because(error)),
+        Format::Text => print(|to| text::plan(report, to)),
+    }
+}
+
+fn rehearse(common: &Common, session: &Session, planned: &mut Planned) -> Result<()> {
+    if !session.rehearse(planned, &actor())? {
+        common.say(common.words().not_rehearsed);
+        return Ok(());
+    }
+    common.say(common.words().rehearsed);
+    Ok(())
 }
 
 /// Prints the plan, refused or not.
 pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()> {
-    if common.is_json() {
-        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-        return print_data(|to| document(session, planned, &diagnostics, None).write(to));
+    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+    if common.format == Format::Text {
+        common.say_diagnostics(&session.diagnostics);
     }
-    common.say_diagnostics(&session.diagnostics);
-    if common.quiet {
-        return text::refusals(&planned.verdict.refused, &mut anstream::stderr().lock())
-            .map_err(|error| Error::failure("the output cannot be written").because(error));
-    }
-    print(|to| text::plan(&report(common, session, planned), to))
+    render(common, markdown::BUDGET, &report(common, session, planned), &diagnostics, &|to| {
+        document(session, planned, &diagnostics, None).write(to)
+    })
 }
 
 fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {
@@ -117,6 +227,8 @@ fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> te
         store: &session.store_name,
         refused: &planned.verdict.refused,
         all: common.verbose,
+        lang: common.lang(),
+        against: session.against(),
     }
 }
 
@@ -124,7 +236,7 @@ pub fn document<'a>(
     session: &'a Session,
     planned: &'a Planned,
     diagnostics: &'a [Diagnostic],
-    secrets_digest: Option<&'a str>,
+    saving: Option<Saving<'a>>,
 ) -> PlanDocument<'a> {
     let system = session.project.system;
     let hidden = |kind, field| !system.observes(kind, field);
@@ -135,15 +247,27 @@ pub fn document<'a>(
         refused: &planned.verdict.refused,
         diagnostics,
         hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
-        secrets_digest,
+        saving,
+        against: session.against(),
+        between: None,
         skipped: planned.secrets == Secrets::Skip,
+    }
+}
+
+/// What is saved beside the plan.
+pub fn saving(planned: &Planned) -> Saving<'_> {
+    Saving {
+        secrets: &planned.secrets_digest,
+        changed_secrets: &planned.changed_secrets,
+        as_of: planned.as_of.map(|at| at.to_string()),
+        files: &planned.files,
     }
 }
 
 /// Writes the plan beside its place first: a plan file is whole or is not there.
 fn save(path: &Path, session: &Session, planned: &Planned) -> Result<()> {
     let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-    replace(path, |to| document(session, planned, &diagnostics, Some(&planned.secrets_digest)).write(to))
+    replace(path, |to| document(session, planned, &diagnostics, Some(saving(planned))).write(to))
 }
 
 /// Replaces a file as a whole, mode 0600.

@@ -14,6 +14,9 @@ pub struct Args {
     /// Only these resources, such as `pattern/taro/work`
     #[arg(value_name = "ADDRESS")]
     addresses: Vec<String>,
+    /// As the store was when this revision had been applied
+    #[arg(long, value_name = "REVISION")]
+    at: Option<u64>,
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
@@ -21,9 +24,23 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let session = common.session(false)?;
     let snapshot = session.snapshot()?;
     let mut rows: Vec<(Kind, Row)> = Vec::new();
-    let revision = snapshot.as_ref().map_or(0, |snapshot| snapshot.base().revision);
+    let last = snapshot.as_ref().map_or(0, |snapshot| snapshot.base().revision);
+    let revision = args.at.unwrap_or(last);
+    if revision > last {
+        return Err(Error::new(Code::Usage, format!("there is no revision {revision}; the store is at {last}")));
+    }
     if let Some(snapshot) = &snapshot {
-        if addresses.is_empty() {
+        if let Some(at) = args.at {
+            for kind in Kind::ALL {
+                snapshot.scan_at(kind, at, &mut |row| {
+                    let named = |address: &Address| address.kind == kind && address.key == row.key;
+                    if addresses.is_empty() || addresses.iter().any(named) {
+                        rows.push((kind, row));
+                    }
+                    Ok(())
+                })?;
+            }
+        } else if addresses.is_empty() {
             for kind in Kind::ALL {
                 snapshot.scan(kind, &mut |row| {
                     rows.push((kind, row));
@@ -31,7 +48,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                 })?;
             }
         }
-        for address in &addresses {
+        for address in addresses.iter().filter(|_| args.at.is_none()) {
             rows.extend(
                 snapshot
                     .fetch(address.kind, std::slice::from_ref(&address.key))?
@@ -52,18 +69,19 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "resources": resources }))?;
     } else {
         print(|to| {
-            rows.iter().try_for_each(|(kind, row)| text::row(system, *kind, row, to))?;
-            if rows.is_empty() { Ok(()) } else { text::no_export(system, to) }
+            rows.iter().try_for_each(|(kind, row)| text::row(system, *kind, row, common.lang(), to))?;
+            if rows.is_empty() { Ok(()) } else { text::no_export(system, common.lang(), to) }
         })?;
         if rows.is_empty() && addresses.is_empty() {
-            common.say("the store holds nothing");
+            common.say(common.words().holds_nothing);
         }
     }
     if missing.is_empty() {
         return Ok(End::Done);
     }
     let names: Vec<String> = missing.iter().map(|address| format!("`{address}`")).collect();
-    Err(Error::failure(format!("the store does not hold {}", names.join(", "))))
+    let (verb, when) = args.at.map_or(("does", String::new()), |at| ("did", format!(" at revision {at}")));
+    Err(Error::failure(format!("the store {verb} not hold {}{when}", names.join(", "))))
 }
 
 /// With the names of what no export of the product shows.

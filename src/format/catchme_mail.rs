@@ -73,6 +73,7 @@ impl RecordFormat for CatchmeMail {
             source,
             // A record with nothing but its key deletes, in every spelling (000:148, AMB-A3).
             absent: filled == 2,
+            previously: None,
             whole_record: true,
             // With room for the defaults that an add brings.
             cells: Vec::with_capacity(filled + 2),

@@ -250,6 +250,7 @@ impl RecordFormat for Cpi {
             key: address.key.clone(),
             source: Source { file: file.id, place: places[0] },
             absent: false,
+            previously: None,
             whole_record: false,
             cells: Vec::with_capacity(self.columns.len()),
             broken: Vec::new(),

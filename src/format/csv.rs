@@ -19,6 +19,7 @@ enum Column {
     Name,
     User,
     Absent,
+    Previously,
     /// By `Kind as usize`.
     Field([Option<FieldId>; 3]),
     Unknown,
@@ -33,7 +34,7 @@ pub struct Canonical {
     context: String,
 }
 
-const SPECIAL: [&str; 4] = ["kind", "user", "name", "absent"];
+const SPECIAL: [&str; 5] = ["kind", "user", "name", "absent", "previously"];
 
 /// Whether the first record is a header of canonical CSV.
 pub fn is_header(cells: &[CellText<'_>]) -> bool {
@@ -86,6 +87,7 @@ impl Canonical {
                 "name" => Column::Name,
                 "user" => Column::User,
                 "absent" => Column::Absent,
+                "previously" => Column::Previously,
                 _ if fields.iter().any(Option::is_some) => Column::Field(fields),
                 _ => {
                     found.problems.push(unknown(name, kind).at(file.name, place.line, place.column));
@@ -206,6 +208,7 @@ impl RecordFormat for Canonical {
             key,
             source,
             absent: false,
+            previously: None,
             whole_record: false,
             cells: Vec::new(),
             broken: Vec::new(),
@@ -228,6 +231,16 @@ impl RecordFormat for Canonical {
                         "false" => {}
                         _ => found.problems.push(
                             at(index, Diagnostic::error("value/type", "`absent` is `true`, `false` or empty"))
+                                .of(&address),
+                        ),
+                    }
+                    continue;
+                }
+                Column::Previously => {
+                    match key_flaw(text) {
+                        None => draft.previously = Some(Box::new((text.into(), places[index]))),
+                        Some(flaw) => found.problems.push(
+                            at(index, Diagnostic::error("resource/key", format!("the name in `previously` {flaw}")))
                                 .of(&address),
                         ),
                     }

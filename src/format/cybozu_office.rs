@@ -156,6 +156,7 @@ fn resource(kind: Kind, key: Key, file: File<'_>, place: Place) -> DraftResource
         key,
         source: Source { file: file.id, place },
         absent: false,
+        previously: None,
         whole_record: false,
         cells: Vec::new(),
         broken: Vec::new(),

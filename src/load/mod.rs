@@ -25,8 +25,8 @@ use read::ClearSecret;
 
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
-    FILE_NAME, FormatName, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS, SourceSpec, TOP_KEYS,
-    find_root, read_project,
+    FILE_NAME, FormatName, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS, SourceSpec,
+    TOP_KEYS, find_root, read_project,
 };
 pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
@@ -145,6 +145,7 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
         keep_first(&mut clear, done.clear);
     }
     refuse_duplicates(&mut draft, finished, reader.inventory, diagnostics);
+    refuse_previously(&draft, diagnostics);
     if reader.project.policy.plaintext_secrets == PlaintextSecrets::Warn {
         warn_of_clear_secrets(&draft, opened, clear, diagnostics);
     }
@@ -221,6 +222,34 @@ pub fn refuse_duplicates(
         }
     }
     diagnostics.extend(problems);
+}
+
+/// What can be said of `previously` without the store.
+fn refuse_previously(draft: &Draft, diagnostics: &mut Diagnostics) {
+    let mut claimed: HashMap<(Kind, Key), Source> = HashMap::new();
+    for resource in &draft.resources {
+        let (Some(previously), Some(old)) = (&resource.previously, resource.previously()) else { continue };
+        let source = Source { place: previously.1, ..resource.source };
+        let mut refuse = |message: &str, hint: String| {
+            diagnostics.push(
+                Diagnostic::error("resource/previously", message)
+                    .hint(hint)
+                    .at(&draft.files[source.file as usize], source.place.line, source.place.column)
+                    .of(&resource.address()),
+            );
+        };
+        if resource.absent {
+            refuse("what is `absent` gets no other name", "remove one of the two".to_owned());
+        } else if old == resource.key {
+            refuse("this is its name already", "remove `previously`".to_owned());
+        } else if let Some(first) = claimed.get(&(resource.kind, old.clone())) {
+            let (file, place) = (&draft.files[first.file as usize], first.place);
+            let hint = format!("the other one stands at {file}:{}:{}; keep one", place.line, place.column);
+            refuse("two resources cannot come from the same one", hint);
+        } else {
+            claimed.insert((resource.kind, old), source);
+        }
+    }
 }
 
 fn mention(all: &mut [bool; 3], more: [bool; 3]) {

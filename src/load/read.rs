@@ -153,6 +153,7 @@ impl<T> Reader<'_, T> {
         let (Some(inventory), Some(_)) = (self.inventory, self.early) else { return false };
         let refers = |name| resource.kind.find(name).is_some_and(|id| resource.cells.iter().any(|c| c.field == id));
         !resource.absent
+            && resource.previously.is_none()
             && resource.kind != Kind::Server
             && !refers("server")
             && inventory.of(resource.kind).find(resource.key.as_bytes()).is_none()

@@ -64,30 +64,24 @@ pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources
     Sources { files, vanished }
 }
 
-/// The digest of the configuration, in hexadecimal: the project file and everything that it names.
-pub fn digest(project: &Project, sources: &Sources) -> String {
-    let mut hasher = blake3::Hasher::new();
-    feed(&mut hasher, FILE_NAME, &project.bytes);
-    if let Some((name, bytes)) = &project.users_file {
-        feed(&mut hasher, name, bytes);
+/// The digest of the configuration, in hexadecimal: the project file and everything that it names. And that of
+/// each file.
+pub fn digest(project: &Project, sources: &Sources) -> (String, Vec<(String, String)>) {
+    let mut files: Vec<(&str, &[u8])> = vec![(FILE_NAME, &project.bytes)];
+    files.extend(project.users_file.as_ref().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    // No file of a project has this name.
+    files.extend(project.trusted.as_ref().map(|bytes| ("", bytes.as_slice())));
+    files.extend(sources.files.iter().filter_map(|file| Some((file.name.as_str(), file.bytes.as_deref()?))));
+    let mut all = blake3::Hasher::new();
+    let mut each = Vec::with_capacity(files.len());
+    for (name, bytes) in files {
+        let digest = blake3::hash(bytes);
+        all.update(&(name.len() as u64).to_le_bytes());
+        all.update(name.as_bytes());
+        all.update(digest.as_bytes());
+        each.push((name.to_owned(), digest.to_hex().to_string()));
     }
-    if let Some(bytes) = &project.trusted {
-        // No file of a project has this name.
-        feed(&mut hasher, "", bytes);
-    }
-    for file in &sources.files {
-        if let Some(bytes) = &file.bytes {
-            feed(&mut hasher, &file.name, bytes);
-        }
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-fn feed(hasher: &mut blake3::Hasher, name: &str, bytes: &[u8]) {
-    hasher.update(&(name.len() as u64).to_le_bytes());
-    hasher.update(name.as_bytes());
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
+    (all.finalize().to_hex().to_string(), each)
 }
 
 /// By name; the first entry that names a file says how it is read.

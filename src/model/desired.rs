@@ -41,6 +41,8 @@ pub struct Wanted {
     pub key: Key,
     pub source: Source,
     pub absent: bool,
+    /// How it was called before, if the files say so.
+    pub previously: Option<Key>,
     /// In table order.
     pub wishes: Vec<Wish>,
     /// Kept with the resource, so that the same record is recognised the next time.

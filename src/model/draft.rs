@@ -56,6 +56,8 @@ pub struct DraftResource {
     pub source: Source,
     /// A tombstone: delete it if it exists.
     pub absent: bool,
+    /// Its name so far, if it is to be renamed: the last part of the key.
+    pub previously: Option<Box<(CompactString, Place)>>,
     /// From a file of a product that writes whole records, where what is missing is worth a word.
     pub whole_record: bool,
     pub cells: Vec<DraftCell>,
@@ -68,6 +70,11 @@ pub struct DraftResource {
 impl DraftResource {
     pub fn address(&self) -> Address {
         Address::new(self.kind, self.key.clone())
+    }
+
+    /// Its key so far, if it is to be renamed.
+    pub fn previously(&self) -> Option<Key> {
+        self.previously.as_ref().map(|previously| self.key.renamed(&previously.0))
     }
 }
 

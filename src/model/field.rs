@@ -43,6 +43,8 @@ pub struct Field {
     pub doc: &'static str,
     /// Given by the product or set by a command, never by a file.
     pub read_only: bool,
+    /// Yubin's own: it holds for every product, and none knows of it.
+    pub own: bool,
 }
 
 impl Field {
@@ -56,12 +58,22 @@ impl Field {
 }
 
 const fn row(name: &'static str, ty: Type, label: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, label, doc, read_only: false }
+    Field { name, ty, label, doc, read_only: false, own: false }
 }
 
 const fn read_only(name: &'static str, ty: Type, label: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, label, doc, read_only: true }
+    Field { name, ty, label, doc, read_only: true, own: false }
 }
+
+/// Whether a resource may be deleted is a matter of the store, so that it survives the file that says so.
+const PROTECTED: Field = Field {
+    name: "protected",
+    ty: Type::Bool,
+    label: "削除の保護",
+    doc: "the resource may not be deleted before a plan of its own has lifted this",
+    read_only: false,
+    own: true,
+};
 
 const PORT: Type = Type::Int { min: 1, max: 65535 };
 const COUNT: Type = Type::Int { min: 0, max: 1_000_000_000 };
@@ -116,6 +128,7 @@ pub const SERVER: &[Field] = &[
         "seconds between the login for receiving and the sending",
     ),
     row("outgoing.max_message_size", Type::Size, "送信メールサイズの制限", "larger messages are not sent"),
+    PROTECTED,
 ];
 
 /// Key `name` (001 メールアカウントNO, 002 `mail_account`, 004 メールアカウントID).
@@ -234,6 +247,7 @@ pub const ACCOUNT: &[Field] = &[
         "送信結果通知",
         "when the result of a sending is shown",
     ),
+    PROTECTED,
 ];
 
 /// Key `user`, `name` (000 columns 1 and 2).
@@ -296,6 +310,7 @@ pub const PATTERN: &[Field] = &[
         "SMTP認証方法指定時のパスワード",
         "password for SMTP-AUTH, with `credentials: own`",
     ),
+    PROTECTED,
 ];
 
 #[cfg(test)]

@@ -15,11 +15,13 @@ pub struct Revision {
     pub digest: String,
     pub config_digest: String,
     /// In the order of `Action::ALL`.
-    pub counts: [u64; 5],
+    pub counts: [u64; 8],
     pub unchanged: u64,
     pub note: Option<String>,
     /// Whether it only recorded what had happened already.
     pub recorded: bool,
+    /// Of git, if the project stood in a checkout; with `+` behind it if files differed from it.
+    pub commit: Option<String>,
 }
 
 /// A change of a revision, with the images of the resource on both sides.
@@ -28,6 +30,8 @@ pub struct Logged {
     pub kind: Kind,
     pub key: Key,
     pub action: Action,
+    /// Of a rename: the key before.
+    pub previously: Option<Key>,
     pub before: Option<Row>,
     pub after: Option<Row>,
     pub file: Option<String>,
@@ -44,6 +48,8 @@ impl Logged {
 #[derive(Clone, Debug)]
 pub struct Version {
     pub row: Row,
+    /// The revision that ended it; `None` if other software did, or nothing has.
+    pub until: Option<u64>,
     /// Whether the revision that wrote it is the one that the row names, or other software did.
     pub outside: bool,
     pub file: Option<String>,

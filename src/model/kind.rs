@@ -148,6 +148,20 @@ impl Key {
         self.0.split('\0').next().unwrap_or_default()
     }
 
+    /// The key with another name, of the same user.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Key {
+        match self.0.split_once('\0') {
+            Some((user, _)) => Key::pair(user, name),
+            None => Key::single(name),
+        }
+    }
+
+    /// The last part.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('\0').next().unwrap_or_default()
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -1,11 +1,13 @@
 //! A plan is a value: what would change, from which state, and nothing left to decide.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::desired::Origin;
 use super::draft::{Digest, Source};
 use super::field::FieldId;
 use super::kind::{Address, Key, Kind};
+use super::policy::{Grace, Limit};
 use super::resource::{Cell, Row};
 use super::value::Value;
 
@@ -16,10 +18,25 @@ pub enum Action {
     Delete,
     Skip,
     Blocked,
+    /// Another key; the fields that change besides stand with it.
+    Rename,
+    /// A delete that can be taken back for a while.
+    Disable,
+    /// The end of what was disabled before.
+    Purge,
 }
 
 impl Action {
-    pub const ALL: [Action; 5] = [Action::Add, Action::Overwrite, Action::Delete, Action::Skip, Action::Blocked];
+    pub const ALL: [Action; 8] = [
+        Action::Add,
+        Action::Overwrite,
+        Action::Delete,
+        Action::Skip,
+        Action::Blocked,
+        Action::Rename,
+        Action::Disable,
+        Action::Purge,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -28,12 +45,25 @@ impl Action {
             Action::Delete => "delete",
             Action::Skip => "skip",
             Action::Blocked => "blocked",
+            Action::Rename => "rename",
+            Action::Disable => "disable",
+            Action::Purge => "purge",
         }
     }
 
     /// Whether an apply writes the resource.
     pub fn writes(self) -> bool {
-        matches!(self, Action::Add | Action::Overwrite | Action::Delete)
+        !matches!(self, Action::Skip | Action::Blocked)
+    }
+
+    /// Whether nothing is left of the resource.
+    pub fn removes(self) -> bool {
+        matches!(self, Action::Delete | Action::Purge)
+    }
+
+    /// Whether the resource is lost, at once or in the end.
+    pub fn loses(self) -> bool {
+        self.removes() || self == Action::Disable
     }
 }
 
@@ -95,7 +125,7 @@ pub struct Change {
     pub special: Option<Box<Special>>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Special {
     /// Why the change is blocked.
     pub reason: Option<String>,
@@ -109,6 +139,18 @@ pub struct Special {
     pub last_set: Vec<LastSet>,
     /// The owner afterwards, if it is not the project of the plan: an undo restores it.
     pub owner: Option<Option<String>>,
+    /// Of a rename: how the resource is called so far.
+    pub previously: Option<Key>,
+    /// Of a rename: the secrets that stay what they are, sealed for the new address.
+    pub resealed: Vec<Cell>,
+    /// Of a rename: how many resources refer to it, and follow.
+    pub followers: u64,
+    /// Was disabled, and comes back whole.
+    pub restored: bool,
+    /// Of a disable: how long the resource can be brought back.
+    pub grace: Option<Grace>,
+    /// Disabled in this revision, and so again: an undo restores it.
+    pub disabled: Option<u64>,
 }
 
 /// The revision that wrote the present value of a field.
@@ -123,14 +165,7 @@ pub struct LastSet {
 impl Special {
     /// Boxed, if there is anything special.
     pub fn boxed(self) -> Option<Box<Special>> {
-        let Special { reason, foreign_owner, purged, owner, last_set, taken_from } = &self;
-        (!last_set.is_empty()
-            || taken_from.is_some()
-            || reason.is_some()
-            || foreign_owner.is_some()
-            || *purged
-            || owner.is_some())
-        .then(|| Box::new(self))
+        (self != Special::default()).then(|| Box::new(self))
     }
 }
 
@@ -172,6 +207,40 @@ impl Change {
         self.special.as_ref()?.taken_from.as_deref()
     }
 
+    /// How the resource is called in the store before the plan.
+    pub fn stored_key(&self) -> &Key {
+        self.previously().unwrap_or(&self.key)
+    }
+
+    /// Of a rename: how the resource is called so far.
+    pub fn previously(&self) -> Option<&Key> {
+        self.special.as_ref()?.previously.as_ref()
+    }
+
+    /// Of a rename: how many resources refer to it, and follow.
+    pub fn followers(&self) -> u64 {
+        self.special.as_ref().map_or(0, |special| special.followers)
+    }
+
+    /// Whether the resource was disabled, and comes back whole.
+    pub fn is_restored(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.restored)
+    }
+
+    /// Of a disable: how long the resource can be brought back.
+    pub fn grace(&self) -> Option<Grace> {
+        self.special.as_ref()?.grace
+    }
+
+    /// Whether nothing changes that the product knows of.
+    fn is_own(&self) -> bool {
+        self.action == Action::Overwrite
+            && !self.adopted
+            && !self.is_restored()
+            && !self.fields.is_empty()
+            && self.fields.iter().all(|field| self.kind.field(field.field).own)
+    }
+
     /// Whether nobody knows if anything changes, without the secrets.
     pub fn is_unknown(&self) -> bool {
         self.action == Action::Overwrite
@@ -189,12 +258,14 @@ impl Change {
 
     /// What an apply of the plan causes beside the state.
     pub fn effect(&self, plan: &Plan) -> Option<Effect<'_>> {
-        if plan.recorded || !self.action.writes() {
+        if plan.recorded || !self.action.writes() || self.is_own() {
             return None;
         }
         match (self.kind, self.action) {
+            // A disabled one has logged its user out already.
+            (Kind::Pattern, Action::Purge) => None,
             (Kind::Pattern, _) => Some(Effect::Logout(self.key.first())),
-            (Kind::Account, Action::Delete) if plan.deletes_mail => Some(Effect::PurgeMail),
+            (Kind::Account, action) if action.removes() && plan.deletes_mail => Some(Effect::PurgeMail),
             (Kind::Account, Action::Overwrite) if self.purges() => Some(Effect::PurgeMail),
             _ => None,
         }
@@ -260,6 +331,7 @@ pub type Learned = (Kind, Key, Digest);
 
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Owns what the plan adds and changes.
     pub project: String,
     pub system: &'static str,
     pub base: Base,
@@ -268,7 +340,7 @@ pub struct Plan {
     /// In apply order.
     pub changes: Vec<Change>,
     /// Changes by kind and action, as `Plan::settle` counts them.
-    pub counts: [[u64; 5]; 3],
+    pub counts: [[u64; 8]; 3],
     pub unchanged: u64,
     /// Resources that the project owns, by `Kind as usize`.
     pub owned: [u64; 3],
@@ -283,6 +355,64 @@ pub struct Plan {
     pub note: Option<String>,
     /// Of unchanged resources: nothing of them changes, and the next plan is faster.
     pub learned: Vec<Learned>,
+    /// What other software has changed in the store, sorted by address.
+    pub drift: Vec<Drift>,
+    /// What is disabled and can still be brought back, sorted by address.
+    pub waiting: Vec<Waiting>,
+    /// What the plan was restricted to; `None` if it is whole.
+    pub partial: Option<Partial>,
+    /// For limits of files and owners, where the policy has any.
+    pub shares: Shares,
+}
+
+/// Who has how much of what the store holds.
+#[derive(Debug, Default)]
+pub struct Shares {
+    /// By source file: how many resources of the project it declared last.
+    pub files: HashMap<String, u64>,
+    /// Of resources that no file declares any more: which one was the last.
+    pub last_file: HashMap<Address, String>,
+    /// By another project, as `Special::taken_from` names it: what it owns.
+    pub owners: HashMap<String, u64>,
+}
+
+/// What other software has changed of a resource since yubin wrote it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    pub address: Address,
+    pub what: Drifted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drifted {
+    /// A resource that nobody has declared to yubin.
+    Added,
+    Deleted,
+    /// Other values in a field.
+    Field {
+        field: FieldId,
+        before: Option<Box<Value>>,
+        after: Option<Value>,
+    },
+    /// In a column of yubin's own, such as the owner.
+    Column(&'static str),
+}
+
+/// A disabled resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub address: Address,
+    /// The revision that disabled it.
+    pub revision: u64,
+    /// From when on a plan purges it: RFC 3339, UTC.
+    pub until: String,
+}
+
+/// Globs over addresses, as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partial {
+    pub targets: Vec<String>,
+    pub excludes: Vec<String>,
 }
 
 impl Plan {
@@ -290,10 +420,17 @@ impl Plan {
     /// refers to it, and goes after it.
     pub fn settle(&mut self) {
         let rank = |change: &Change| match change.action {
-            Action::Delete => (1, 2 - change.kind as u8),
-            _ => (0, change.kind as u8),
+            // A rename may free the name that another change takes.
+            Action::Rename => (0, change.kind as u8),
+            Action::Delete | Action::Disable | Action::Purge => (2, 2 - change.kind as u8),
+            _ => (1, change.kind as u8),
         };
         self.changes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
+        self.settle_counts();
+    }
+
+    /// Counts the changes.
+    pub fn settle_counts(&mut self) {
         self.counts = Default::default();
         for change in &self.changes {
             self.counts[change.kind as usize][change.action as usize] += 1;
@@ -336,5 +473,133 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub rule: &'static str,
-    pub message: String,
+    pub why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// An entry of `sources:`.
+    Vanished(String),
+    Limit {
+        of: Counted,
+        among: Among,
+        touched: u64,
+        owned: u64,
+        limit: Limit,
+    },
+    /// The files declare nothing of the kind any more.
+    Empty {
+        kind: Kind,
+        vanishing: u64,
+    },
+    /// Named in the policy, or permanent in the product.
+    Protect(Address),
+    /// The product's export lacks what is protected.
+    ProtectedLacking(Address),
+    /// The store holds it as protected.
+    Protected(Address),
+    InUse {
+        server: Address,
+        users: Vec<Address>,
+        count: u64,
+    },
+    /// It belongs to another project, or to none.
+    Foreign {
+        address: Address,
+        owner: String,
+        loses: bool,
+    },
+    Blocked {
+        address: Address,
+        reason: String,
+    },
+    /// Under `existing: fail`.
+    Exists(Address),
+    /// Of one rule, what is not named.
+    More(u64),
+    /// As another yubin has said it.
+    Said(String),
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Deletes,
+    /// Inboxes that are emptied are as lost.
+    DeletesAndInboxes,
+    Overwrites,
+}
+
+/// Among what a limit counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Among {
+    Kind(Kind),
+    File(String),
+    Owner(String),
+}
+
+impl Why {
+    /// The share that is over a limit in hundredths of a percent, rounded up: 30.001 % is over 30 %.
+    pub fn share(touched: u64, owned: u64) -> u64 {
+        (touched * 10_000).div_ceil(owned.max(1))
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Vanished(path) => write!(f, "the source `{path}` matches no file"),
+            Why::Limit { of, among, touched, owned, limit } => {
+                let what = match of {
+                    Counted::Deletes => "deletes",
+                    Counted::DeletesAndInboxes => "deletes and emptied inboxes",
+                    Counted::Overwrites => "overwrites",
+                };
+                write!(f, "too many {what} ")?;
+                match among {
+                    Among::Kind(kind) => write!(f, "of {}", kind.plural())?,
+                    Among::File(file) => write!(f, "of what `{file}` declares")?,
+                    Among::Owner(owner) => write!(f, "of what {owner} owns")?,
+                }
+                match limit {
+                    Limit::Count(_) => write!(f, ": {touched} is over {limit}"),
+                    Limit::Percent(_) => {
+                        let share = Why::share(*touched, *owned);
+                        let (whole, part) = (share / 100, share % 100);
+                        write!(f, ": {whole}.{part:02} % is over {limit} ({touched} of {owned})")
+                    }
+                }
+            }
+            Why::Empty { kind, vanishing } => write!(
+                f,
+                "the files declare no {} any more, and all {vanishing} would be deleted; write `absent: true` for each that is meant to go",
+                kind.plural()
+            ),
+            Why::Protect(address) => {
+                write!(f, "`{address}` is protected by `policy.protect` and may never be deleted")
+            }
+            Why::ProtectedLacking(address) => {
+                write!(f, "`{address}` is protected, and yet the export lacks it: make sure that it is whole")
+            }
+            Why::Protected(address) => {
+                write!(f, "`{address}` is protected; declare `protected: false`, apply that, and delete it then")
+            }
+            Why::InUse { server, users, count } => {
+                let named: Vec<String> = users.iter().map(|user| format!("`{user}`")).collect();
+                let more = count.saturating_sub(users.len() as u64);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                write!(f, "`{server}` is used by {}{more}; move them first, in a plan of their own", named.join(", "))
+            }
+            Why::Foreign { address, owner, loses } => {
+                let verb = if *loses { "deletes" } else { "changes" };
+                write!(f, "`{address}` belongs to {owner}; a project {verb} only what it owns")
+            }
+            Why::Blocked { address, reason } => write!(f, "`{address}`: {reason}"),
+            Why::Exists(address) => {
+                write!(f, "`{address}` exists and differs, and the policy says `existing: fail`")
+            }
+            Why::More(more) => write!(f, "and {more} more"),
+            Why::Said(message) => f.write_str(message),
+        }
+    }
 }

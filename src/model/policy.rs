@@ -76,12 +76,56 @@ impl fmt::Display for Limit {
     }
 }
 
+/// How many resources a plan may touch, all limits at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// By `Kind as usize`: of each kind alone.
+    pub kinds: [Option<Limit>; 3],
+    /// Of what each source file declares.
+    pub file: Option<Limit>,
+    /// Of what each owner has, all kinds together.
+    pub owner: Option<Limit>,
+}
+
+impl Limits {
+    pub const fn of_each_kind(limit: Option<Limit>) -> Limits {
+        Limits { kinds: [limit; 3], file: None, owner: None }
+    }
+}
+
+/// How long a resource that is deleted can be brought back, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace(pub u64);
+
+impl Grace {
+    const UNITS: [(char, u64); 3] = [('w', 7 * 24 * 3600), ('d', 24 * 3600), ('h', 3600)];
+
+    /// `14d`, `2w`, `12h`.
+    pub fn parse(word: &str) -> Option<Grace> {
+        let (_, seconds) = Grace::UNITS.into_iter().find(|(unit, _)| word.ends_with(*unit))?;
+        let number = &word[..word.len() - 1];
+        let is_number = !number.is_empty() && number.len() <= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u64 = number.parse().ok().filter(|number| is_number && *number > 0)?;
+        Some(Grace(number * seconds))
+    }
+}
+
+impl fmt::Display for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Weeks are told in days: 14d is what most write.
+        let (unit, seconds) = Grace::UNITS[if self.0.is_multiple_of(24 * 3600) { 1 } else { 2 }];
+        write!(f, "{}{unit}", self.0 / seconds)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub existing: Existing,
     pub undeclared: Undeclared,
-    pub max_deletes: Limit,
-    pub max_overwrites: Option<Limit>,
+    pub max_deletes: Limits,
+    pub max_overwrites: Limits,
+    /// `None`: what is deleted is gone at once.
+    pub grace: Option<Grace>,
     pub protect: Vec<Address>,
     pub plaintext_secrets: PlaintextSecrets,
     pub passwords: PasswordPolicy,
@@ -92,8 +136,9 @@ impl Default for Policy {
         Policy {
             existing: Existing::default(),
             undeclared: Undeclared::default(),
-            max_deletes: Limit::Percent(3_000),
-            max_overwrites: None,
+            max_deletes: Limits::of_each_kind(Some(Limit::Percent(3_000))),
+            max_overwrites: Limits::of_each_kind(None),
+            grace: None,
             protect: Vec::new(),
             plaintext_secrets: PlaintextSecrets::default(),
             passwords: PasswordPolicy::default(),

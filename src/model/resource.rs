@@ -1,7 +1,10 @@
 //! A resource as the store holds it: its key, and one cell for each field that has a value.
 
+use compact_str::CompactString;
+
 use super::field::FieldId;
 use super::kind::{Key, Kind};
+use super::renames::Renames;
 use super::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Row {
     pub owner: Option<String>,
     /// The revision that wrote it last.
     pub revision: u64,
+    /// The revision that disabled it, if it is.
+    pub disabled: Option<u64>,
+    /// The name before its last rename that a file asked for: that is done, and not asked for again.
+    pub previously: Option<CompactString>,
     /// In table order.
     pub cells: Vec<Cell>,
 }
@@ -36,6 +43,43 @@ impl Rows {
     pub fn put(&mut self, kind: Kind, rows: Vec<Row>) {
         debug_assert!(rows.is_sorted_by(|a, b| a.key < b.key), "keys do not ascend");
         self.0[kind as usize] = rows;
+    }
+
+    /// The rows as they will be called: `called` gives each that is renamed its new form.
+    pub fn rename<E>(
+        &mut self,
+        renames: &Renames,
+        mut called: impl FnMut(Kind, &Row, &Key) -> Result<Row, E>,
+    ) -> Result<(), E> {
+        let mut renamed: [Vec<Row>; 3] = Default::default();
+        for (kind, new, old) in renames.all() {
+            if let Some(row) = self.get(kind, old) {
+                renamed[kind as usize].push(called(kind, row, new)?);
+            }
+        }
+        for (kind, mut renamed) in Kind::ALL.into_iter().zip(renamed) {
+            let rows = &mut self.0[kind as usize];
+            rows.retain(|row| !renames.leaves(kind, &row.key));
+            rows.append(&mut renamed);
+            rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        }
+        // Those who refer to a server follow it.
+        for kind in Kind::ALL {
+            let Some(reference) = kind.find("server") else { continue };
+            let followed = |name: &str| {
+                let mut servers = renames.all().filter(|(of, _, old)| *of == Kind::Server && old.name() == name);
+                servers.next().map(|(_, new, _)| new.name().into())
+            };
+            for cell in self.0[kind as usize].iter_mut().flat_map(|row| &mut row.cells) {
+                if cell.field == reference
+                    && let Value::Text(name) = &mut cell.value
+                    && let Some(new) = followed(name)
+                {
+                    *name = new;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rows of a kind, in ascending order of keys.

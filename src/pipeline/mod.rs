@@ -1,33 +1,37 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod facts;
 mod hand_over;
 mod keys;
+mod plan;
 mod refresh;
 mod rekey;
+mod renames;
+mod scope;
 mod seal;
+mod state;
+mod suggest;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
 
-use crate::diff::{self, Current, Declared, Part};
-use crate::guard::{self, InUse, Verdict};
+use jiff::Timestamp;
+
+use crate::guard::{self, Verdict};
 use crate::history;
-use crate::load::{self, Opened, Project, Reader, Sources};
-use crate::model::plan::Base;
+use crate::load::{self, Project, Reader};
+use crate::model::plan::{Base, Partial};
 use crate::model::{
-    Action, Address, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, Existing, Inventory, Key, Kind,
-    Logged, Plan, Raw, Result, Row, Rows, SecretSource, Value, Version, Wanted, parallel,
+    Address, Code, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, Value, Version, Wanted,
 };
 use crate::ownership::Asking;
-use crate::resolve::{self, Rules, Stored};
+use crate::resolve::{self, Rules};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
-use crate::vault::{Fetcher, KeySource, Vault};
+use crate::vault::{KeySource, Vault};
 use crate::wire;
 use keys::key_source;
-use seal::{Notices, STATUS, Sealer, Sealing};
+use seal::STATUS;
 
 pub use keys::key_ring;
 pub use refresh::Export;
@@ -43,6 +47,7 @@ pub struct Session {
     own: Vec<PathBuf>,
     pub diagnostics: Diagnostics,
     pub strict: bool,
+    against: Option<wire::Against>,
 }
 
 /// A plan and everything that is decided about it.
@@ -52,8 +57,23 @@ pub struct Planned {
     pub digest: String,
     /// Keyed digest of the declared secrets that do not stand in the configuration itself.
     pub secrets_digest: String,
+    /// The same of the secrets that the plan changes.
+    pub changed_secrets: String,
     pub secrets: Secrets,
+    /// The time by which a purge is due, if the plan depends on one.
+    pub as_of: Option<Timestamp>,
+    /// The files of the configuration, each with its digest.
+    pub files: Vec<(String, String)>,
     vault: Option<Vault>,
+}
+
+/// What a plan is asked for.
+#[derive(Default)]
+pub struct Asked {
+    pub secrets: Secrets,
+    pub partial: Partial,
+    /// The time by which a purge is due, if it is not now.
+    pub as_of: Option<Timestamp>,
 }
 
 /// What becomes of the owner of a resource.
@@ -72,6 +92,20 @@ pub enum Step {
 }
 
 impl Planned {
+    fn new(plan: Plan, digest: String) -> Planned {
+        Planned {
+            plan,
+            verdict: Verdict::default(),
+            digest,
+            secrets_digest: String::new(),
+            changed_secrets: String::new(),
+            secrets: Secrets::Fetch,
+            as_of: None,
+            files: Vec::new(),
+            vault: None,
+        }
+    }
+
     /// How many passwords of mailboxes an apply will hash.
     pub fn passwords(&self) -> u64 {
         let writes = self.plan.changes.iter().filter(|change| change.action.writes());
@@ -87,8 +121,9 @@ pub struct Checked {
 }
 
 /// Whether a plan fetches the declared secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Secrets {
+    #[default]
     Fetch,
     /// Nothing is known of them then, not even whether they change. Before such a plan is applied, they are
     /// fetched after all.
@@ -102,6 +137,8 @@ pub struct Above<'a> {
     pub store: Option<&'a str>,
     /// `--trusted-config`.
     pub trusted: Option<&'a Path>,
+    /// `--against`: a snapshot in the place of the store, and the public key that must have signed it.
+    pub against: Option<(&'a Path, Option<&'a str>)>,
 }
 
 /// Reads the project file.
@@ -110,6 +147,14 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let mut diagnostics = Diagnostics::default();
     let trusted = above.trusted.map(|path| start.join(path));
     let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
+    if let Some((path, signer)) = above.against {
+        let (taken, against) = state::read(&start.join(path), signer, &project.name)?;
+        let (store_name, store) = (format!("snapshot:{}", path.display()), Box::new(taken));
+        // A plan against a snapshot fetches no secret, so no key is asked for.
+        let keys = KeySource::Beside(PathBuf::new());
+        let (own, against) = (Vec::new(), Some(against));
+        return Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against });
+    }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
     let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
@@ -124,7 +169,16 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     if let KeySource::File(path) | KeySource::Beside(path) = &keys {
         own.push(path.clone());
     }
-    Ok(Session { store_name: name, store: Box::new(Sqlite::new(path)), keys, own, project, diagnostics, strict })
+    Ok(Session {
+        store_name: name,
+        store: Box::new(Sqlite::new(path)),
+        keys,
+        own,
+        project,
+        diagnostics,
+        strict,
+        against: None,
+    })
 }
 
 impl Session {
@@ -159,96 +213,6 @@ impl Session {
         self.diagnostics.sort();
     }
 
-    /// The plan from files and store; `None` if the input has errors, which then stand among the
-    /// diagnostics.
-    pub fn plan(&mut self, secrets: Secrets) -> Result<Option<Planned>> {
-        let snapshot = self.store.snapshot()?;
-        // Whoever fetches no secrets needs no key, and plans the same whether there is one or not.
-        let vault = if secrets == Secrets::Skip { None } else { self.vault(snapshot.as_deref())? };
-        // Without a store every record is new, but its digest is worth keeping.
-        let key = vault.as_ref().map(Vault::record_key);
-        let sources = OnceLock::new();
-        let (opened, inventory, config_digest) = self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
-        let (system, policy) = (self.project.system, &self.project.policy);
-        let rules = rules(&self.project);
-        let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
-        let no_rows = Rows::default();
-        let abused = seal::abused(snapshot.as_deref(), system)?;
-        let snapshot = snapshot.map(Mutex::new);
-        let ring = key_ring(&self.project.trust.identities, &self.project.root);
-        let outside = Fetcher::new(&self.project.root, &self.project.trust, ring, self.own.clone());
-        let new = Current { base, inventory: &inventory, rows: &no_rows };
-        let seal_new = Sealer {
-            vault: vault.as_ref(),
-            fetcher: (secrets == Secrets::Fetch).then_some(&outside),
-            project: &self.project,
-            rows: &no_rows,
-            abused: &abused,
-            snapshot: snapshot.as_ref(),
-        };
-        let files = opened.names();
-        let early = |resources: Vec<DraftResource>| {
-            let (mut wanted, problems) = resolve::resolve_new(rules, &files, resources);
-            let mut sealing = seal_new.seal(&mut wanted, &files);
-            sealing.problems.extend(problems);
-            (diff::compare(system, wanted, &new, policy), sealing)
-        };
-        // What is to be said about a secret is said where its record is read.
-        let fetch_quietly = |source: &SecretSource| outside.fetch(source).ok().filter(|_| !outside.is_exposed(source));
-        let reader = Reader {
-            project: &self.project,
-            inventory: Some(&inventory),
-            fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
-            early: Some(&early),
-        };
-        let (draft, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
-        let gone = self.undeclared(&draft, &inventory);
-        let rows = thread::scope(|scope| {
-            // Giving hundreds of megabytes back takes a while.
-            scope.spawn(move || drop(opened));
-            let snapshot = snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
-            fetch(snapshot.as_deref().map(|one| &**one), &draft, &gone, &inventory, system.ordered)
-        })?;
-        let mut fetched = vec![draft.outside.concat()];
-        let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
-        let current = Current { base, inventory: &inventory, rows: &rows };
-        hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
-        outside.hide(draft.resources.iter().flat_map(|resource| &resource.cells).filter_map(|cell| match &cell.raw {
-            Raw::Secret(SecretSource::Env(name)) => Some(name.as_str()),
-            _ => None,
-        }));
-        let sealer = Sealer { rows: &rows, ..seal_new };
-        let (desired, others) =
-            resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, mut wanted| {
-                let sealing = sealer.seal(&mut wanted, files);
-                (diff::compare(system, wanted, &current, policy), sealing)
-            });
-        parts.extend(others);
-        let (parts, sealing): (Vec<Part>, Vec<Sealing>) = parts.into_iter().unzip();
-        if sealing.iter().any(|sealing| sealing.no_key) {
-            return Err(self.lost_key());
-        }
-        let mut notices = Notices::default();
-        for sealing in sealing {
-            self.diagnostics.extend(sealing.problems);
-            notices.extend(sealing.notices);
-            fetched.extend(sealing.outside);
-        }
-        if !self.diagnostics.has_errors() {
-            self.diagnostics.extend(notices.into_diagnostics());
-        }
-        let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(fetched.into_iter()));
-        self.settle();
-        if self.diagnostics.has_errors() {
-            return Ok(None);
-        }
-        let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current);
-        plan.config_digest = config_digest;
-        let snapshot = snapshot.map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let planned = self.judged(plan, secrets_digest, vault, snapshot.as_deref())?;
-        Ok(Some(Planned { secrets, ..planned }))
-    }
-
     /// The plan that takes back a revision.
     pub fn undo(&mut self, revision: u64) -> Result<Planned> {
         let snapshot = self.store.snapshot()?;
@@ -261,8 +225,10 @@ impl Session {
         };
         let inventory = snapshot.inventory(&self.project.name)?;
         let log = SnapshotLog(&*snapshot);
-        let plan = history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
-        self.judged(plan, String::new(), vault, Some(&*snapshot))
+        let mut plan =
+            history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
+        renames::compare_secrets(&mut plan, vault.as_ref(), &*snapshot)?;
+        self.judged_with(plan, vault, Some(&*snapshot), &inventory)
     }
 
     /// The plan that takes resources over, or lets them go.
@@ -280,22 +246,69 @@ impl Session {
             Ownership::Forget => asking.forget(named)?,
         };
         // No secret is touched, so no key is needed.
-        self.judged(plan, String::new(), None, snapshot.as_deref())
+        self.judged_with(plan, None, snapshot.as_deref(), &inventory)
     }
 
-    fn judged(
+    /// What the store had after one revision and not after another, as a plan: nothing of it is to be applied.
+    pub fn between(&mut self, from: u64, to: u64) -> Result<Planned> {
+        let snapshot = self.store.snapshot()?;
+        let last = snapshot.as_ref().map_or(0, |snapshot| snapshot.base().revision);
+        for revision in [from, to] {
+            if revision > last {
+                let message = format!("there is no revision {revision}; the store is at {last}");
+                return Err(Error::new(Code::Usage, message));
+            }
+        }
+        let (mut before, mut after) = (Rows::default(), Rows::default());
+        if let Some(snapshot) = &snapshot {
+            for (rows, revision) in [(&mut before, from), (&mut after, to)] {
+                for kind in Kind::ALL {
+                    let mut all = Vec::new();
+                    snapshot.scan_at(kind, revision, &mut |row| {
+                        all.push(row);
+                        Ok(())
+                    })?;
+                    rows.put(kind, all);
+                }
+            }
+        }
+        let (project, system) = (&self.project.name, self.project.system);
+        let plan = history::between(project, system, (from, &before), (to, &after));
+        let digest = wire::digest(&plan);
+        Ok(Planned::new(plan, digest))
+    }
+
+    /// What is planned against, if not the store itself.
+    pub fn against(&self) -> Option<&wire::Against> {
+        self.against.as_ref()
+    }
+
+    fn judged(&self, plan: Plan, vault: Option<Vault>, snapshot: Option<&dyn Snapshot>) -> Result<Planned> {
+        let limits = [&self.project.policy.max_deletes, &self.project.policy.max_overwrites];
+        let inventory = match snapshot {
+            // Nobody else asks who has how much.
+            Some(snapshot) if limits.iter().any(|one| one.file.is_some() || one.owner.is_some()) => {
+                snapshot.inventory(&self.project.name)?
+            }
+            _ => Inventory::default(),
+        };
+        self.judged_with(plan, vault, snapshot, &inventory)
+    }
+
+    fn judged_with(
         &self,
         mut plan: Plan,
-        secrets_digest: String,
         vault: Option<Vault>,
         snapshot: Option<&dyn Snapshot>,
+        inventory: &Inventory,
     ) -> Result<Planned> {
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
-        let in_use = in_use(&plan, snapshot)?;
-        let verdict = guard::judge(&plan, &self.project.policy, &in_use);
+        let facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
+        let verdict = guard::judge(&plan, &self.project.policy, facts);
         let digest = wire::digest(&plan);
-        Ok(Planned { plan, verdict, digest, secrets_digest, secrets: Secrets::Fetch, vault })
+        let changed_secrets = vault.as_ref().map_or(String::new(), |vault| seal::changed(&plan, vault));
+        Ok(Planned { verdict, changed_secrets, vault, ..Planned::new(plan, digest) })
     }
 
     /// Commits what the guard approves; `consent` is for exactly this plan. `progress` is told how many
@@ -318,8 +331,31 @@ impl Session {
         }
         let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
         let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
-        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref() };
+        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None };
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
+    }
+
+    /// Does all that an apply does, and takes it back; `false` if the plan is refused.
+    pub fn rehearse(&self, planned: &mut Planned, actor: &str) -> Result<bool> {
+        if guard::approve(&planned.plan, &planned.verdict, false).is_none() {
+            return Ok(false);
+        }
+        // Of a store that does not exist the key is not kept either.
+        let fresh = std::mem::take(&mut planned.plan.changes);
+        planned.plan.changes.clone_from(&fresh);
+        if let Some(vault) = &planned.vault {
+            seal::hash_passwords(&mut planned.plan, vault, self.project.policy.passwords.scheme, &|_| {})?;
+        }
+        let done = match guard::approve(&planned.plan, &planned.verdict, false) {
+            Some(approved) => {
+                let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
+                let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None };
+                self.store.rehearse(&approved, &entry, &|_| {})
+            }
+            None => Ok(()),
+        };
+        planned.plan.changes = fresh;
+        done.map(|()| true)
     }
 
     /// Where nothing changes: keeps what makes the next plan faster. That it fails is no failure of an apply.
@@ -331,107 +367,10 @@ impl Session {
             let _ = self.store.learn(&planned.plan, vault.id());
         }
     }
-
-    /// Files, inventory and the configuration's digest, at the same time.
-    fn read_both<'a>(
-        &mut self,
-        snapshot: Option<&dyn Snapshot>,
-        key: Option<&[u8; 32]>,
-        sources: &'a OnceLock<Sources>,
-    ) -> Result<(Opened<'a>, Inventory, String)> {
-        let project = &self.project;
-        let read = || {
-            let mut problems = Diagnostics::default();
-            let sources = sources.get_or_init(|| load::read_sources(project, &mut problems));
-            thread::scope(|scope| {
-                let digest = scope.spawn(|| load::config_digest(project, sources));
-                let opened = load::open(project, sources, key, &mut problems);
-                (opened, problems, parallel::join(digest))
-            })
-        };
-        let (inventory, (opened, problems, digest)) = thread::scope(|scope| {
-            let reading = scope.spawn(read);
-            let inventory = snapshot.map_or(Ok(Inventory::default()), |snapshot| snapshot.inventory(&project.name));
-            (inventory, parallel::join(reading))
-        });
-        self.diagnostics.extend(problems);
-        Ok((opened, inventory?, digest))
-    }
-
-    fn undeclared(&self, draft: &Draft, inventory: &Inventory) -> Vec<(Kind, Key)> {
-        let mut declared = Declared::new(inventory);
-        for one in &draft.recognised {
-            declared.insert(one.kind, one.entry);
-        }
-        for resource in &draft.resources {
-            if let Some(entry) = inventory.of(resource.kind).find(resource.key.as_bytes()) {
-                declared.insert(resource.kind, entry);
-            }
-        }
-        let mentioned = Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind));
-        diff::undeclared(mentioned, &declared, inventory, &self.project.policy)
-    }
-}
-
-/// The product's check box does not say whether it also holds for deletes (AMB-A9).
-fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnostics) {
-    if project.policy.existing == Existing::Overwrite || project.system.name != "catchme-mail" {
-        return;
-    }
-    if let Some(first) = draft.resources.iter().find(|resource| resource.absent) {
-        let message = "deletes do not depend on `existing`: it is assumed that the product's check box concerns overwriting alone (000:4-5)";
-        let (file, place) = (&draft.files[first.source.file as usize], first.source.place);
-        diagnostics.push(
-            Diagnostic::info("catchme-mail/delete-ignores-existing", message)
-                .at(file, place.line, place.column)
-                .of(&first.address()),
-        );
-    }
 }
 
 fn rules(project: &Project) -> Rules<'_> {
     Rules { system: project.system, given: &project.given }
-}
-
-/// The stored rows of what is declared in full, and of what is declared no more.
-///
-/// Where the order of servers is state, or accounts refer to them, all servers.
-fn fetch(
-    snapshot: Option<&dyn Snapshot>,
-    draft: &Draft,
-    gone: &[(Kind, Key)],
-    inventory: &Inventory,
-    all_servers: bool,
-) -> Result<Rows> {
-    let mut rows = Rows::default();
-    let Some(snapshot) = snapshot else { return Ok(rows) };
-    for kind in Kind::ALL {
-        let shelf = inventory.of(kind);
-        let of_kind = draft.resources.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.key);
-        let declared = of_kind.filter(|key| shelf.find(key.as_bytes()).is_some());
-        let gone = gone.iter().filter(|(other, _)| *other == kind).map(|(_, key)| key);
-        let mut keys: Vec<Key> = if kind == Kind::Server && all_servers {
-            (0..shelf.len() as u32).map(|at| shelf.key(at)).collect()
-        } else {
-            declared.chain(gone).cloned().collect()
-        };
-        // In the order in which they lie on the disk.
-        keys.sort_unstable();
-        rows.put(kind, snapshot.fetch(kind, &keys)?);
-    }
-    Ok(rows)
-}
-
-fn in_use(plan: &Plan, snapshot: Option<&dyn Snapshot>) -> Result<Vec<InUse>> {
-    let mut all = Vec::new();
-    let Some(snapshot) = snapshot else { return Ok(all) };
-    for change in plan.changes.iter().filter(|change| change.kind == Kind::Server && change.action == Action::Delete) {
-        let (users, count) = snapshot.users_of_server(&change.key)?;
-        if count > 0 {
-            all.push(InUse { server: change.address(), users, count });
-        }
-    }
-    Ok(all)
 }
 
 struct SnapshotLog<'a>(&'a dyn Snapshot);

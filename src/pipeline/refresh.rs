@@ -88,7 +88,7 @@ impl Session {
             self.diagnostics.push(Diagnostic::info("refresh/kept", message));
             self.settle();
         }
-        self.judged(found.plan, String::new(), vault, snapshot.as_deref()).map(Some)
+        self.judged(found.plan, vault, snapshot.as_deref()).map(Some)
     }
 
     /// The plan that notes the status of an account.
@@ -114,6 +114,6 @@ impl Session {
         let vault = self.vault(Some(&*snapshot))?;
         let recorded = Recorded { project: &self.project.name, base: snapshot.base(), rows: &rows };
         let plan = refresh::mark(&address.key, status, &recorded, system);
-        self.judged(plan, String::new(), vault, Some(&*snapshot))
+        self.judged(plan, vault, Some(&*snapshot))
     }
 }

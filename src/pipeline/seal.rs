@@ -12,7 +12,7 @@ use crate::model::plan::LastSet;
 use crate::model::plan::PURGE_MAIL;
 use crate::model::{
     Action, Address, Change, Clear, Diagnostic, Existing, FieldChange, FieldId, Hashed, Key, Kind, Origin, Plan,
-    Result, Row, Rows, Scheme, SecretSource, Source, Type, Value, Wanted, Wish, parallel,
+    Renames, Result, Row, Rows, Scheme, SecretSource, Source, Type, Value, Wanted, Wish, parallel,
 };
 use crate::store::Snapshot;
 use crate::system::System;
@@ -227,6 +227,23 @@ pub fn hash_passwords(plan: &mut Plan, vault: &Vault, scheme: Scheme, progress: 
     Ok(())
 }
 
+/// A keyed digest of the secrets that the plan changes.
+pub fn changed(plan: &Plan, vault: &Vault) -> String {
+    let mut parts = Vec::new();
+    for change in plan.changes.iter().filter(|change| change.action.writes()) {
+        for one in change.fields.iter().filter(|one| change.kind.field(one.field).is_secret()) {
+            let (address, field) = (change.address(), change.kind.field(one.field));
+            parts.push(match &one.after {
+                Some(Value::Sealed(sealed)) => sealed.as_bytes().to_vec(),
+                Some(Value::Unhashed(clear)) => vault.seal(&address, field, clear).as_bytes().to_vec(),
+                Some(Value::Hashed(hashed)) => hashed.text.as_bytes().to_vec(),
+                _ => Vec::new(),
+            });
+        }
+    }
+    vault.fingerprint(parts.into_iter())
+}
+
 /// Marks the changes that write an id of a purge which was carried out before.
 pub fn mark_purged(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result<()> {
     let Some(snapshot) = snapshot.filter(|_| plan.changes.iter().any(Change::purges)) else { return Ok(()) };
@@ -249,7 +266,9 @@ pub struct Sealer<'a> {
     /// `None` if this run fetches no secrets.
     pub fetcher: Option<&'a Fetcher<'a>>,
     pub project: &'a Project,
+    /// As they will be called.
     pub rows: &'a Rows,
+    pub renames: &'a Renames,
     /// By account: passwords that were in force when the provider changed them.
     pub abused: &'a Abused,
     /// What was before.
@@ -430,9 +449,10 @@ impl Sealer<'_> {
     /// The current password, and so many before it.
     fn past(&self, address: &Address, count: usize) -> Vec<Value> {
         let Some(snapshot) = self.snapshot else { return Vec::new() };
+        let key = self.renames.from(address.kind, &address.key).unwrap_or(&address.key);
         let snapshot = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         // What cannot be read now cannot be read by the plan either, which then says so.
-        let mut past = snapshot.past_values(address.kind, PASSWORD, &address.key).unwrap_or_default();
+        let mut past = snapshot.past_values(address.kind, PASSWORD, key).unwrap_or_default();
         past.truncate(count + 1);
         past
     }

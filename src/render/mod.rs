@@ -1,4 +1,21 @@
 //! What people read.
 pub mod annotate;
+mod japanese;
 pub mod markdown;
 pub mod text;
+pub mod words;
+
+/// The language that people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Lang {
+    #[default]
+    En,
+    Ja,
+}
+
+impl Lang {
+    /// The language of a locale such as `ja_JP.UTF-8`.
+    pub fn of_locale(locale: &str) -> Lang {
+        if locale.starts_with("ja") { Lang::Ja } else { Lang::En }
+    }
+}

@@ -189,12 +189,14 @@ impl<'a> Step<'a> {
             return None;
         }
         let before = problems.0.len();
+        let previously = resource.previously();
         let existence = self.existence(kind, &resource.key);
         let mut wanted = Wanted {
             kind,
             key: resource.key,
             source: resource.source,
             absent: resource.absent,
+            previously,
             wishes,
             digest: resource.digest,
         };

@@ -38,7 +38,7 @@ impl Step<'_> {
             let product = self.system.product;
             let rule = self.system.rule(kind, wish.field);
             let problem = match rule {
-                None if self.system.open || spec.read_only => return true,
+                None if self.system.open || spec.read_only || spec.own => return true,
                 None => {
                     let document = self.system.document;
                     let reason = format!("{product} has no setting for `{}` ({document})", spec.name);

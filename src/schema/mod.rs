@@ -34,6 +34,11 @@ pub fn resources(system: &System) -> Json {
         if let Some(Json::Object(properties)) = resource.get_mut("properties") {
             let doc = "a tombstone: delete the resource if it exists";
             properties.insert("absent".to_owned(), json!({ "type": "boolean", "description": doc }));
+            let doc = "the name of the resource so far, if it is to be renamed";
+            properties.insert(
+                "previously".to_owned(),
+                json!({ "type": ["string", "number", "boolean"], "description": doc }),
+            );
         }
         let conditions = conditions(system, kind);
         if !conditions.is_empty() {

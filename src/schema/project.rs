@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Value as Json, json};
 
-use crate::load::FormatName;
+use crate::load::{FormatName, LIMIT_KEYS};
 use crate::model::Kind;
 use crate::system;
 
@@ -162,11 +162,15 @@ struct PolicyBlock {
     #[schemars(extend("enum" = ["keep", "delete"], "default" = "keep"))]
     undeclared: Option<String>,
     /// How many resources of a kind a plan may delete: a count, or a percentage of what the project owns.
-    #[schemars(default, schema_with = "limit", extend("default" = "30%"))]
+    #[schemars(default, schema_with = "limits", extend("default" = "30%"))]
     max_deletes: Option<String>,
     /// How many resources of a kind a plan may overwrite: a count, or a percentage of what the project owns.
-    #[schemars(default, schema_with = "limit")]
+    #[schemars(default, schema_with = "limits")]
     max_overwrites: Option<String>,
+    /// What becomes of a resource that is to be deleted: gone at once (`now`), or disabled first and purged `after`
+    /// a time in h, d or w.
+    #[schemars(regex(pattern = "^(now|after [0-9]+[hdw])$"), extend("default" = "now"), example = &"after 14d")]
+    delete: Option<String>,
     /// Addresses of resources that may never be deleted.
     #[schemars(example = ["account/postmaster"])]
     protect: Option<Vec<String>>,
@@ -192,11 +196,18 @@ fn kind_names(_: &mut SchemaGenerator) -> schemars::Schema {
     json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
 }
 
-fn limit(_: &mut SchemaGenerator) -> schemars::Schema {
-    json_schema!({ "oneOf": [
+fn limits(_: &mut SchemaGenerator) -> schemars::Schema {
+    let limit = json!([
         { "type": "integer", "minimum": 0 },
         { "type": "string", "pattern": r"^([0-9]+|[0-9]{1,3}(\.[0-9]{1,2})? ?%)$" },
-    ], "examples": [10, "30%"] })
+    ]);
+    let of: serde_json::Map<String, Json> =
+        LIMIT_KEYS.iter().map(|key| ((*key).to_owned(), json!({ "oneOf": limit }))).collect();
+    json_schema!({ "oneOf": [
+        limit[0],
+        limit[1],
+        { "type": "object", "properties": of, "additionalProperties": false },
+    ], "examples": [10, "30%", { "account": 5, "file": "20%" }] })
 }
 
 pub fn schema() -> Json {

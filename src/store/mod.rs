@@ -3,11 +3,12 @@
 
 mod holder;
 pub mod sqlite;
+pub mod state;
 
 use crate::guard::Approved;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Value, Version,
+    Address, Drift, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Value, Version,
 };
 
 /// What the log says about an apply, beside the plan.
@@ -16,6 +17,8 @@ pub struct Entry<'a> {
     pub digest: &'a str,
     /// Identity of the key that sealed the plan's secrets.
     pub key_id: Option<&'a str>,
+    /// Of git, see `Revision::commit`.
+    pub commit: Option<&'a str>,
 }
 
 pub struct Receipt {
@@ -37,6 +40,9 @@ pub trait Store {
     /// Writes the plan, its log and its effects in one transaction, if the store still is where
     /// the plan was made. `progress` is told how many changes are written.
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt>;
+
+    /// Does all that `commit` does, comparison of the state included, and rolls back.
+    fn rehearse(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<()>;
 }
 
 /// Turns secrets that one key has sealed into those of another.
@@ -64,6 +70,18 @@ pub trait Snapshot: Send {
 
     /// Every row of a kind, in ascending order of keys.
     fn scan(&self, kind: Kind, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
+
+    /// Every row of a kind as it was when the revision had been applied, in ascending order of keys.
+    fn scan_at(&self, kind: Kind, revision: u64, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
+
+    /// What other software has changed of resources since yubin wrote them last, sorted by address.
+    fn drift(&self) -> Result<Vec<Drift>>;
+
+    /// Resources that are disabled, in ascending order, and the revisions that did it.
+    fn disabled(&self) -> Result<Vec<(Address, u64)>>;
+
+    /// Of each resource that ever was in a file: the last one.
+    fn last_files(&self, kind: Kind, each: &mut dyn FnMut(Key, String)) -> Result<()>;
 
     /// Some of the resources that refer to the server, and how many there are.
     fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)>;

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Rule, System, TextRules};
+use super::{Clears, Default, Names, Need, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -15,6 +15,7 @@ pub static SYSTEM: System = System {
     open: false,
     rules: RULES,
     index: OnceLock::new(),
+    names: Names::Fixed("a record finds its pattern by user and name, and nothing else names one (000:16-17)"),
     clears: Clears::No(
         "an empty column keeps what was there (000:124); to clear it, delete the pattern and add it again",
     ),

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Need, Note, Rule, System, TextRule, TextRules};
+use super::{Clears, Default, Names, Need, Note, Rule, System, TextRule, TextRules};
 use crate::model::Kind;
 
 pub static BUSINESS_STANDARD: System = plan(
@@ -41,6 +41,7 @@ const fn plan(
         open: false,
         rules,
         index: OnceLock::new(),
+        names: Names::Fixed("the name of a mailbox is its address, and no screen changes it (002)"),
         clears: Clears::Except(&[
             (
                 "comment",

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Exclusion, Need, Note, Rule, System, TextRules};
+use super::{Clears, Default, Exclusion, Names, Need, Note, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -15,6 +15,9 @@ pub static SYSTEM: System = System {
     open: false,
     rules: RULES,
     index: OnceLock::new(),
+    names: Names::Fixed(
+        "the name is edited on the screen of the server; do that by hand, then `forget` the old resource and declare the new one (004)",
+    ),
     clears: Clears::Yes,
     ordered: true,
     accounts: TextRules { name: None, password: None },

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, System, TextRules};
+use super::{Clears, Names, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -14,6 +14,7 @@ pub static SYSTEM: System = System {
     open: true,
     rules: &[],
     index: OnceLock::new(),
+    names: Names::Free,
     clears: Clears::Yes,
     ordered: false,
     accounts: TextRules::NONE,

@@ -42,6 +42,8 @@ pub struct System {
     pub rules: &'static [Rule],
     /// The rules by field, made from `rules` when they are first asked for.
     index: OnceLock<[ByField; 3]>,
+    /// Why the names of resources cannot change, with the source; of some kinds they can.
+    pub names: Names,
     /// Whether the product's own channel can empty a field that holds a value.
     pub clears: Clears,
     /// Whether the product shows its servers in an order that is part of the state.
@@ -128,6 +130,14 @@ pub enum Clears {
 }
 
 #[derive(Debug)]
+pub enum Names {
+    /// Every resource can get another name.
+    Free,
+    /// None can; the reason, with its source.
+    Fixed(&'static str),
+}
+
+#[derive(Debug)]
 pub struct Rule {
     pub kind: Kind,
     pub field: &'static str,
@@ -197,12 +207,15 @@ impl System {
     pub fn expresses(&self, kind: Kind, field: FieldId) -> bool {
         let rule = self.rule(kind, field);
         let never = matches!(rule, Some(Rule { need: Need::Never(_), .. }));
-        self.open || kind.field(field).read_only || (rule.is_some() && !never)
+        self.open || kind.field(field).read_only || kind.field(field).own || (rule.is_some() && !never)
     }
 
     /// Why the product cannot empty the field.
     pub fn keeps(&self, kind: Kind, field: FieldId) -> Option<&'static str> {
         let spec = kind.field(field);
+        if spec.own {
+            return None;
+        }
         match self.clears {
             Clears::No(why) => return Some(why),
             Clears::Except(fields) => {
@@ -221,6 +234,14 @@ impl System {
         Some("no document says where it stands at first; write the value that is meant")
     }
 
+    /// Why a resource cannot get another name.
+    pub fn keeps_names(&self) -> Option<&'static str> {
+        match self.names {
+            Names::Free => None,
+            Names::Fixed(why) => Some(why),
+        }
+    }
+
     /// Whether the product's own export shows anything of this kind.
     pub fn exports(&self, kind: Kind) -> bool {
         self.open || self.rules.iter().any(|rule| rule.kind == kind && rule.observable)
@@ -233,7 +254,7 @@ impl System {
 
     /// Whether the product's own export shows the field; a store of its own shows all.
     pub fn observes(&self, kind: Kind, field: FieldId) -> bool {
-        self.open || self.rule(kind, field).is_some_and(|rule| rule.observable)
+        self.open || kind.field(field).own || self.rule(kind, field).is_some_and(|rule| rule.observable)
     }
 }
 

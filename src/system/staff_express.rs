@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Clears, Default, Exclusion, Need, Rule, System, TextRules};
+use super::{Clears, Default, Exclusion, Names, Need, Rule, System, TextRules};
 use crate::model::Kind;
 
 pub static SYSTEM: System = System {
@@ -15,6 +15,7 @@ pub static SYSTEM: System = System {
     open: false,
     rules: RULES,
     index: OnceLock::new(),
+    names: Names::Fixed("the number of an account is given once, and no screen changes it (001)"),
     clears: Clears::Yes,
     ordered: false,
     accounts: TextRules { name: None, password: None },

@@ -8,6 +8,7 @@
 pub mod armour;
 mod command;
 pub mod hash;
+mod signature;
 mod source;
 
 use std::fmt::Write as _;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::model::{Address, Clear, Code, Error, Field, Hashed, Result, Sealed};
 
 pub use armour::{KeyFile, KeyRing};
+pub use signature::{Signer, is_signed};
 pub use source::{Fetcher, is_encrypted};
 
 const NONCE: usize = 12;
@@ -32,6 +34,7 @@ pub struct Vault {
     cipher: Aes256GcmSiv,
     nonce_key: Zeroizing<[u8; 32]>,
     record_key: Zeroizing<[u8; 32]>,
+    signing_key: Zeroizing<[u8; 32]>,
     id: String,
     /// The key itself, while it stands nowhere but here.
     fresh: Option<Zeroizing<[u8; 32]>>,
@@ -56,6 +59,7 @@ impl Vault {
             cipher: Aes256GcmSiv::new(derive("yubin 2026 sealing").as_slice().into()),
             nonce_key: derive("yubin 2026 nonces and fingerprints"),
             record_key: derive("yubin 2026 digests of records"),
+            signing_key: derive("yubin 2026 signatures of states"),
             id: hex(&id[..8]),
             fresh: None,
         }
@@ -159,6 +163,11 @@ impl Vault {
         &self.id
     }
 
+    /// Signs what is said of the store.
+    pub fn signer(&self) -> Signer {
+        Signer::new(&self.signing_key)
+    }
+
     /// Key of the digests by which unchanged records are recognised.
     pub fn record_key(&self) -> [u8; 32] {
         *self.record_key
@@ -227,6 +236,12 @@ impl Vault {
         let place = place_of_proof(address, field);
         let bytes = from.unlock(&place, proof)?;
         Some(self.lock(&place, &bytes, &bytes))
+    }
+
+    /// The same proof for another address.
+    pub fn move_proof(&self, from: &Address, to: &Address, field: &Field, proof: &Sealed) -> Option<Sealed> {
+        let bytes = self.unlock(&place_of_proof(from, field), proof)?;
+        Some(self.lock(&place_of_proof(to, field), &bytes, &bytes))
     }
 
     /// A digest under this key, for what must be compared later and may not be guessed now.

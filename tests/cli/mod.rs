@@ -1,23 +1,34 @@
 //! The program from outside: what it prints, how it ends, what it leaves behind.
 
+mod annotations;
 mod apply;
 mod canaries;
+mod drift;
 mod formats;
 mod history;
+mod history_views;
 mod init;
+mod lang;
 mod mailbox_passwords;
 mod ownership;
 mod password_policy;
 mod plan;
 mod products;
+mod protected;
+mod rails;
 mod refresh;
 mod rekey;
+mod rename;
 mod rules;
 mod safety;
+mod saved_plans;
 mod secret_commands;
 mod secret_sources;
 mod secrets;
 mod secrets_skip;
+mod snapshots;
+mod soft_delete;
+mod targets;
 mod trusted_config;
 
 use std::fmt::Write as _;

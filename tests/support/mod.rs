@@ -64,6 +64,9 @@ impl World {
                 command.env_remove(name);
             }
         }
+        for name in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+            command.env_remove(name);
+        }
         command.env("YUBIN_ACTOR", "tester").env("NO_COLOR", "1");
         command
     }

@@ -43,7 +43,7 @@ impl Fact {
 
     /// Whether the field is no setting of the product at all, but serves the files alone.
     pub fn is_ours(&self) -> bool {
-        self.rule.is_some_and(|rule| rule.source == "[P]")
+        self.spec().own || self.rule.is_some_and(|rule| rule.source == "[P]")
     }
 
     /// Why the product cannot, if a row says so.

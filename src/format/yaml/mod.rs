@@ -57,6 +57,7 @@ fn read_defaults(reader: &mut Reader<'_>, file: File<'_>, defaults: &mut [Vec<Dr
             address: None,
             cells: Vec::new(),
             absent: None,
+            previously: None,
             broken: Vec::new(),
             problems: Vec::new(),
             told: HashSet::new(),
@@ -64,6 +65,9 @@ fn read_defaults(reader: &mut Reader<'_>, file: File<'_>, defaults: &mut [Vec<Dr
         body.read(node);
         if let Some((place, _)) = body.absent {
             body.problems.push(body.error("key/unknown", "`absent` is no default", place));
+        }
+        if let Some(previously) = &body.previously {
+            body.problems.push(body.error("key/unknown", "`previously` is no default", previously.1));
         }
         defaults[kind as usize] = body.cells;
         reader.problems.append(&mut body.problems);
@@ -138,6 +142,7 @@ pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Nod
         address,
         cells: Vec::new(),
         absent: None,
+        previously: None,
         broken: Vec::new(),
         problems: Vec::new(),
         told: std::mem::take(&mut found.told),
@@ -154,6 +159,7 @@ pub fn read_fields(file: File<'_>, kind: Kind, key: Key, place: Place, node: Nod
         key,
         source: Source { file: file.id, place },
         absent,
+        previously: body.previously,
         whole_record: false,
         cells: body.cells,
         broken: body.broken,
@@ -178,6 +184,7 @@ struct Body<'a> {
     address: Option<Address>,
     cells: Vec<DraftCell>,
     absent: Option<(Place, bool)>,
+    previously: Option<Box<(CompactString, Place)>>,
     broken: Vec<FieldId>,
     problems: Vec<Diagnostic>,
     /// Places of unknown keys that have been told.
@@ -208,6 +215,8 @@ impl Body<'_> {
             let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
             if name == "absent" {
                 self.absent(key_place, &value);
+            } else if name == "previously" {
+                self.previously(value);
             } else if let Some(field) = self.kind.find(&name) {
                 self.field(field, key_place, value);
             } else if self.kind.has_group(&name) {
@@ -230,7 +239,7 @@ impl Body<'_> {
             return;
         }
         let names = self.kind.fields().iter().map(|field| field.name);
-        let near = did_you_mean(name, names.chain(["absent"])).map(str::to_owned).or_else(|| {
+        let near = did_you_mean(name, names.chain(["absent", "previously"])).map(str::to_owned).or_else(|| {
             // `port` at the top is probably `incoming.port`, or one of several.
             let tail = format!(".{key}");
             let same: Vec<&str> =
@@ -254,6 +263,23 @@ impl Body<'_> {
             Content::Plain(text) if text == "true" => self.absent = Some((key_place, true)),
             Content::Plain(text) if text == "false" => self.absent = Some((key_place, false)),
             _ => self.problems.push(self.error("value/type", "`absent` is true or false", value.place)),
+        }
+    }
+
+    fn previously(&mut self, value: Node) {
+        let place = value.place;
+        match value.content {
+            Content::Plain(text) | Content::Quoted(text) => match key_flaw(&text) {
+                None => self.previously = Some(Box::new((text, place))),
+                Some(flaw) => {
+                    let message = format!("the name in `previously` {flaw}");
+                    self.problems.push(self.error("resource/key", message, place));
+                }
+            },
+            Content::List(_) | Content::Map(_) => {
+                let problem = self.error("value/type", "`previously` is a name", place);
+                self.problems.push(problem.hint("the name of the resource so far, as in `previously: old-name`"));
+            }
         }
     }
 

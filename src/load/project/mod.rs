@@ -21,7 +21,7 @@ use crate::model::{
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
 
-pub use policy::POLICY_KEYS;
+pub use policy::{LIMIT_KEYS, POLICY_KEYS};
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
 
 pub const FILE_NAME: &str = "yubin.yaml";

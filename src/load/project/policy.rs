@@ -2,8 +2,11 @@
 
 use super::secrets::PASSWORD_KEYS;
 use super::{Key, Look};
-use crate::format::node::{Content, Node};
-use crate::model::{Address, Existing, Limit, PlaintextSecrets, Policy, Undeclared};
+use crate::format::node::{Content, Entry, Node};
+use crate::model::{Address, Existing, Grace, Kind, Limit, Limits, PlaintextSecrets, Policy, Undeclared};
+
+/// What a limit may be of.
+pub const LIMIT_KEYS: [&str; 5] = ["server", "account", "pattern", "file", "owner"];
 
 pub static POLICY_KEYS: &[Key] = &[
     Key {
@@ -25,22 +28,12 @@ pub static POLICY_KEYS: &[Key] = &[
             });
         },
     },
-    Key {
-        name: "max_deletes",
-        read: |look, node| {
-            if let Some(limit) = look.limit(&node) {
-                look.project.policy.max_deletes = limit;
-            }
-        },
-    },
+    Key { name: "max_deletes", read: |look, node| look.limits(node, "max_deletes", |policy| &mut policy.max_deletes) },
     Key {
         name: "max_overwrites",
-        read: |look, node| {
-            if let Some(limit) = look.limit(&node) {
-                look.project.policy.max_overwrites = Some(limit);
-            }
-        },
+        read: |look, node| look.limits(node, "max_overwrites", |policy| &mut policy.max_overwrites),
     },
+    Key { name: "delete", read: |look, node| look.delete(&node) },
     Key { name: "protect", read: |look, node| look.protect(node) },
     Key {
         name: "plaintext_secrets",
@@ -92,6 +85,42 @@ impl Look<'_> {
             self.problem("project/value", message, node.place, "");
         }
         limit
+    }
+
+    /// One limit for each kind, or a mapping of several.
+    fn limits(&mut self, node: Node, what: &str, to: fn(&mut Policy) -> &mut Limits) {
+        let Content::Map(entries) = node.content else {
+            if let Some(limit) = self.limit(&node) {
+                to(&mut self.project.policy).kinds = [Some(limit); 3];
+            }
+            return;
+        };
+        for Entry { key, key_place, value } in entries {
+            let of_kind = Kind::from_name(&key);
+            if of_kind.is_none() && !LIMIT_KEYS.contains(&key.as_str()) {
+                self.unknown(&key, key_place, &format!("`{what}`"), LIMIT_KEYS.to_vec());
+                continue;
+            }
+            let Some(limit) = self.limit(&value) else { continue };
+            let limits = to(&mut self.project.policy);
+            match of_kind {
+                Some(kind) => limits.kinds[kind as usize] = Some(limit),
+                None if key == "file" => limits.file = Some(limit),
+                None => limits.owner = Some(limit),
+            }
+        }
+    }
+
+    fn delete(&mut self, node: &Node) {
+        let Some(word) = self.word(node, "delete") else { return };
+        match word.strip_prefix("after ").map(|time| Grace::parse(time.trim())) {
+            None if word == "now" => self.project.policy.grace = None,
+            Some(Some(grace)) => self.project.policy.grace = Some(grace),
+            _ => {
+                let message = "`delete` is `now`, or `after` and a time";
+                self.problem("project/value", message, node.place, "as in `delete: after 14d`; units are h, d and w");
+            }
+        }
     }
 
     pub(super) fn protect(&mut self, node: Node) {

@@ -1,5 +1,7 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
+mod image;
+mod past;
 mod read;
 mod rekey;
 mod schema;
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::write::Finish;
 use super::holder::holder;
 use super::{Entry, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
@@ -91,7 +94,21 @@ impl Store for Sqlite {
     fn commit(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         self.look(&connection)?;
-        write::commit(&mut connection, approved.plan(), entry, progress).map_err(|failure| self.not_taken(failure))
+        write::commit(&mut connection, approved.plan(), entry, progress, Finish::Commit)
+            .map_err(|failure| self.not_taken(failure))
+    }
+
+    fn rehearse(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<()> {
+        let mut connection = if self.path.exists() {
+            self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?
+        } else {
+            // A database without a name, which vanishes: nothing is made where nothing is applied.
+            Connection::open("").map_err(|error| failed(&self.path, "cannot be rehearsed", error))?
+        };
+        self.look(&connection)?;
+        write::commit(&mut connection, approved.plan(), entry, progress, Finish::RollBack)
+            .map(drop)
+            .map_err(|failure| self.not_taken(failure))
     }
 }
 

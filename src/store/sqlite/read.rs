@@ -8,15 +8,15 @@ use super::schema::{self, columns_of};
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
-    Action, Address, Cell, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed, Type,
-    Value, Version,
+    Action, Address, Cell, Drift, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed,
+    Type, Value, Version,
 };
 use crate::store::Snapshot;
 
 pub struct Reading {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// Of the schema.
-    version: i32,
+    pub(super) version: i32,
     base: Base,
     key_id: Option<String>,
 }
@@ -34,7 +34,7 @@ impl Reading {
     }
 }
 
-fn failed(error: rusqlite::Error) -> Error {
+pub(super) fn failed(error: rusqlite::Error) -> Error {
     Error::failure("the store cannot be read").because(error)
 }
 
@@ -78,15 +78,18 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
     let key = Key::from_parts(parts);
     let owner: Option<String> = row.get(keys + 1).map_err(failed)?;
     let revision: u64 = row.get(keys + 2).map_err(failed)?;
+    let disabled: Option<u64> = row.get(keys + 3).map_err(failed)?;
+    let previously: Option<String> = row.get(keys + 4).map_err(failed)?;
+    let fields = keys + schema::OWN_COLUMNS.len();
     let mut cells = Vec::with_capacity(24);
     for (field, spec) in (0..).zip(kind.fields()) {
-        match value(spec.ty, row.get_ref(keys + 3 + usize::from(field)).map_err(failed)?) {
+        match value(spec.ty, row.get_ref(fields + usize::from(field)).map_err(failed)?) {
             Ok(Some(value)) => cells.push(Cell { field, value }),
             Ok(None) => {}
             Err(()) => unreadable(&spec.column())?,
         }
     }
-    for (at, field) in (keys + 3 + kind.fields().len()..).zip(schema::hashed(kind)) {
+    for (at, field) in (fields + kind.fields().len()..).zip(schema::hashed(kind)) {
         let ValueRef::Blob(bytes) = row.get_ref(at).map_err(failed)? else { continue };
         let sealed = Sealed::from_bytes(bytes);
         match cells.binary_search_by_key(&field, |cell| cell.field) {
@@ -101,7 +104,7 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
             Err(at) => cells.insert(at, Cell { field, value: Value::Sealed(sealed) }),
         }
     }
-    Ok(Row { key, owner, revision, cells })
+    Ok(Row { key, owner, revision, disabled, previously: previously.map(CompactString::from), cells })
 }
 
 /// A row of the present: every value must be sound.
@@ -110,7 +113,7 @@ fn row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
 }
 
 /// A row of the past: what was unreadable then can be corrected no more, and counts as no value.
-fn past_row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
+pub(super) fn past_row(kind: Kind, found: &rusqlite::Row<'_>) -> Result<Row> {
     row_with(kind, found, |_| Ok(()))
 }
 
@@ -127,7 +130,14 @@ fn each(
     Ok(())
 }
 
-fn by_key(kind: Kind) -> String {
+/// The key, of a row that starts with it.
+fn key_of(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Key> {
+    let parts = (0..kind.key_parts().len()).map(|at| row.get(at));
+    let parts = parts.collect::<rusqlite::Result<Vec<String>>>().map_err(failed)?;
+    Ok(Key::from_parts(parts.iter().map(String::as_str)))
+}
+
+pub(super) fn by_key(kind: Kind) -> String {
     let parts: Vec<String> = (1..).zip(kind.key_parts()).map(|(at, part)| format!("{part} = ?{at}")).collect();
     parts.join(" AND ")
 }
@@ -199,6 +209,44 @@ impl Snapshot for Reading {
         each(kind, &mut statement, [], f)
     }
 
+    fn scan_at(&self, kind: Kind, revision: u64, f: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+        self.scan_past(kind, revision, f)
+    }
+
+    fn drift(&self) -> Result<Vec<Drift>> {
+        self.read_drift()
+    }
+
+    fn disabled(&self) -> Result<Vec<(Address, u64)>> {
+        let mut disabled = Vec::new();
+        for kind in Kind::ALL.into_iter().filter(|_| self.version >= 4) {
+            let keys = kind.key_parts();
+            let list = keys.join(", ");
+            let sql =
+                format!("SELECT {list}, yubin_disabled FROM {kind} WHERE yubin_disabled IS NOT NULL ORDER BY {list}");
+            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+            let mut rows = statement.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                disabled.push((Address::new(kind, key_of(kind, row)?), row.get(keys.len()).map_err(failed)?));
+            }
+        }
+        Ok(disabled)
+    }
+
+    fn last_files(&self, kind: Kind, each: &mut dyn FnMut(Key, String)) -> Result<()> {
+        let list = kind.key_parts().join(", ");
+        // The other columns are those of the row with the highest revision.
+        let sql = format!(
+            "SELECT {list}, file, max(revision) FROM change WHERE kind = ?1 AND file IS NOT NULL GROUP BY {list}"
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
+        let mut rows = statement.query([kind.name()]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            each(key_of(kind, row)?, row.get(kind.key_parts().len()).map_err(failed)?);
+        }
+        Ok(())
+    }
+
     fn users_of_server(&self, server: &Key) -> Result<(Vec<Address>, u64)> {
         const SOME: usize = 3;
         let (mut some, mut count) = (Vec::new(), 0);
@@ -209,11 +257,7 @@ impl Snapshot for Reading {
             while let Some(row) = rows.next().map_err(failed)? {
                 count += 1;
                 if some.len() < SOME {
-                    let parts: Vec<String> = (0..kind.key_parts().len())
-                        .map(|at| row.get(at))
-                        .collect::<rusqlite::Result<_>>()
-                        .map_err(failed)?;
-                    some.push(Address::new(kind, Key::from_parts(parts.iter().map(String::as_str))));
+                    some.push(Address::new(kind, key_of(kind, row)?));
                 }
             }
         }
@@ -298,8 +342,10 @@ impl Snapshot for Reading {
 
     fn revisions(&self) -> Result<Vec<Revision>> {
         let recorded = if self.version < 2 { "0" } else { "recorded" };
+        let later = if self.version < 4 { "0, 0, 0, NULL" } else { "renames, disables, purges, git_commit" };
         let sql = format!(
-            "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note, {recorded}
+            "SELECT revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips, unchanged, note,
+               {recorded}, {later}
              FROM revision ORDER BY revision DESC"
         );
         let mut statement = self.connection.prepare(&sql).map_err(failed)?;
@@ -311,18 +357,31 @@ impl Snapshot for Reading {
                 project: row.get(3)?,
                 digest: row.get(4)?,
                 config_digest: row.get(5)?,
-                counts: [row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?, 0],
+                counts: [
+                    row.get(6)?,
+                    row.get(7)?,
+                    row.get(8)?,
+                    row.get(9)?,
+                    0,
+                    row.get(13)?,
+                    row.get(14)?,
+                    row.get(15)?,
+                ],
                 unchanged: row.get(10)?,
                 note: row.get(11)?,
                 recorded: row.get(12)?,
+                commit: row.get(16)?,
             })
         });
         rows.and_then(Iterator::collect).map_err(failed)
     }
 
     fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
-        let sql = "SELECT kind, user, name, action, file, line FROM change WHERE revision = ?1 ORDER BY seq";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
+        let previously = if self.version < 4 { "NULL" } else { "previously" };
+        let sql = format!(
+            "SELECT kind, user, name, action, file, line, {previously} FROM change WHERE revision = ?1 ORDER BY seq"
+        );
+        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([revision]).map_err(failed)?;
         let mut changes = Vec::new();
         let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at).map_err(failed);
@@ -337,9 +396,10 @@ impl Snapshot for Reading {
                 Some(user) => Key::pair(user, &name),
                 None => Key::single(&name),
             };
-            let (before, after) = self.images(kind, &key, revision)?;
+            let previously = text(found, 6)?.map(|name| key.renamed(&name));
+            let (before, after) = self.images(kind, previously.as_ref().unwrap_or(&key), &key, revision)?;
             let line: Option<u32> = found.get(5).map_err(failed)?;
-            changes.push(Logged { kind, key, action, before, after, file: text(found, 4)?, line });
+            changes.push(Logged { kind, key, action, previously, before, after, file: text(found, 4)?, line });
         }
         Ok(changes)
     }
@@ -348,22 +408,31 @@ impl Snapshot for Reading {
         let kind = address.kind;
         let columns = columns_of(kind, self.version).join(", ");
         let mut rows = Vec::new();
+        let count = columns_of(kind, self.version).len();
         for sql in [
-            format!("SELECT {columns} FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
-            format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind)),
+            format!("SELECT {columns}, yubin_until FROM {kind}_history WHERE {} ORDER BY rowid", by_key(kind)),
+            format!("SELECT {columns}, NULL FROM {kind} WHERE {}", by_key(kind)),
         ] {
             let mut statement = self.connection.prepare(&sql).map_err(failed)?;
             let mut found = statement.query(rusqlite::params_from_iter(address.key.parts())).map_err(failed)?;
             while let Some(found) = found.next().map_err(failed)? {
-                rows.push(past_row(kind, found)?);
+                let until: Option<u64> = found.get(count).map_err(failed)?;
+                rows.push((past_row(kind, found)?, until));
             }
         }
         let user = (kind == Kind::Pattern).then(|| address.key.first().to_owned());
-        let name = address.key.parts().last().unwrap_or_default().to_owned();
+        let name = address.key.name().to_owned();
+        let mut earlier = Vec::new();
+        if let Some((revision, old)) = self.last_rename(address)? {
+            // Another resource may have had the name before.
+            rows.retain(|(row, _)| row.revision >= revision);
+            earlier = self.versions(&Address::new(kind, old))?;
+            earlier.retain(|version| version.row.revision < revision);
+        }
         let sql = "SELECT file, line FROM change WHERE revision = ?1 AND kind = ?2 AND user IS ?3 AND name = ?4";
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let mut versions: Vec<Version> = Vec::with_capacity(rows.len());
-        for row in rows {
+        for (row, until) in rows {
             let place = statement
                 .query_row((row.revision, kind.name(), &user, &name), |found| Ok((found.get(0)?, found.get(1)?)))
                 .optional()
@@ -371,17 +440,38 @@ impl Snapshot for Reading {
             // Of several states of one revision, the first is its own.
             let outside = row.revision == 0 || versions.last().is_some_and(|last| last.row.revision == row.revision);
             let (file, line) = place.unwrap_or_default();
-            versions.push(Version { row, outside, file, line });
+            versions.push(Version { row, until, outside, file, line });
         }
-        Ok(versions)
+        earlier.append(&mut versions);
+        Ok(earlier)
     }
 }
 
 impl Reading {
-    fn images(&self, kind: Kind, key: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
+    /// The revision that gave a resource its present name, and its key before.
+    fn last_rename(&self, address: &Address) -> Result<Option<(u64, Key)>> {
+        if self.version < 4 {
+            return Ok(None);
+        }
+        let user = (address.kind == Kind::Pattern).then(|| address.key.first());
+        let sql = "SELECT revision, previously FROM change
+                   WHERE kind = ?1 AND user IS ?2 AND name = ?3 AND previously IS NOT NULL
+                   ORDER BY revision DESC LIMIT 1";
+        let found = self
+            .connection
+            .query_row(sql, (address.kind.name(), user, address.key.name()), |row| {
+                Ok((row.get(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()
+            .map_err(failed)?;
+        Ok(found.map(|(revision, old)| (revision, address.key.renamed(&old))))
+    }
+
+    /// The states of a resource before and after a revision, which may have given it another key.
+    fn images(&self, kind: Kind, from: &Key, to: &Key, revision: u64) -> Result<(Option<Row>, Option<Row>)> {
         let columns = columns_of(kind, self.version).join(", ");
         let at = kind.key_parts().len() + 1;
-        let one = |sql: String| -> Result<Option<Row>> {
+        let one = |sql: String, key: &Key| -> Result<Option<Row>> {
             let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
             for (number, part) in (1..).zip(key.parts()) {
                 statement.raw_bind_parameter(number, part).map_err(failed)?;
@@ -391,14 +481,14 @@ impl Reading {
             rows.next().map_err(failed)?.map(|found| past_row(kind, found)).transpose()
         };
         let by_key = by_key(kind);
-        let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"))?;
+        let before = one(format!("SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_until = ?{at}"), from)?;
         // What other software wrote since stands under the same revision, later.
-        let after = one(format!(
+        let past = format!(
             "SELECT {columns} FROM {kind}_history WHERE {by_key} AND yubin_revision = ?{at} ORDER BY rowid LIMIT 1"
-        ))?;
-        let after = match after {
+        );
+        let after = match one(past, to)? {
             Some(row) => Some(row),
-            None => one(format!("SELECT {columns} FROM {kind} WHERE {by_key} AND yubin_revision = ?{at}"))?,
+            None => one(format!("SELECT {columns} FROM {kind} WHERE {by_key} AND yubin_revision = ?{at}"), to)?,
         };
         Ok((before, after))
     }

@@ -14,7 +14,7 @@ use crate::model::{Field, FieldId, Kind, Type};
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
 /// Counted up by each change of the schema, with a step in `STEPS`.
-pub const VERSION: i32 = 3;
+pub const VERSION: i32 = 4;
 
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
@@ -25,11 +25,48 @@ const STEPS: [&str; VERSION as usize - 1] = [
      ALTER TABLE account ADD COLUMN password TEXT;
      ALTER TABLE account_history RENAME COLUMN password TO password_proof;
      ALTER TABLE account_history ADD COLUMN password TEXT;",
+    // What other software wrote before this stays in the history, and is no drift.
+    "ALTER TABLE revision ADD COLUMN renames INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE revision ADD COLUMN disables INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE revision ADD COLUMN purges INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE revision ADD COLUMN git_commit TEXT;
+     ALTER TABLE change ADD COLUMN previously TEXT;
+     CREATE INDEX change_renames ON change (kind, user, name) WHERE previously IS NOT NULL;
+     ALTER TABLE server ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE server ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE server ADD COLUMN protected INTEGER;
+     ALTER TABLE server_history ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE server_history ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE server_history ADD COLUMN protected INTEGER;
+     ALTER TABLE server_history ADD COLUMN yubin_during INTEGER;
+     ALTER TABLE account ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE account ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE account ADD COLUMN protected INTEGER;
+     ALTER TABLE account_history ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE account_history ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE account_history ADD COLUMN protected INTEGER;
+     ALTER TABLE account_history ADD COLUMN yubin_during INTEGER;
+     ALTER TABLE pattern ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE pattern ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE pattern ADD COLUMN protected INTEGER;
+     ALTER TABLE pattern_history ADD COLUMN yubin_disabled INTEGER;
+     ALTER TABLE pattern_history ADD COLUMN yubin_previously TEXT;
+     ALTER TABLE pattern_history ADD COLUMN protected INTEGER;
+     ALTER TABLE pattern_history ADD COLUMN yubin_during INTEGER;
+     CREATE INDEX server_disabled ON server (name) WHERE yubin_disabled IS NOT NULL;
+     CREATE INDEX account_disabled ON account (name) WHERE yubin_disabled IS NOT NULL;
+     CREATE INDEX pattern_disabled ON pattern (user, name) WHERE yubin_disabled IS NOT NULL;
+     CREATE TABLE outside (
+       kind TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL,
+       before INTEGER, during INTEGER NOT NULL, settled INTEGER
+     ) STRICT;
+     CREATE INDEX outside_open ON outside (kind, user, name) WHERE settled IS NULL;",
 ];
 
 /// Columns of yubin before the fields: digest of the record that declared the resource, the
-/// project that owns it, the revision that wrote it.
-pub const OWN_COLUMNS: [&str; 3] = ["yubin_declared", "yubin_owner", "yubin_revision"];
+/// project that owns it, the revision that wrote it, the one that disabled it, its name before its last rename.
+pub const OWN_COLUMNS: [&str; 5] =
+    ["yubin_declared", "yubin_owner", "yubin_revision", "yubin_disabled", "yubin_previously"];
 
 /// What stands in a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +143,11 @@ CREATE TABLE revision (
   unchanged INTEGER NOT NULL,
   note TEXT,
   yubin TEXT NOT NULL,
-  recorded INTEGER NOT NULL DEFAULT 0
+  recorded INTEGER NOT NULL DEFAULT 0,
+  renames INTEGER NOT NULL DEFAULT 0,
+  disables INTEGER NOT NULL DEFAULT 0,
+  purges INTEGER NOT NULL DEFAULT 0,
+  git_commit TEXT
 ) STRICT;
 CREATE TABLE change (
   revision INTEGER NOT NULL,
@@ -118,8 +159,19 @@ CREATE TABLE change (
   effect TEXT,
   file TEXT,
   line INTEGER,
+  previously TEXT,
   PRIMARY KEY (revision, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX change_renames ON change (kind, user, name) WHERE previously IS NOT NULL;
+CREATE TABLE outside (
+  kind TEXT NOT NULL,
+  user TEXT NOT NULL,
+  name TEXT NOT NULL,
+  before INTEGER,
+  during INTEGER NOT NULL,
+  settled INTEGER
+) STRICT;
+CREATE INDEX outside_open ON outside (kind, user, name) WHERE settled IS NULL;
 CREATE VIEW effect AS
   SELECT revision, seq, effect, user, kind, name FROM change WHERE effect IS NOT NULL;
 ";
@@ -134,6 +186,8 @@ pub fn ddl() -> String {
         columns.push("yubin_declared BLOB".to_owned());
         columns.push("yubin_owner TEXT".to_owned());
         columns.push("yubin_revision INTEGER NOT NULL DEFAULT 0".to_owned());
+        columns.push("yubin_disabled INTEGER".to_owned());
+        columns.push("yubin_previously TEXT".to_owned());
         let plain = columns.len();
         for field in kind.fields() {
             let ty = match field.ty {
@@ -159,9 +213,11 @@ CREATE TABLE {name} (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE {name}_history (
   {history},
-  yubin_until INTEGER
+  yubin_until INTEGER,
+  yubin_during INTEGER
 ) STRICT;
 CREATE INDEX {name}_history_by_key ON {name}_history ({key_list}, yubin_until);
+CREATE INDEX {name}_disabled ON {name} ({key_list}) WHERE yubin_disabled IS NOT NULL;
 "
         );
         if kind.find("server").is_some() {
@@ -172,7 +228,7 @@ CREATE INDEX {name}_history_by_key ON {name}_history ({key_list}, yubin_until);
 }
 
 /// Notice what other software writes: keep the state that it replaces, forget the record that is no
-/// longer what was applied, and count.
+/// longer what was applied, note the resource, and count.
 const EVENTS: [(&str, &str); 3] =
     [("inserted", "BEFORE INSERT"), ("updated", "AFTER UPDATE OF"), ("deleted", "AFTER DELETE")];
 
@@ -193,9 +249,19 @@ pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
             let keep = match event {
                 // INSERT OR REPLACE takes a row away without a word.
                 "inserted" => format!(
-                    "INSERT INTO {kind}_history ({all}, yubin_until) SELECT {all}, NULL FROM {kind} WHERE {of_new};"
+                    "INSERT INTO {kind}_history ({all}, yubin_during) SELECT {all}, {NOW} FROM {kind} WHERE {of_new};"
                 ),
-                _ => format!("INSERT INTO {kind}_history ({all}, yubin_until) VALUES ({old}, NULL);"),
+                _ => format!("INSERT INTO {kind}_history ({all}, yubin_during) VALUES ({old}, {NOW});"),
+            };
+            let kept = "last_insert_rowid()";
+            let note = match event {
+                "inserted" => note(
+                    kind,
+                    "NEW",
+                    &format!("CASE WHEN EXISTS (SELECT 1 FROM {kind} WHERE {of_new}) THEN {kept} END"),
+                ),
+                "updated" => note(kind, "OLD", kept) + &note(kind, "NEW", "NULL"),
+                _ => note(kind, "OLD", kept),
             };
             let forget = match event {
                 "updated" => format!("UPDATE {kind} SET yubin_declared = NULL WHERE {of_new};"),
@@ -203,7 +269,7 @@ pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
             };
             connection.execute_batch(&format!(
                 "CREATE TRIGGER {kind}_{event}_outside {when} ON {kind} BEGIN
-                   {keep} {forget} UPDATE meta SET outside_writes = outside_writes + 1;
+                   {keep} {note} {forget} UPDATE meta SET outside_writes = outside_writes + 1;
                  END"
             ))?;
         }
@@ -215,6 +281,22 @@ pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The revision during which something happens.
+const NOW: &str = "(SELECT revision FROM meta)";
+
+/// Notes a resource that other software touches, unless it has done so since yubin wrote it last: `before` is
+/// the image of the state that yubin left.
+fn note(kind: Kind, row: &str, before: &str) -> String {
+    let user = if kind == Kind::Pattern { format!("{row}.user") } else { "''".to_owned() };
+    // No conflict may arise here: what the statement of the other software says of conflicts would decide it.
+    format!(
+        "INSERT INTO outside (kind, user, name, before, during) SELECT '{kind}', {user}, {row}.name, {before}, {NOW}
+         WHERE NOT EXISTS (
+           SELECT 1 FROM outside WHERE kind = '{kind}' AND user = {user} AND name = {row}.name AND settled IS NULL
+         );"
+    )
 }
 
 pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
@@ -235,6 +317,11 @@ pub fn all_columns(kind: Kind) -> Vec<String> {
 /// The same, as a store of an older version has them.
 pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
     let mut columns = all_columns(kind);
+    if version < 4 {
+        for name in columns.iter_mut().filter(|name| NEW_IN_4.contains(&name.as_str())) {
+            *name = format!("NULL AS {name}");
+        }
+    }
     if version < 3 {
         for column in proofs(kind) {
             let hash = column.trim_end_matches(PROOF);
@@ -244,6 +331,8 @@ pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
     }
     columns
 }
+
+const NEW_IN_4: [&str; 3] = ["yubin_disabled", "yubin_previously", "protected"];
 
 const PROOF: &str = "_proof";
 

@@ -1,10 +1,13 @@
 //! Writing: one transaction from the comparison of the base to the commit.
 
-use rusqlite::{Connection, Statement, TransactionBehavior};
+use std::collections::HashSet;
 
+use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
+
+use super::image::{self, Image, Sum};
 use super::schema::{self, all_columns};
 use crate::model::plan::Base;
-use crate::model::{Action, Change, Code, Effect, Error, FieldId, Kind, Plan, Sealed, Value};
+use crate::model::{Action, Change, Code, Effect, Error, Key, Kind, Plan};
 use crate::store::{Entry, Receipt};
 
 pub enum Failure {
@@ -22,11 +25,19 @@ impl From<rusqlite::Error> for Failure {
 /// Changes between two calls of `progress`.
 const STRIDE: u64 = 1_000;
 
+/// What becomes of the transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    Commit,
+    RollBack,
+}
+
 pub fn commit(
     connection: &mut Connection,
     plan: &Plan,
     entry: &Entry<'_>,
     progress: &dyn Fn(u64),
+    finish: Finish,
 ) -> Result<Receipt, Failure> {
     // Rows have some hundreds of bytes: larger pages make long scans and bulk loads cheaper.
     connection.execute_batch(
@@ -63,7 +74,9 @@ pub fn commit(
     let revision = base.revision + 1;
     transaction.execute("UPDATE meta SET revision = ?1, key_id = coalesce(key_id, ?2)", (revision, entry.key_id))?;
     transaction.execute(
-        "INSERT INTO revision VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "INSERT INTO revision (revision, at, actor, project, digest, config_digest, adds, overwrites, deletes, skips,
+           unchanged, note, yubin, recorded, renames, disables, purges, git_commit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         rusqlite::params![
             revision,
             jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -79,11 +92,27 @@ pub fn commit(
             plan.note,
             env!("CARGO_PKG_VERSION"),
             plan.recorded,
+            plan.count(Action::Rename),
+            plan.count(Action::Disable),
+            plan.count(Action::Purge),
+            entry.commit,
         ],
     )?;
-    write_changes(&transaction, plan, revision, progress)?;
+    let sums = Writing::new(&transaction, plan, revision, first || finish == Finish::RollBack)?.all(progress)?;
     write_learned(&transaction, plan)?;
     schema::make_triggers(&transaction)?;
+    if sums.predicted != sums.held {
+        // Dropped, the transaction rolls back.
+        let message = "the store does not hold what the plan says it would; nothing has been changed";
+        return Err(Failure::Moved(
+            Error::failure(message)
+                .hint("look for triggers of other software on the tables of yubin: they change what is written"),
+        ));
+    }
+    if finish == Finish::RollBack {
+        transaction.rollback()?;
+        return Ok(Receipt { revision });
+    }
     transaction.commit()?;
     if first {
         // What is committed stays so if this fails; the next apply tries again.
@@ -143,8 +172,11 @@ fn moved(connection: &Connection, now: Base, then: Base) -> Error {
 /// The statements of one kind.
 struct Statements<'c> {
     insert: Statement<'c>,
+    update: Statement<'c>,
     remember: Statement<'c>,
     delete: Statement<'c>,
+    read: Statement<'c>,
+    settle: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -156,47 +188,241 @@ impl<'c> Statements<'c> {
         let key: Vec<String> = (1..).zip(keys).map(|(at, part)| format!("{part} = ?{at}")).collect();
         let key = key.join(" AND ");
         let until = keys.len() + 1;
+        let sets: Vec<String> =
+            (1..).zip(&columns).skip(keys.len()).map(|(at, column)| format!("{column} = ?{at}")).collect();
+        let user = if kind == Kind::Pattern { "user = ?1 AND name = ?2" } else { "user = '' AND name = ?1" };
         Ok(Statements {
             insert: connection.prepare(&format!("INSERT INTO {kind} ({list}) VALUES ({marks})"))?,
+            update: connection.prepare(&format!("UPDATE {kind} SET {} WHERE {key}", sets.join(", ")))?,
+            // What this revision has written itself is no state that was ever in force.
             remember: connection.prepare(&format!(
-                "INSERT INTO {kind}_history ({list}, yubin_until) SELECT {list}, ?{until} FROM {kind} WHERE {key}"
+                "INSERT INTO {kind}_history ({list}, yubin_until) SELECT {list}, ?{until} FROM {kind}
+                 WHERE {key} AND yubin_revision IS NOT ?{until}"
             ))?,
             delete: connection.prepare(&format!("DELETE FROM {kind} WHERE {key}"))?,
+            read: connection.prepare(&format!("SELECT {list} FROM {kind} WHERE {key}"))?,
+            settle: connection.prepare(&format!(
+                "UPDATE outside SET settled = ?{until} WHERE kind = '{kind}' AND {user} AND settled IS NULL"
+            ))?,
         })
+    }
+
+    fn read(&mut self, key: &Key) -> rusqlite::Result<Option<Image<'static>>> {
+        self.read.query_row(rusqlite::params_from_iter(key.parts()), image::of_row).optional()
+    }
+
+    fn remember(&mut self, key: &Key, revision: u64) -> rusqlite::Result<()> {
+        let next = bind_key(&mut self.remember, key)?;
+        self.remember.raw_bind_parameter(next, revision)?;
+        self.remember.raw_execute().map(drop)
+    }
+
+    fn delete(&mut self, key: &Key) -> rusqlite::Result<()> {
+        bind_key(&mut self.delete, key)?;
+        self.delete.raw_execute().map(drop)
+    }
+
+    fn insert(&mut self, image: &Image<'_>) -> rusqlite::Result<()> {
+        execute(&mut self.insert, image)
+    }
+
+    fn update(&mut self, image: &Image<'_>) -> rusqlite::Result<()> {
+        execute(&mut self.update, image)
+    }
+
+    /// What other software has done to the resource is over.
+    fn settle(&mut self, key: &Key, revision: u64) -> rusqlite::Result<()> {
+        let next = bind_key(&mut self.settle, key)?;
+        self.settle.raw_bind_parameter(next, revision)?;
+        self.settle.raw_execute().map(drop)
     }
 }
 
-fn write_changes(connection: &Connection, plan: &Plan, revision: u64, progress: &dyn Fn(u64)) -> Result<(), Failure> {
-    let mut statements = [
-        Statements::new(connection, Kind::Server)?,
-        Statements::new(connection, Kind::Account)?,
-        Statements::new(connection, Kind::Pattern)?,
-    ];
-    let mut log = connection.prepare("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-    let mut seq: u64 = 0;
-    for change in plan.changes.iter().filter(|change| change.action.writes()) {
-        seq += 1;
-        let of_kind = &mut statements[change.kind as usize];
-        match change.action {
-            Action::Add => insert(&mut of_kind.insert, change, plan, revision)?,
-            Action::Overwrite => {
-                remember(of_kind, change, revision)?;
-                update(connection, change, plan, revision)?;
-            }
-            Action::Delete => {
-                remember(of_kind, change, revision)?;
-                bind_key(&mut of_kind.delete, change)?;
-                of_kind.delete.raw_execute()?;
-            }
-            Action::Skip | Action::Blocked => {}
-        }
-        record(&mut log, change, plan, revision, seq)?;
-        if seq.is_multiple_of(STRIDE) {
-            progress(seq);
-        }
+/// What should stand in the store, and what does.
+struct Sums {
+    predicted: Sum,
+    held: Sum,
+}
+
+/// The writing of a plan.
+struct Writing<'a> {
+    connection: &'a Connection,
+    plan: &'a Plan,
+    revision: u64,
+    statements: [Statements<'a>; 3],
+    /// Whether the whole store is compared afterwards, or what the plan touches: nothing else can have changed
+    /// where no trigger of other software stands in the tables.
+    whole: bool,
+    predicted: Sum,
+    /// Touched before their own change, if they have one: what is read of them then has been counted.
+    moved: HashSet<(Kind, Key)>,
+    /// Whether other software has written since yubin did.
+    outside: bool,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(connection: &'a Connection, plan: &'a Plan, revision: u64, whole: bool) -> rusqlite::Result<Writing<'a>> {
+        let exists = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+        // Yubin's own are dropped by now.
+        let whole = whole || exists("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')")?;
+        Ok(Writing {
+            connection,
+            plan,
+            revision,
+            statements: [
+                Statements::new(connection, Kind::Server)?,
+                Statements::new(connection, Kind::Account)?,
+                Statements::new(connection, Kind::Pattern)?,
+            ],
+            whole,
+            predicted: if whole { Sum::of_all(connection)? } else { Sum::default() },
+            moved: HashSet::new(),
+            outside: exists("SELECT EXISTS (SELECT 1 FROM outside WHERE settled IS NULL)")?,
+            bytes: Vec::with_capacity(1_024),
+        })
     }
-    progress(seq);
-    Ok(())
+
+    fn all(mut self, progress: &dyn Fn(u64)) -> rusqlite::Result<Sums> {
+        let plan = self.plan;
+        let renames: Vec<&Change> = plan.changes.iter().filter(|change| change.action == Action::Rename).collect();
+        // Before any server gets its new name: two may change places.
+        let followers = self.followers(&renames)?;
+        for (kind, key, server) in &followers {
+            self.follow(*kind, key, server)?;
+        }
+        // All give up their names before any takes a new one.
+        let lifted = renames.iter().map(|change| self.lift(change)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut lifted = lifted.into_iter();
+        let mut log = self.connection.prepare("INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+        let mut seq: u64 = 0;
+        let mut fresh = Image::new();
+        for change in plan.changes.iter().filter(|change| change.action.writes()) {
+            seq += 1;
+            match change.action {
+                Action::Add => {
+                    fresh.clear();
+                    image::carry_out(&mut fresh, change, plan, self.revision)?;
+                    self.insert(change, &fresh)?;
+                }
+                Action::Rename => {
+                    let mut image = lifted.next().unwrap_or_default();
+                    image::carry_out(&mut image, change, plan, self.revision)?;
+                    self.insert(change, &image)?;
+                }
+                _ => self.touch(change)?,
+            }
+            record(&mut log, change, plan, self.revision, seq)?;
+            if self.outside {
+                let of_kind = &mut self.statements[change.kind as usize];
+                of_kind.settle(&change.key, self.revision)?;
+                of_kind.settle(change.stored_key(), self.revision)?;
+            }
+            if seq.is_multiple_of(STRIDE) {
+                progress(seq);
+            }
+        }
+        progress(seq);
+        let held = if self.whole { Sum::of_all(self.connection)? } else { self.held()? };
+        Ok(Sums { predicted: self.predicted, held })
+    }
+
+    fn insert(&mut self, change: &Change, image: &Image<'_>) -> rusqlite::Result<()> {
+        self.predicted.add(change.kind, image, &mut self.bytes);
+        self.statements[change.kind as usize].insert(image)
+    }
+
+    /// What the store holds of a resource before it is changed, which it then remembers. It no longer counts.
+    fn before(&mut self, kind: Kind, key: &Key) -> rusqlite::Result<Option<Image<'static>>> {
+        let of_kind = &mut self.statements[kind as usize];
+        let image = of_kind.read(key)?;
+        of_kind.remember(key, self.revision)?;
+        let counted = self.whole || self.moved.contains(&(kind, key.clone()));
+        if let Some(image) = image.as_ref().filter(|_| counted) {
+            self.predicted.take(kind, image, &mut self.bytes);
+        }
+        Ok(image)
+    }
+
+    /// Overwrites, disables or removes a resource.
+    fn touch(&mut self, change: &Change) -> rusqlite::Result<()> {
+        let before = self.before(change.kind, &change.key)?;
+        let of_kind = &mut self.statements[change.kind as usize];
+        if change.action.removes() {
+            return of_kind.delete(&change.key);
+        }
+        // The base is the one of the plan, so what it overwrites is there.
+        let mut image: Image<'_> = before.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        image::carry_out(&mut image, change, self.plan, self.revision)?;
+        of_kind.update(&image)?;
+        self.predicted.add(change.kind, &image, &mut self.bytes);
+        Ok(())
+    }
+
+    /// Takes a resource out of its place, for another one.
+    fn lift(&mut self, change: &Change) -> rusqlite::Result<Image<'a>> {
+        let key = change.stored_key();
+        let image = self.before(change.kind, key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        self.statements[change.kind as usize].delete(key)?;
+        self.moved.insert((change.kind, key.clone()));
+        Ok(image)
+    }
+
+    /// Lets a resource follow its server.
+    fn follow(&mut self, kind: Kind, key: &Key, server: &Key) -> rusqlite::Result<()> {
+        let Some(image) = self.before(kind, key)? else { return Ok(()) };
+        let mut image: Image<'_> = image;
+        image::follow(&mut image, kind, server, self.revision)?;
+        self.statements[kind as usize].update(&image)?;
+        self.predicted.add(kind, &image, &mut self.bytes);
+        self.moved.insert((kind, key.clone()));
+        Ok(())
+    }
+
+    /// Resources that refer to a server which gets another name.
+    fn followers(&self, renames: &[&'a Change]) -> rusqlite::Result<Vec<(Kind, Key, &'a Key)>> {
+        let mut followers = Vec::new();
+        for change in renames.iter().filter(|change| change.kind == Kind::Server) {
+            for kind in Kind::ALL.into_iter().filter(|kind| kind.find("server").is_some()) {
+                let sql = format!("SELECT {} FROM {kind} WHERE server = ?1", kind.key_parts().join(", "));
+                let mut statement = self.connection.prepare(&sql)?;
+                let mut rows = statement.query([change.stored_key().name()])?;
+                while let Some(row) = rows.next()? {
+                    let parts = (0..kind.key_parts().len()).map(|at| row.get(at));
+                    let parts = parts.collect::<rusqlite::Result<Vec<String>>>()?;
+                    followers.push((kind, Key::from_parts(parts.iter().map(String::as_str)), &change.key));
+                }
+            }
+        }
+        Ok(followers)
+    }
+
+    /// What the store holds of all that was touched.
+    fn held(&mut self) -> rusqlite::Result<Sum> {
+        let mut held = Sum::default();
+        let written = self.plan.changes.iter().filter(|change| change.action.writes());
+        let mut keys: Vec<(Kind, &Key)> = written.map(|change| (change.kind, &change.key)).collect();
+        if !self.moved.is_empty() {
+            let changed: HashSet<(Kind, &Key)> = keys.iter().copied().collect();
+            let moved = self.moved.iter().map(|(kind, key)| (*kind, key));
+            keys.extend(moved.filter(|key| !changed.contains(key)));
+        }
+        for (kind, key) in keys {
+            let statement = &mut self.statements[kind as usize].read;
+            let mut rows = statement.query(rusqlite::params_from_iter(key.parts()))?;
+            while let Some(row) = rows.next()? {
+                held.add_row(kind, row, &mut self.bytes)?;
+            }
+        }
+        Ok(held)
+    }
+}
+
+fn execute(statement: &mut Statement<'_>, image: &Image<'_>) -> rusqlite::Result<()> {
+    for (at, value) in (1..).zip(image) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    statement.raw_execute().map(drop)
 }
 
 fn record(log: &mut Statement<'_>, change: &Change, plan: &Plan, revision: u64, seq: u64) -> rusqlite::Result<()> {
@@ -211,118 +437,17 @@ fn record(log: &mut Statement<'_>, change: &Change, plan: &Plan, revision: u64, 
     log.raw_bind_parameter(7, change.effect(plan).map(Effect::name))?;
     log.raw_bind_parameter(8, change.source.map(|source| plan.file(source)))?;
     log.raw_bind_parameter(9, change.source.map(|source| source.place.line))?;
+    log.raw_bind_parameter(10, change.previously().map(Key::name))?;
     log.raw_execute()?;
     Ok(())
 }
 
-fn bind_key(statement: &mut Statement<'_>, change: &Change) -> rusqlite::Result<usize> {
-    let mut at = 0;
-    for part in change.key.parts() {
-        at += 1;
+/// Binds the parts of a key; returns the number of the next parameter.
+fn bind_key(statement: &mut Statement<'_>, key: &Key) -> rusqlite::Result<usize> {
+    let mut at = 1;
+    for part in key.parts() {
         statement.raw_bind_parameter(at, part)?;
+        at += 1;
     }
     Ok(at)
-}
-
-fn bind(statement: &mut Statement<'_>, at: usize, value: Option<&Value>) -> rusqlite::Result<()> {
-    match value {
-        None => statement.raw_bind_parameter(at, rusqlite::types::Null),
-        Some(Value::Bool(value)) => statement.raw_bind_parameter(at, value),
-        Some(Value::Int(value)) => statement.raw_bind_parameter(at, value),
-        Some(Value::Text(value)) => statement.raw_bind_parameter(at, value.as_str()),
-        Some(Value::Sealed(value)) => statement.raw_bind_parameter(at, value.as_bytes()),
-        Some(Value::Hashed(hashed)) => statement.raw_bind_parameter(at, &*hashed.text),
-        // `Session::apply` hashes and fetches first.
-        Some(Value::Unhashed(_) | Value::Unknown) => Err(rusqlite::Error::InvalidQuery),
-        Some(Value::List(items)) => {
-            let items: Vec<&str> = items.iter().map(compact_str::CompactString::as_str).collect();
-            statement.raw_bind_parameter(at, serde_json::Value::from(items).to_string())
-        }
-        Some(value @ Value::Size(_)) => statement.raw_bind_parameter(at, value.to_string()),
-    }
-}
-
-/// Binds a value that stands in two columns: its hash, and the proof beside it.
-fn bind_hash(statement: &mut Statement<'_>, hash: usize, proof: usize, value: Option<&Value>) -> rusqlite::Result<()> {
-    let (text, sealed) = match value {
-        Some(Value::Hashed(hashed)) => (value, hashed.proof.as_ref()),
-        // Of a store of before, brought back by an undo.
-        Some(Value::Sealed(sealed)) => (None, Some(sealed)),
-        other => (other, None),
-    };
-    bind(statement, hash, text)?;
-    statement.raw_bind_parameter(proof, sealed.map(Sealed::as_bytes))
-}
-
-/// The owner that the change leaves.
-fn owner<'a>(change: &'a Change, plan: &'a Plan) -> Option<&'a str> {
-    match change.special.as_ref().and_then(|special| special.owner.as_ref()) {
-        Some(owner) => owner.as_deref(),
-        None => Some(&plan.project),
-    }
-}
-
-fn insert(statement: &mut Statement<'_>, change: &Change, plan: &Plan, revision: u64) -> rusqlite::Result<()> {
-    statement.clear_bindings();
-    let keys = bind_key(statement, change)?;
-    statement.raw_bind_parameter(keys + 1, change.digest.as_ref().map(<[u8; 16]>::as_slice))?;
-    statement.raw_bind_parameter(keys + 2, owner(change, plan))?;
-    statement.raw_bind_parameter(keys + 3, revision)?;
-    let place = |field: FieldId| keys + 4 + usize::from(field);
-    let proofs = place(0) + change.kind.fields().len();
-    for field in &change.fields {
-        match schema::hashed(change.kind).position(|hashed| hashed == field.field) {
-            Some(at) => bind_hash(statement, place(field.field), proofs + at, field.after.as_ref())?,
-            None => bind(statement, place(field.field), field.after.as_ref())?,
-        }
-    }
-    statement.raw_execute()?;
-    Ok(())
-}
-
-fn remember(statements: &mut Statements<'_>, change: &Change, revision: u64) -> rusqlite::Result<()> {
-    let keys = bind_key(&mut statements.remember, change)?;
-    statements.remember.raw_bind_parameter(keys + 1, revision)?;
-    statements.remember.raw_execute()?;
-    Ok(())
-}
-
-fn update(connection: &Connection, change: &Change, plan: &Plan, revision: u64) -> rusqlite::Result<()> {
-    let keys = change.kind.key_parts();
-    let key: Vec<String> = (1..).zip(keys).map(|(at, part)| format!("{part} = ?{at}")).collect();
-    let first = keys.len() + 1;
-    let is_hashed = |field| schema::hashed(change.kind).any(|hashed| hashed == field);
-    let mut sets = vec![
-        format!("yubin_declared = ?{first}"),
-        format!("yubin_owner = ?{}", first + 1),
-        format!("yubin_revision = ?{}", first + 2),
-    ];
-    let mut at = first + 3;
-    for field in &change.fields {
-        sets.push(format!("{} = ?{at}", change.kind.field(field.field).column()));
-        at += 1;
-        if is_hashed(field.field) {
-            sets.push(format!("{} = ?{at}", schema::proof(change.kind, field.field)));
-            at += 1;
-        }
-    }
-    let sql = format!("UPDATE {} SET {} WHERE {}", change.kind, sets.join(", "), key.join(" AND "));
-    // Changes of the same fields share a statement.
-    let mut statement = connection.prepare_cached(&sql)?;
-    bind_key(&mut statement, change)?;
-    statement.raw_bind_parameter(first, change.digest.as_ref().map(<[u8; 16]>::as_slice))?;
-    statement.raw_bind_parameter(first + 1, owner(change, plan))?;
-    statement.raw_bind_parameter(first + 2, revision)?;
-    let mut at = first + 3;
-    for field in &change.fields {
-        if is_hashed(field.field) {
-            bind_hash(&mut statement, at, at + 1, field.after.as_ref())?;
-            at += 1;
-        } else {
-            bind(&mut statement, at, field.after.as_ref())?;
-        }
-        at += 1;
-    }
-    statement.raw_execute()?;
-    Ok(())
 }

@@ -1,94 +1,13 @@
-//! The versioned JSON shapes: output of every command, the plan file. Fields are only ever added.
+//! The plan as a document: shown, saved, and read again by `read`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use crate::model::plan::LastSet;
-use crate::model::{
-    Action, Change, Diagnostic, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Revision, Row, Value,
-    parallel,
-};
-
-pub const FORMAT_VERSION: u32 = 1;
-/// `secrets` of a plan that has fetched none.
-pub const SKIPPED: &str = "skip";
-
-pub fn value(value: &Value) -> Json {
-    match value {
-        Value::Bool(value) => Json::from(*value),
-        Value::Int(value) => Json::from(*value),
-        Value::Text(value) => Json::from(value.as_str()),
-        Value::List(items) => Json::from(items.iter().map(compact_str::CompactString::as_str).collect::<Vec<_>>()),
-        Value::Size(_) => Json::from(value.to_string()),
-        Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown => json!({ "secret": true }),
-    }
-}
-
-pub fn diagnostic(diagnostic: &Diagnostic) -> Json {
-    let Diagnostic { severity, code, message, hint, file, line, column, address, field } = diagnostic;
-    json!({
-        "severity": severity.name(),
-        "code": code,
-        "message": message,
-        "hint": hint,
-        "file": file,
-        "line": (*line > 0).then_some(line),
-        "column": (*column > 0).then_some(column),
-        "address": address.as_ref().map(ToString::to_string),
-        "field": field,
-    })
-}
-
-pub fn diagnostics<'a>(all: impl Iterator<Item = &'a Diagnostic>) -> Json {
-    json!({ "format_version": FORMAT_VERSION, "diagnostics": all.map(diagnostic).collect::<Vec<_>>() })
-}
-
-pub fn row(kind: Kind, row: &Row) -> Json {
-    let fields: Map<String, Json> =
-        row.cells.iter().map(|cell| (kind.field(cell.field).name.to_owned(), value(&cell.value))).collect();
-    json!({
-        "address": crate::model::Address::new(kind, row.key.clone()).to_string(),
-        "kind": kind.name(),
-        "key": row.key.parts().collect::<Vec<_>>(),
-        "owner": row.owner,
-        "revision": row.revision,
-        "fields": fields,
-    })
-}
-
-pub fn summary(count: impl Fn(Action) -> u64, unchanged: u64) -> Json {
-    let mut summary: Map<String, Json> =
-        Action::ALL.into_iter().map(|action| (action.name().to_owned(), Json::from(count(action)))).collect();
-    summary.insert("unchanged".to_owned(), Json::from(unchanged));
-    Json::Object(summary)
-}
-
-pub fn revision(revision: &Revision) -> Json {
-    let Revision { revision, at, actor, project, digest, config_digest, counts, unchanged, note, recorded } = revision;
-    let mut json = json!({
-        "revision": revision,
-        "at": at,
-        "actor": actor,
-        "project": project,
-        "digest": digest,
-        "config_digest": config_digest,
-        "summary": summary(|action| counts[action as usize], *unchanged),
-        "note": note,
-    });
-    if *recorded {
-        json["recorded"] = Json::Bool(true);
-    }
-    json
-}
-
-/// The files of a hand-over, in the order of upload: name, format, rows, whether it holds secrets.
-pub fn manifest<'a>(files: impl Iterator<Item = (&'a str, &'a str, usize, bool)>) -> Json {
-    let file =
-        |(name, format, rows, secrets)| json!({ "name": name, "format": format, "rows": rows, "secrets": secrets });
-    json!({ "format_version": FORMAT_VERSION, "files": files.map(file).collect::<Vec<_>>() })
-}
+use super::{FORMAT_VERSION, SKIPPED, diagnostic, drifted, summary};
+use crate::model::plan::{LastSet, Partial, Waiting};
+use crate::model::{Change, Diagnostic, Drift, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Value};
 
 /// Writes what is a JSON text by itself.
 fn put(to: &mut Vec<u8>, value: impl Serialize) {
@@ -102,7 +21,7 @@ fn put_value(to: &mut Vec<u8>, value: Option<&Value>) {
         Some(Value::Bool(value)) => put(to, value),
         Some(Value::Int(value)) => put(to, value),
         Some(Value::Text(value)) => put(to, value.as_str()),
-        Some(other) => put(to, self::value(other)),
+        Some(other) => put(to, super::value(other)),
     }
 }
 
@@ -121,6 +40,9 @@ fn put_field(to: &mut Vec<u8>, kind: Kind, change: &FieldChange, hidden: Option<
     }
     if change.origin == Origin::Default {
         to.extend_from_slice(b",\"default\":true");
+    }
+    if change.origin == Origin::Server {
+        to.extend_from_slice(b",\"server\":true");
     }
     // That no export shows a secret goes without saying.
     if !spec.is_secret() && hidden.is_some_and(|hidden| hidden(kind, change.field)) {
@@ -153,8 +75,34 @@ fn put_change(to: &mut Vec<u8>, plan: &Plan, change: &Change, hidden: Option<&Hi
             to.push(b'}');
         }
     }
+    if let Some(old) = change.previously() {
+        to.extend_from_slice(b",\"previously\":");
+        put(to, crate::model::Address::new(change.kind, old.clone()).to_string());
+    }
+    if change.followers() > 0 {
+        to.extend_from_slice(b",\"followers\":");
+        put(to, change.followers());
+    }
+    if let Some(grace) = change.grace() {
+        to.extend_from_slice(b",\"purge_after\":");
+        put(to, grace.to_string());
+    }
+    if change.is_restored() {
+        to.extend_from_slice(b",\"restored\":true");
+    }
     if change.adopted {
         to.extend_from_slice(b",\"adopted\":true");
+    }
+    if let Some(from) = change.taken_from() {
+        to.extend_from_slice(b",\"taken_from\":");
+        put(to, from);
+    }
+    if let Some(owner) = change.foreign_owner() {
+        to.extend_from_slice(b",\"foreign_owner\":");
+        put(to, owner);
+    }
+    if change.is_forgotten() {
+        to.extend_from_slice(b",\"forgotten\":true");
     }
     if let Some(reason) = change.reason() {
         to.extend_from_slice(b",\"reason\":");
@@ -191,6 +139,27 @@ pub fn effects(plan: &Plan) -> impl Iterator<Item = Json> {
 /// Whether the product's own export leaves out a field, so that drift there is never seen.
 pub type Hidden<'a> = dyn Fn(Kind, FieldId) -> bool + 'a;
 
+/// What a plan was made against, if not the store itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Against {
+    pub revision: u64,
+    /// When the state was taken: RFC 3339, UTC.
+    pub at: String,
+    /// The public key of who signed it.
+    pub signer: String,
+}
+
+/// What is written beside a plan that is saved, so that an apply knows whether it is still the same.
+pub struct Saving<'a> {
+    /// Keyed digests: of the declared secrets that stand elsewhere, and of those that the plan changes.
+    pub secrets: &'a str,
+    pub changed_secrets: &'a str,
+    /// The time by which a purge is due.
+    pub as_of: Option<String>,
+    /// The files of the configuration and their digests.
+    pub files: &'a [(String, String)],
+}
+
 /// What the plan document says beside the plan.
 pub struct PlanDocument<'a> {
     pub plan: &'a Plan,
@@ -200,8 +169,11 @@ pub struct PlanDocument<'a> {
     pub diagnostics: &'a [Diagnostic],
     /// `None` where the product has no export, or yubin's store is all there is.
     pub hidden: Option<Box<Hidden<'a>>>,
-    /// Only in a saved plan: a keyed digest of the declared secrets.
-    pub secrets_digest: Option<&'a str>,
+    /// Only in a saved plan.
+    pub saving: Option<Saving<'a>>,
+    pub against: Option<&'a Against>,
+    /// The revisions that are compared, of a plan that says what was between two.
+    pub between: Option<(u64, u64)>,
     /// Whether the secrets were not fetched.
     pub skipped: bool,
 }
@@ -221,7 +193,21 @@ struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     secrets_digest: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    changed_secrets_digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     secrets: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'a Against>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between: Option<[u64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recorded: bool,
     summary: Json,
     refused: Vec<Json>,
 }
@@ -231,10 +217,15 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+fn partial(partial: &Partial) -> Json {
+    json!({ "target": partial.targets, "exclude": partial.excludes })
+}
+
 impl PlanDocument<'_> {
     /// One change a line, so that a million of them never stand in memory as one tree.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         let plan = self.plan;
+        let saving = self.saving.as_ref();
         let head = Head {
             format_version: FORMAT_VERSION,
             yubin: env!("CARGO_PKG_VERSION"),
@@ -245,10 +236,21 @@ impl PlanDocument<'_> {
             base_outside_writes: plan.base.outside_writes,
             config_digest: &plan.config_digest,
             digest: self.digest,
-            secrets_digest: self.secrets_digest,
+            secrets_digest: saving.map(|saving| saving.secrets),
+            changed_secrets_digest: saving.map(|saving| saving.changed_secrets),
+            as_of: saving.and_then(|saving| saving.as_of.as_deref()),
             secrets: self.skipped.then_some(SKIPPED),
+            against: self.against,
+            between: self.between.map(|(from, to)| [from, to]),
+            partial: plan.partial.as_ref().map(partial),
+            note: plan.note.as_deref(),
+            recorded: plan.recorded,
             summary: summary(|action| plan.count(action), plan.unchanged),
-            refused: self.refused.iter().map(|one| json!({ "rule": one.rule, "message": one.message })).collect(),
+            refused: self
+                .refused
+                .iter()
+                .map(|one| json!({ "rule": one.rule, "message": one.why.to_string() }))
+                .collect(),
         };
         let head = serde_json::to_string(&head)?;
         let head = head.strip_suffix('}').unwrap_or(&head);
@@ -267,13 +269,26 @@ impl PlanDocument<'_> {
         if !last_set.is_empty() {
             list(to, "last_set", &last_set, &mut written, |to, (change, last)| put(to, self::last_set(change, last)))?;
         }
+        list(to, "drift", &plan.drift, &mut written, |to, one: &Drift| put(to, drifted(one)))?;
+        if !plan.waiting.is_empty() {
+            list(to, "disabled", &plan.waiting, &mut written, |to, one| put(to, waiting(one)))?;
+        }
         list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;
+        if let Some(saving) = saving {
+            list(to, "files", saving.files, &mut written, |to, (file, digest)| {
+                put(to, json!({ "file": file, "digest": digest }));
+            })?;
+        }
         writeln!(to, "}}")
     }
 }
 
+fn waiting(waiting: &Waiting) -> Json {
+    json!({ "address": waiting.address.to_string(), "revision": waiting.revision, "purge_from": waiting.until })
+}
+
 /// `,"name":[` and an item a line; `written` is memory to work in.
-fn list<T>(
+pub(super) fn list<T>(
     to: &mut dyn Write,
     name: &str,
     items: &[T],
@@ -288,85 +303,4 @@ fn list<T>(
         to.write_all(written)?;
     }
     write!(to, "]")
-}
-
-/// The digest of a plan: over the base revision, the configuration's digest and the changes, and
-/// nothing else. Hexadecimal.
-pub fn digest(plan: &Plan) -> String {
-    const RUN: usize = 4_096;
-    let chunks: Vec<&[Change]> = plan.changes.chunks(RUN).collect();
-    // Runs of runs: threads take whole chunks, so the digest does not depend on their number.
-    let parts: Vec<blake3::Hash> = parallel::each(&chunks, |chunk| {
-        // One long text: BLAKE3 is many times faster on it than on small pieces.
-        let mut bytes = Vec::with_capacity(RUN * 512);
-        for change in *chunk {
-            let start = bytes.len();
-            bytes.extend_from_slice(&[0; 8]);
-            encode(plan, change, &mut bytes);
-            let len = (bytes.len() - start - 8) as u64;
-            bytes[start..start + 8].copy_from_slice(&len.to_le_bytes());
-        }
-        blake3::hash(&bytes)
-    });
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"yubin plan 1\n");
-    hasher.update(&plan.base.revision.to_le_bytes());
-    hasher.update(plan.config_digest.as_bytes());
-    for hash in parts {
-        hasher.update(hash.as_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-/// The change as its JSON shows it, in fewer bytes: of secrets only how they change.
-fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
-    fn text(to: &mut Vec<u8>, text: &str) {
-        to.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        to.extend_from_slice(text.as_bytes());
-    }
-    fn side(to: &mut Vec<u8>, value: Option<&Value>) {
-        match value {
-            None => to.push(0),
-            Some(Value::Bool(value)) => to.extend([1, u8::from(*value)]),
-            Some(Value::Int(value)) => {
-                to.push(2);
-                to.extend(value.to_le_bytes());
-            }
-            Some(Value::Text(value)) => {
-                to.push(3);
-                text(to, value);
-            }
-            Some(Value::List(items)) => {
-                to.push(4);
-                to.extend((items.len() as u32).to_le_bytes());
-                items.iter().for_each(|item| text(to, item));
-            }
-            Some(Value::Size(size)) => {
-                to.push(5);
-                to.extend(size.unwrap_or(u64::MAX).to_le_bytes());
-            }
-            Some(Value::Sealed(_) | Value::Hashed(_) | Value::Unhashed(_) | Value::Unknown) => to.push(6),
-        }
-    }
-    text(to, change.action.name());
-    text(to, change.kind.name());
-    text(to, change.key.as_joined());
-    if let Some(source) = change.source {
-        text(to, plan.file(source));
-        to.extend(source.place.line.to_le_bytes());
-        to.extend(source.place.column.to_le_bytes());
-    }
-    to.push(u8::from(change.adopted));
-    text(to, change.reason().unwrap_or_default());
-    for one in &change.fields {
-        let spec = change.kind.field(one.field);
-        text(to, spec.name);
-        if spec.is_secret() {
-            text(to, one.secret().name());
-        } else {
-            side(to, one.before.as_deref());
-            side(to, one.after.as_ref());
-        }
-        to.push(u8::from(one.origin == Origin::Default));
-    }
 }

@@ -1,0 +1,133 @@
+//! What the store says about a plan, for the guard and for those who read it.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::diff::{Term, Terms};
+use crate::guard::{Facts, InUse};
+use crate::model::plan::Shares;
+use crate::model::{Action, Address, Change, Error, FieldId, Grace, Inventory, Key, Kind, Plan, Policy, Result, Value};
+use crate::store::Snapshot;
+
+/// The field stands in the table of every kind.
+fn protected(kind: Kind) -> FieldId {
+    match kind {
+        Kind::Server => const { Kind::Server.id("protected") },
+        Kind::Account => const { Kind::Account.id("protected") },
+        Kind::Pattern => const { Kind::Pattern.id("protected") },
+    }
+}
+
+/// Until when what is disabled can be brought back.
+pub fn terms(
+    disabled: &[(Address, u64)],
+    grace: Option<Grace>,
+    now: Option<Timestamp>,
+    snapshot: Option<&dyn Snapshot>,
+) -> Result<Terms> {
+    let mut terms = Terms::new();
+    let (Some(grace), Some(now), Some(snapshot)) = (grace, now, snapshot.filter(|_| !disabled.is_empty())) else {
+        return Ok(terms);
+    };
+    for revision in snapshot.revisions()? {
+        let number = revision.revision;
+        if !disabled.iter().any(|(_, disabled)| *disabled == number) {
+            continue;
+        }
+        let unreadable = |error: jiff::Error| {
+            Error::failure(format!("the time of revision {number} in the store cannot be read")).because(error)
+        };
+        let at: Timestamp = revision.at.parse().map_err(unreadable)?;
+        let length = SignedDuration::from_secs(i64::try_from(grace.0).unwrap_or(i64::MAX));
+        let until = at.checked_add(length).map_err(unreadable)?;
+        let written = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        terms.insert(number, Term { until: written, is_over: now >= until });
+    }
+    Ok(terms)
+}
+
+pub fn of(plan: &mut Plan, policy: &Policy, inventory: &Inventory, snapshot: Option<&dyn Snapshot>) -> Result<Facts> {
+    let Some(snapshot) = snapshot else { return Ok(Facts::default()) };
+    follow(plan, snapshot)?;
+    plan.shares = shares(plan, policy, inventory, snapshot)?;
+    Ok(Facts { in_use: in_use(plan, snapshot)?, protected: protected_ones(plan, snapshot)? })
+}
+
+/// Counts who refers to a server that is renamed.
+fn follow(plan: &mut Plan, snapshot: &dyn Snapshot) -> Result<()> {
+    let renames = |change: &&mut Change| change.kind == Kind::Server && change.action == Action::Rename;
+    for change in plan.changes.iter_mut().filter(renames) {
+        let (_, count) = snapshot.users_of_server(change.stored_key())?;
+        change.special.get_or_insert_default().followers = count;
+    }
+    Ok(())
+}
+
+fn in_use(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<InUse>> {
+    let mut all = Vec::new();
+    for change in plan.changes.iter().filter(|change| change.kind == Kind::Server && change.action.loses()) {
+        let (users, count) = snapshot.users_of_server(&change.key)?;
+        if count > 0 {
+            all.push(InUse { server: change.address(), users, count });
+        }
+    }
+    Ok(all)
+}
+
+fn protected_ones(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<Address>> {
+    let mut all = Vec::new();
+    for change in plan.changes.iter().filter(|change| change.action.loses()) {
+        let field = protected(change.kind);
+        let is_on = |value: Option<&Value>| value == Some(&Value::Bool(true));
+        let protected = match change.action {
+            // Its fields do not say what is disabled.
+            Action::Disable => {
+                let row = snapshot.fetch(change.kind, std::slice::from_ref(&change.key))?.pop();
+                is_on(row.as_ref().and_then(|row| row.get(field)))
+            }
+            _ => change.fields.iter().any(|one| one.field == field && is_on(one.before.as_deref())),
+        };
+        if protected {
+            all.push(change.address());
+        }
+    }
+    Ok(all)
+}
+
+/// What limits of files and owners are counted against.
+fn shares(plan: &Plan, policy: &Policy, inventory: &Inventory, snapshot: &dyn Snapshot) -> Result<Shares> {
+    use crate::model::inventory::Owner;
+    let mut shares = Shares::default();
+    let limits = [&policy.max_deletes, &policy.max_overwrites];
+    if limits.iter().any(|limits| limits.file.is_some()) {
+        for kind in Kind::ALL {
+            let shelf = inventory.of(kind);
+            let mut lost: HashMap<&Key, Address> = HashMap::new();
+            for change in plan.changes.iter().filter(|one| one.kind == kind && one.source.is_none()) {
+                lost.insert(&change.key, change.address());
+            }
+            snapshot.last_files(kind, &mut |key, file| {
+                let entry = shelf.find(key.as_bytes());
+                if entry.is_some_and(|at| matches!(shelf.owner(at), Owner::Us)) {
+                    *shares.files.entry(file.clone()).or_default() += 1;
+                }
+                if let Some(address) = lost.get(&key) {
+                    shares.last_file.insert(address.clone(), file);
+                }
+            })?;
+        }
+    }
+    if limits.iter().any(|limits| limits.owner.is_some()) {
+        for kind in Kind::ALL {
+            let shelf = inventory.of(kind);
+            for at in 0..shelf.len() as u32 {
+                if let Owner::Other(other) = shelf.owner(at) {
+                    let name = format!("project `{}`", inventory.owners[other as usize]);
+                    *shares.owners.entry(name).or_default() += 1;
+                }
+            }
+        }
+    }
+    Ok(shares)
+}

@@ -1,0 +1,593 @@
+//! What is said in Japanese of codes and rules, which are many: tables, held to the documents by
+//! the tests below.
+
+use crate::model::plan::{Among, Counted, Why};
+use crate::model::policy::Grace;
+use crate::model::{Action, Kind, Limit, Refusal};
+
+pub fn action(action: Action) -> &'static str {
+    match action {
+        Action::Add => "追加",
+        Action::Overwrite => "上書き",
+        Action::Delete => "削除",
+        Action::Skip => "スキップ",
+        Action::Blocked => "適用不可",
+        Action::Rename => "名前変更",
+        Action::Disable => "無効化",
+        Action::Purge => "完全削除",
+    }
+}
+
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Server => "サーバー",
+        Kind::Account => "アカウント",
+        Kind::Pattern => "パターン",
+    }
+}
+
+pub fn grace(grace: Grace) -> String {
+    let told = grace.to_string();
+    match (told.strip_suffix('d'), told.strip_suffix('h')) {
+        (Some(days), _) => format!("{days} 日"),
+        (_, Some(hours)) => format!("{hours} 時間"),
+        (None, None) => told,
+    }
+}
+
+/// An owner as a plan names it, which is in English.
+pub fn owner(owner: &str) -> String {
+    owner.strip_prefix("project ").map_or_else(|| owner.to_owned(), |name| format!("プロジェクト {name}"))
+}
+
+pub fn belongs(by: &str) -> String {
+    if by == "no project" {
+        "どのプロジェクトも所有していません".to_owned()
+    } else {
+        format!("{} が所有しています", owner(by))
+    }
+}
+
+/// Rules: what they are called, and what is to be done about a refusal of which only the English words are known.
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "max_deletes",
+        "削除数の上限",
+        "削除の件数が上限を超えています。意図した削除なら `--ack` でこの計画のダイジェストを指定し、そうでなければファイルの欠落を確認してください",
+    ),
+    (
+        "max_overwrites",
+        "上書き数の上限",
+        "上書きの件数が上限を超えています。意図した変更なら `--ack` でこの計画のダイジェストを指定し、そうでなければファイルを確認してください",
+    ),
+    (
+        "empty_kind",
+        "種別の全消失",
+        "ある種別の宣言がファイルから一つもなくなり、すべて削除されるところです。本当に削除するものには、個別に `absent: true` を書いてください",
+    ),
+    (
+        "source_vanished",
+        "ソースの消失",
+        "`sources:` に一致するファイルがありません。パターンを直すか、その項目を外してください",
+    ),
+    (
+        "protect",
+        "削除禁止",
+        "`policy.protect` で保護されているリソースは削除できません。宣言をファイルに戻すか、保護の対象を見直してください",
+    ),
+    (
+        "protected",
+        "保護中",
+        "`protected: true` のリソースは削除も無効化もできません。まず保護を外す計画を適用し、削除は次の計画で行ってください",
+    ),
+    (
+        "foreign_owner",
+        "所有者の相違",
+        "このプロジェクトが所有していないリソースは、変更も削除もできません。所有するプロジェクトで変更するか、先に引き継いでください",
+    ),
+    (
+        "in_use",
+        "使用中のサーバー",
+        "使われているサーバーは削除できません。先に別の計画で、使っているアカウントやパターンを別のサーバーに移してください",
+    ),
+    (
+        "blocked",
+        "適用不可の変更",
+        "製品では行えない変更です。意図する値をはっきり書くか、削除してから追加し直してください",
+    ),
+    (
+        "existing",
+        "既存の設定との相違",
+        "`existing: fail` のため、すでに存在し内容の異なるリソースは上書きしません。ファイルを現状に合わせるか、方針を見直してください",
+    ),
+];
+
+/// What a rule is called.
+pub fn rule(name: &str) -> Option<&'static str> {
+    RULES.iter().find(|(rule, ..)| *rule == name).map(|(_, called, _)| *called)
+}
+
+/// Why a plan is refused, and what to do.
+pub fn refusal(refusal: &Refusal) -> String {
+    match &refusal.why {
+        Why::Vanished(path) => {
+            format!("`{path}` に一致するファイルがありません。`sources:` のパターンを直すか、その項目を外してください")
+        }
+        Why::Limit { of, among, touched, owned, limit } => {
+            let what = match of {
+                Counted::Deletes => "削除",
+                Counted::DeletesAndInboxes => "削除と受信箱の消去",
+                Counted::Overwrites => "上書き",
+            };
+            let among = match among {
+                Among::Kind(kind) => self::kind(*kind).to_owned(),
+                Among::File(file) => format!("`{file}` が宣言したリソース"),
+                Among::Owner(by) => format!("{} が所有するリソース", owner(by)),
+            };
+            let over = match limit {
+                Limit::Count(_) => format!("{touched} 件（上限 {limit} 件）"),
+                Limit::Percent(_) => {
+                    let share = Why::share(*touched, *owned);
+                    format!("{}.{:02} %（上限 {limit}、{owned} 件中 {touched} 件）", share / 100, share % 100)
+                }
+            };
+            format!(
+                "{among}の{what}が上限を超えています: {over}。意図したものなら `--ack` にこの計画のダイジェストを指定してください"
+            )
+        }
+        Why::Empty { kind, vanishing } => format!(
+            "ファイルに{}の宣言が一つもなくなり、{vanishing} 件すべてが削除されるところです。本当に削除するものには、個別に `absent: true` を書いてください",
+            self::kind(*kind)
+        ),
+        Why::Protect(address) => format!("`{address}` は `policy.protect` で保護されているため、削除できません"),
+        Why::ProtectedLacking(address) => format!(
+            "`{address}` は保護されていますが、エクスポートに含まれていません。エクスポートに欠けがないか確認してください"
+        ),
+        Why::Protected(address) => format!(
+            "`{address}` は保護されています。まず `protected: false` を宣言して適用し、削除はそのあとで行ってください"
+        ),
+        Why::InUse { server, users, count } => {
+            let named: Vec<String> = users.iter().map(|user| format!("`{user}`")).collect();
+            let more = count.saturating_sub(users.len() as u64);
+            let more = if more > 0 { format!(" ほか {more} 件") } else { String::new() };
+            format!(
+                "`{server}` は {}{more}が使っています。先に別の計画で、別のサーバーに移してください",
+                named.join("、")
+            )
+        }
+        Why::Foreign { address, owner, loses } => {
+            let verb = if *loses { "削除" } else { "変更" };
+            format!("`{address}` は{}。{verb}できるのは、このプロジェクトが所有するリソースだけです", belongs(owner))
+        }
+        Why::Blocked { address, reason: why } => format!("`{address}`: {}", reason(why)),
+        Why::Exists(address) => {
+            format!("`{address}` はすでに存在し、内容が異なります。方針 `existing: fail` により上書きしません")
+        }
+        Why::More(more) => format!("ほか {more} 件"),
+        Why::Said(message) => match RULES.iter().find(|(name, ..)| *name == refusal.rule) {
+            Some((_, _, what)) => format!("{what}（{message}）"),
+            None => message.clone(),
+        },
+    }
+}
+
+/// Why a product keeps what is to be cleared.
+const KEEPS: &[(&str, &str)] = &[
+    (
+        "an empty column keeps what was there (000:124); to clear it, delete the pattern and add it again",
+        "空の列では元の値が残ります (000:124)。空にするには、パターンを削除してから追加し直してください",
+    ),
+    (
+        "on the screen an empty comment keeps the old one (002:87, 002:89), and no file edits it (002:147-150)",
+        "画面では空のコメントを保存しても元のコメントが残り (002:87, 002:89)、ファイルでは編集できません (002:147-150)",
+    ),
+    ("an empty password keeps the old one (002:89)", "空のパスワードでは元のパスワードが残ります (002:89)"),
+    ("a capacity that is left alone stays (002:87)", "容量は指定しなければ元のまま残ります (002:87)"),
+    (
+        "no document says where it stands at first; write the value that is meant",
+        "初期値がどの文書にも書かれていません。意図する値を書いてください",
+    ),
+    (
+        "a record finds its pattern by user and name, and nothing else names one (000:16-17)",
+        "レコードはユーザー名とパターン名だけでパターンを特定します (000:16-17)",
+    ),
+    (
+        "the name of a mailbox is its address, and no screen changes it (002)",
+        "メールボックスの名前はアドレスそのもので、変更できる画面がありません (002)",
+    ),
+    (
+        "the name is edited on the screen of the server; do that by hand, then `forget` the old resource and declare the new one (004)",
+        "名前は製品のサーバー画面で手動で変更し、古いリソースを `forget` してから新しい名前で宣言してください (004)",
+    ),
+    (
+        "the name is edited on the screen of the server; do that by hand, then `forget` the old resource and declare the new one (003)",
+        "名前は製品のサーバー画面で手動で変更し、古いリソースを `forget` してから新しい名前で宣言してください (003)",
+    ),
+    (
+        "the number of an account is given once, and no screen changes it (001)",
+        "アカウントの番号は一度だけ付けられ、変更できる画面がありません (001)",
+    ),
+];
+
+/// Why the product cannot make a change.
+pub fn reason(reason: &str) -> String {
+    let clash = reason.strip_suffix(" exists besides; delete one of them first");
+    if let Some((old, new)) = clash.and_then(|both| both.split_once(" cannot be renamed: ")) {
+        return format!("{old} の名前を変更できません。{new} も存在するため、先にどちらかを削除してください");
+    }
+    let known = KEEPS.iter().find_map(|(english, why)| Some((reason.strip_suffix(english)?.strip_suffix(": ")?, why)));
+    let told = known.and_then(|(head, why)| {
+        if let Some((product, field)) = head.split_once(" cannot clear ") {
+            return Some(format!("{product} では {field} を空に戻せません: {why}"));
+        }
+        let (product, _) = head.split_once(" cannot rename")?;
+        Some(format!("{product} では名前を変更できません: {why}"))
+    });
+    told.unwrap_or_else(|| format!("製品では行えない変更です（{reason}）"))
+}
+
+/// What a diagnostic means. Values and places stand in its message.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    CODES.binary_search_by(|(one, _)| (*one).cmp(code)).ok().map(|at| CODES[at].1)
+}
+
+/// By code, in order.
+const CODES: &[(&str, &str)] = &[
+    (
+        "catchme-mail/column-shift",
+        "セルが本来の列からずれています。カンマの過不足か引用符の抜けが原因で、それを直せば正しい列に収まります。",
+    ),
+    ("catchme-mail/columns", "列が 26 を超えています。カンマを含む値は引用符で囲んでください。"),
+    (
+        "catchme-mail/delete-days",
+        "サーバーのメールを削除する設定ですが、削除するタイミングがありません。0 は即時、1 から 99 は日数です。",
+    ),
+    (
+        "catchme-mail/delete-ignores-existing",
+        "`existing: skip` や `fail` の下での削除です。これらの方針は上書きだけに関わり、削除には影響しないものとして扱います。",
+    ),
+    (
+        "catchme-mail/flag-value",
+        "フラグが `0`、`1`、空のいずれでもありません。製品は 0 とみなします。半角の `0` か `1` を書いてください。",
+    ),
+    (
+        "catchme-mail/own-credentials",
+        "SMTP 認証に独自の認証情報を使う設定ですが、ユーザー名とパスワードがそろっていません。両方を書いてください。",
+    ),
+    (
+        "catchme-mail/own-credentials-unused",
+        "SMTP 認証を使わないのに、独自の認証情報が書かれています。認証を有効にするか、認証情報を消してください。",
+    ),
+    (
+        "catchme-mail/unknown-user",
+        "このパターンのユーザーが `users:` のファイルにいません。ユーザーを追加するか、名前を直してください。",
+    ),
+    (
+        "cpi/account-name",
+        "アカウント名がプランの規則に合いません。規則はどの文書にもなく、旧プランのものです。異なる場合は yubin.yaml の `rules:` に書いてください。",
+    ),
+    (
+        "cpi/forced-password",
+        "事業者がパスワードを強制変更しています。以前と同じ、似ている、または推測されやすいパスワードは使えません。まったく新しいパスワードを宣言してください。",
+    ),
+    ("cpi/mail-clients", "アカウントのパスワードが変わります。利用者にメールソフトの設定変更を知らせてください。"),
+    (
+        "cpi/password",
+        "パスワードがプランの規則に合いません。規則はどの文書にもなく、旧プランのものです。異なる場合は yubin.yaml の `rules:` に書いてください。",
+    ),
+    (
+        "cpi/postmaster",
+        "`postmaster` は追加も削除もできません。製品にはじめからあるので、先に `yubin refresh cpi-export FILE` で取り込んでください。",
+    ),
+    ("cpi/receive-pop", "SV-Basic では、`receive.enabled` は POP による受信の設定です。"),
+    ("cpi/register-rows", "一度に登録できる件数を超えています。ファイルを複数に分けてください。"),
+    (
+        "cpi/zero-capacity",
+        "容量 0 の意味はどの文書にもありません。承知のうえで使う場合は `policy: allow_zero_capacity` を書いてください。",
+    ),
+    (
+        "csv/columns",
+        "セルの数がヘッダーまたは形式の列数と合いません。空のセルも省かずに書き、カンマを含む値は引用符で囲んでください。",
+    ),
+    ("csv/header", "CSV のヘッダーが正しくありません。必要な列がないか、製品のファイルのヘッダーと異なります。"),
+    ("csv/quote", "引用符の使い方が正しくありません。セル全体を引用符で囲み、中の引用符は二つ重ねてください。"),
+    (
+        "cybozu-office/credentials",
+        "アカウント固有の送信用の認証情報が、サーバーの設定と合いません。必要なサーバーなら書き、そうでなければ消してください。",
+    ),
+    (
+        "cybozu-office/one-authentication",
+        "SMTP 認証と POP before SMTP は同時に使えません。どちらか一方にしてください。",
+    ),
+    (
+        "cybozu-office/server-id",
+        "エクスポートの中で、一つのサーバーに二つの ID があります。エクスポートし直してください。",
+    ),
+    (
+        "cybozu-office/uidl",
+        "POP3 サーバーが UIDL コマンドに対応していないか、対応しているかが分かりません。対応していれば `supports_uidl: true` と書いてください。",
+    ),
+    ("cybozu-office/user", "`user_id` も `user` もありません。`user_id` を書いてください。"),
+    (
+        "cybozu-office/usual-port",
+        "暗号化の方式に対して、ふつうは使わないポート番号です。プロバイダーの指定であればそのままで構いません。",
+    ),
+    ("field/read-only", "製品側で決まる項目なので、ファイルには書けません。この項目を消してください。"),
+    ("file/empty", "ファイルにレコードが一件もありません。エクスポートし直してください。"),
+    (
+        "file/encoding",
+        "ファイルの内容が、宣言された文字コードと合いません。ソースに正しい `encoding:` を書いてください。",
+    ),
+    (
+        "file/format",
+        "ファイルの形式が分かりません。一行目に項目名のヘッダーを書くか、ソースに `format:` を書いてください。",
+    ),
+    ("file/link", "シンボリックリンクの先のフォルダーは読みません。フォルダーをプロジェクトの中に移してください。"),
+    (
+        "file/missing",
+        "`sources:` または `users:` に書かれたファイルがありません。ファイルを戻すか、その項目を外してください。",
+    ),
+    (
+        "file/no-match",
+        "`sources:` のパターンまたはフォルダーに一致するファイルがありません。このままでは計画は拒否されます。",
+    ),
+    (
+        "file/outside",
+        "ファイルがリンクを通じてプロジェクトの外に出るため、読みません。ファイル自体をプロジェクトの中に置くか、`secrets: paths:` で許可してください。",
+    ),
+    (
+        "file/unreadable",
+        "ファイルまたはフォルダーを読めないか、名前が UTF-8 ではありません。権限または名前を直してください。",
+    ),
+    (
+        "irreversible/delete-after-download",
+        "受信したメールをメールサーバーから削除する設定が有効になります。削除されたメールは元に戻せません。",
+    ),
+    ("key/duplicate", "同じキーまたは項目が二度書かれています。一つにしてください。"),
+    (
+        "key/unknown",
+        "ここでは使えないキーまたは項目です。綴りを確認してください。項目の一覧は `yubin explain generic` にあります。",
+    ),
+    ("mailwise/apop", "APOP は POP3 専用で、IMAP4 とは併用できません。無効にするか、POP3 を使ってください。"),
+    ("mailwise/imap-inbox", "IMAP4 で受信されるのは受信箱のメールだけです。"),
+    (
+        "mailwise/own-credentials",
+        "独自の認証情報を使う設定ですが、ユーザー名とパスワードがそろっていません。両方を書いてください。",
+    ),
+    (
+        "mailwise/pop-before-smtp",
+        "POP before SMTP には POP3 が必要で、IMAP4 とは併用できません。無効にするか、POP3 を使ってください。",
+    ),
+    ("mailwise/two-authentications", "POP before SMTP と SMTP 認証が両方とも有効です。どちらか一方にしてください。"),
+    ("password/classes", "パスワードに含まれる文字の種類（英小文字、英大文字、数字、その他）が足りません。"),
+    ("password/history", "以前に使われていたパスワードと同じか、似ています。共通点のないパスワードにしてください。"),
+    ("password/length", "パスワードが短すぎるか、ハッシュの方式が扱える長さを超えています。"),
+    (
+        "password/score",
+        "推測されやすいパスワードです。単語、名前、日付、キーボードの並びを避け、ランダムなものにしてください。",
+    ),
+    (
+        "project/value",
+        "yubin.yaml（または `--trusted-config` のファイル）の値が正しくないか、必要なキーがありません。使える値はメッセージにあります。",
+    ),
+    (
+        "reference/unknown",
+        "`server:` が指すサーバーを、どのファイルも宣言していません。サーバーを宣言してください。名前は一字一句そのまま比べられます。",
+    ),
+    (
+        "refresh/kept",
+        "エクスポートにないアカウントのうち、ほかのプロジェクトのもの、または別の製品の項目を持つものを残しました。",
+    ),
+    (
+        "refresh/password",
+        "製品が書き出さないはずのパスワードがエクスポートにあります。パスワードは読みませんが、製品自身のエクスポートかどうかを確認してください。",
+    ),
+    (
+        "resource/absent",
+        "`absent: true` と一緒にほかの項目が書かれています。項目か `absent` のどちらかを消してください。",
+    ),
+    ("resource/duplicate", "同じリソースが二度宣言されています。一つにしてください。"),
+    ("resource/key", "名前またはユーザーが空か、制御文字を含むか、空白で始まるか終わっています。"),
+    (
+        "resource/previously",
+        "`previously:` の指定が矛盾しています。元の名前がまだ宣言されているか、二つ以上のリソースが同じ名前を引き継ごうとしています。",
+    ),
+    (
+        "resource/renamed",
+        "内容の同じ削除と追加があります。名前の変更なら、新しいほうに `previously:` で元の名前を書いてください。自動では名前の変更とみなしません。",
+    ),
+    (
+        "secret/command",
+        "`secrets: commands:` が許可していないコマンドです。許可するか、プログラムをプロジェクトの外に置いてください。",
+    ),
+    ("secret/form", "秘密情報の参照の書き方が正しくありません。書き方は files.md の「Secrets」にあります。"),
+    (
+        "secret/missing",
+        "秘密情報を取得できません。環境変数、ファイル、コマンド、鍵のいずれかがないか、得られた値が空か不正です。",
+    ),
+    (
+        "secret/outside",
+        "秘密情報のファイルがプロジェクトの外にあるか、読んではならないファイルです。プロジェクトの中に置くか、`secrets: paths:` で許可してください。",
+    ),
+    ("secret/permissions", "秘密情報のファイルを所有者以外も読めます。`chmod 600` で権限を直してください。"),
+    (
+        "secret/plaintext",
+        "パスワードが平文で書かれています。`{ env: NAME }`、`{ file: PATH }`、`{ age: … }` のいずれかにしてください。`yubin secret encrypt` で暗号化できます。",
+    ),
+    (
+        "secret/weak-hash",
+        "短時間で破られるハッシュ方式です。本人に新しいパスワードを設定してもらい、`ARGON2ID`、`BLF-CRYPT`、`SHA512-CRYPT` のいずれかにしてください。",
+    ),
+    ("server/position", "二つのサーバーの表示順が同じです。別々の順番にするか、どちらも書かないでください。"),
+    (
+        "staff-express/auth-forced",
+        "TLS または SMTP over SSL では必ず SMTP 認証が行われます。`outgoing.auth.enabled` を `true` にするか、暗号化をやめてください。",
+    ),
+    ("staff-express/batch", "一度に処理する件数が、一回の送信上限件数を超えています。"),
+    (
+        "staff-express/contact-log",
+        "連絡記録に展開するには受信の設定が必要です。または、展開しないのに連絡記録の値が書かれています。",
+    ),
+    (
+        "staff-express/credentials",
+        "受信をせず、SMTP 認証のユーザー名とパスワードもそろっていません。両方を書いてください。",
+    ),
+    ("staff-express/master", "yubin.yaml の `masters:` にない値です。値か `masters:` を直してください。"),
+    ("staff-express/mechanism", "TLS では認証方式 PLAIN を使えません。`login` にするか、ポート 465 を使ってください。"),
+    ("staff-express/pop-before-smtp", "POP before SMTP には受信の設定が必要です。"),
+    ("staff-express/port-method", "ポート番号と通信方法の組み合わせが合いません。"),
+    ("staff-express/receive-port", "ポート 110 で TLS による受信を行う設定です。プロバイダーに確認してください。"),
+    (
+        "staff-express/receive-tls",
+        "送信は暗号化され、受信は平文の設定です。このままでは受信できません。`incoming.security` を見直してください。",
+    ),
+    (
+        "staff-express/two-authentications",
+        "POP before SMTP と SMTP 認証が両方とも有効です。どちらか一方にしてください。",
+    ),
+    ("staff-express/warn-hours", "時間帯の書き方が正しくありません。`22:00-06:00` のように書いてください。"),
+    (
+        "system/incomplete",
+        "製品の形式のレコードに必須の列が足りません。すでに存在するリソースなら問題ありませんが、追加の場合はエラーになります。",
+    ),
+    ("system/no-effect", "ほかの値との組み合わせで効果がない値なので、無視されます。消してください。"),
+    ("system/not-expressible", "製品にこの種別や項目がないか、決まった値しか取れません。消してください。"),
+    ("system/required", "製品が必須とする項目がありません。値を書いてください。"),
+    ("system/value", "製品がこの項目に認めていない値です。認められている値のいずれかにしてください。"),
+    ("value/address", "メールアドレスの形式ではありません。"),
+    ("value/choice", "この項目で選べる値ではありません。"),
+    ("value/empty", "この項目には空の値を書けません。省くか、既定値に戻すなら `null` と書いてください。"),
+    ("value/host", "ホスト名の形式ではありません。ホスト名だけを書いてください。ポート番号には別の項目があります。"),
+    ("value/range", "数値が許される範囲の外です。"),
+    ("value/type", "値の種類がこの項目に合いません。"),
+    ("yaml/limit", "YAML の入れ子が深すぎるか、エイリアスの展開が大きすぎます。展開した形で書いてください。"),
+    ("yaml/multiple-documents", "一つのファイルに二つ以上の YAML 文書（`---`）があります。ファイルを分けてください。"),
+    (
+        "yaml/syntax",
+        "YAML として読めません。タブ、引用符のない `: ` や行頭の `@`、未定義のエイリアスなどを確認してください。",
+    ),
+    ("yaml/tag", "`!!str` などのタグは使えません。値の種類は項目から決まるので、タグを消してください。"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Address;
+    use crate::system;
+
+    /// Names between backticks in the first cells of the rows of a document's tables.
+    fn named(document: &str) -> BTreeSet<&str> {
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').step_by(2)).collect()
+    }
+
+    /// Literals of the form of a code, without those of tests.
+    fn written(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                written(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+            found.extend(code.split('"').filter(|word| is_code(word)).map(str::to_owned));
+        }
+    }
+
+    fn is_code(word: &str) -> bool {
+        let name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        word.split_once('/').is_some_and(|(area, what)| name(area) && name(what))
+    }
+
+    #[test]
+    fn every_code_has_a_meaning() {
+        let documented = named(include_str!("../../docs/diagnostics.md"));
+        let mut codes: BTreeSet<String> =
+            documented.into_iter().filter(|name| is_code(name)).map(str::to_owned).collect();
+        assert!(codes.len() > 80, "{}", codes.len());
+        written(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
+        // An address of an account looks the same.
+        codes.retain(|code| !code.starts_with("account/"));
+        let missing: Vec<&String> = codes.iter().filter(|code| meaning(code).is_none()).collect();
+        assert!(missing.is_empty(), "without a Japanese sentence: {missing:?}");
+        assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
+        for (code, text) in CODES {
+            assert!(text.ends_with('。') && text.matches('`').count() % 2 == 0, "{code}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_rule_has_a_name() {
+        let document = include_str!("../../docs/safety.md");
+        let rules = document.split("\n## Rules\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        for name in named(rules) {
+            assert!(rule(name).is_some(), "{name}");
+        }
+        for (name, _, what) in RULES {
+            assert!(what.matches('`').count() % 2 == 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_reason_why_a_product_keeps_a_value_is_told() {
+        for system in system::ALL {
+            if let Some(why) = system.keeps_names() {
+                let told = reason(&format!("{} cannot rename `a`: {why}", system.product));
+                assert!(!told.contains(why) && told.contains("名前を変更できません"), "{told}");
+            }
+            for kind in Kind::ALL {
+                for (id, field) in (0..).zip(kind.fields()) {
+                    let Some(why) = system.keeps(kind, id) else { continue };
+                    let told = reason(&format!("{} cannot clear `{}`: {why}", system.product, field.name));
+                    assert!(!told.contains(why) && told.contains(field.name), "{told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_told() {
+        let told = reason("`account/a` cannot be renamed: `account/b` exists besides; delete one of them first");
+        assert_eq!(
+            told,
+            "`account/a` の名前を変更できません。`account/b` も存在するため、先にどちらかを削除してください"
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_names_and_numbers() {
+        let of = |rule, why| refusal(&Refusal { rule, why });
+        let limit = |among, limit| Why::Limit { of: Counted::Deletes, among, touched: 104, owned: 261, limit };
+        let told = of("max_deletes", limit(Among::Kind(Kind::Account), Limit::Percent(3_000)));
+        assert!(
+            told.starts_with("アカウントの削除が上限を超えています: 39.85 %（上限 30 %、261 件中 104 件）。"),
+            "{told}"
+        );
+        let told = of("max_deletes", limit(Among::File("people.csv".to_owned()), Limit::Count(10)));
+        assert!(
+            told.starts_with("`people.csv` が宣言したリソースの削除が上限を超えています: 104 件（上限 10 件）。"),
+            "{told}"
+        );
+        let foreign = |owner: &str| Why::Foreign {
+            address: Address::parse("account/a").unwrap(),
+            owner: owner.to_owned(),
+            loses: true,
+        };
+        assert!(
+            of("foreign_owner", foreign("project `b`"))
+                .starts_with("`account/a` はプロジェクト `b` が所有しています。")
+        );
+        assert!(
+            of("foreign_owner", foreign("no project"))
+                .starts_with("`account/a` はどのプロジェクトも所有していません。")
+        );
+        assert_eq!(of("protect", Why::More(5)), "ほか 5 件");
+        assert!(of("protect", Why::Said("no".to_owned())).ends_with("見直してください（no）"));
+        assert_eq!(of("some_new_rule", Why::Said("no".to_owned())), "no");
+        assert_eq!(grace(Grace(14 * 24 * 3600)), "14 日");
+    }
+}
