@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::Lang;
 use super::text::harmless;
 use crate::model::{Diagnostic, Refusal, Severity};
 
@@ -16,11 +17,12 @@ const PROJECT_FILE: &str = "yubin.yaml";
 pub fn github<'d>(
     diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
     refused: &[Refusal],
+    lang: Lang,
     prefix: &str,
     to: &mut dyn Write,
 ) -> io::Result<()> {
     for refusal in refused {
-        writeln!(to, "::error title={}::{}", property(refusal.rule), data(&refusal.message))?;
+        writeln!(to, "::error title={}::{}", property(refusal.rule), data(&(lang.words().refusal)(refusal)))?;
     }
     for diagnostic in diagnostics {
         let Diagnostic { severity, code, message, hint, file, line, column, address, field: _ } = diagnostic;
@@ -160,7 +162,8 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Address, Key, Kind};
+    use crate::model::plan::{Among, Counted, Why};
+    use crate::model::{Address, Key, Kind, Limit};
 
     fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut to = Vec::new();
@@ -169,7 +172,7 @@ mod tests {
     }
 
     fn on_github(diagnostic: &Diagnostic, prefix: &str) -> String {
-        written(|to| github([diagnostic], &[], prefix, to))
+        written(|to| github([diagnostic], &[], Lang::En, prefix, to))
     }
 
     fn on_gitlab(diagnostics: &[Diagnostic], prefix: &str) -> serde_json::Value {
@@ -208,12 +211,18 @@ mod tests {
 
     #[test]
     fn refusals_come_first() {
-        let refused = [Refusal { rule: "max_deletes", message: "39.85 % is over 30 % (104 of 261)".to_owned() }];
+        let limit = Limit::Percent(3_000);
+        let why =
+            Why::Limit { of: Counted::Deletes, among: Among::Kind(Kind::Account), touched: 104, owned: 261, limit };
+        let refused = [Refusal { rule: "max_deletes", why }];
         let info = Diagnostic::info("a/b", "c");
-        assert_eq!(
-            written(|to| github([&info], &refused, "", to)),
-            "::error title=max_deletes::39.85 %25 is over 30 %25 (104 of 261)\n::notice title=a/b::c\n"
-        );
+        let text = written(|to| github([&info], &refused, Lang::En, "", to));
+        let (first, second) = text.split_once('\n').unwrap();
+        assert!(first.starts_with("::error title=max_deletes::"), "{first}");
+        assert!(first.ends_with("39.85 %25 is over 30 %25 (104 of 261)"), "{first}");
+        assert_eq!(second, "::notice title=a/b::c\n");
+        let text = written(|to| github([], &refused, Lang::Ja, "", to));
+        assert!(text.contains("::error title=max_deletes::") && !text.contains("is over"), "{text}");
     }
 
     #[test]
