@@ -298,18 +298,18 @@ answer "$method" "$path" "$input"
 "#;
 
 const CURL: &str = r#"
-method=GET path='' input=/dev/null
+method=GET path='' input=/dev/null output=/dev/stdout
 while [ $# -gt 0 ]; do
   case $1 in
     --fail | --silent | --show-error | --location) shift ;;
     --request) method=$2; shift 2 ;;
     --header) printf '%s\n' "$2" >>"$FAKE/headers"; shift 2 ;;
     --data) input=${2#@}; shift 2 ;;
-    --output) shift 2 ;;
+    --output) output=$2; shift 2 ;;
     *) path=${1#https://forge/}; shift ;;
   esac
 done
-answer "$method" "$path" "$input"
+if [ "$output" = /dev/stdout ]; then answer "$method" "$path" "$input"; else answer "$method" "$path" "$input" >"$output"; fi
 "#;
 
 impl Forge {
@@ -324,6 +324,7 @@ impl Forge {
         let variables = vec![
             ("PATH", path),
             ("HOME", world.path().display().to_string()),
+            ("TMPDIR", world.path().display().to_string()),
             ("FAKE", world.file("forge").display().to_string()),
             ("BOT", bot.to_string()),
             ("COMMENTS", comments.replace('/', "_")),
@@ -667,7 +668,7 @@ fn a_proposal_goes_all_the_way() {
     forge.says(&format!("repos/o/r/contents/{PLAN}@{head}"), &json!({ "sha": "same" }));
     forge.github(0, "rm -rf plan && mv out plan");
     let shown = comment(&forge);
-    assert!(shown[0].contains("### 1 to add, 1 to overwrite; 0 unchanged"), "{}", shown[0]);
+    assert!(shown[0].contains("### 1 to add, 1 to overwrite"), "{}", shown[0]);
 
     let merged = forge.git("rev-parse HEAD");
     forge.set("GITHUB_SHA", &merged);
@@ -707,6 +708,56 @@ fn a_proposal_goes_all_the_way() {
     assert_eq!(log["revisions"][0]["actor"], "merger");
     assert_eq!(log["revisions"][0]["note"], format!("https://forge/o/r/commit/{merged}"));
     forge.github(5, &apply);
+}
+
+/// The same on GitLab, in the order of its jobs.
+#[test]
+fn a_merge_request_goes_all_the_way() {
+    let (mut forge, head) = proposal();
+    for (name, value) in merge_request().variables {
+        if name.starts_with("CI_") || name == "YUBIN_NOTE_TOKEN" {
+            forge.set(name, &value);
+        }
+    }
+    forge.set("BOT", &json!({ "author": { "id": 5 } }).to_string());
+    forge.says("user", &json!({ "id": 5 }));
+    let job = |forge: &Forge, code: i32, name: &str, nth: usize| {
+        forge.gitlab(code, &format!("cd merged\n{}", gitlab_script(name, nth)))
+    };
+    // Main is still what it was, and a pipeline of the merged result runs.
+    forge.git("init -q --bare ../origin");
+    forge.git("remote add origin ../origin");
+    forge.git("push -q origin HEAD^1:refs/heads/main");
+    forge.github(0, "cp state/state.json forge/projects_1_jobs_artifacts_main_raw_state.json.json");
+    let signer = std::fs::read_to_string(forge.world.file("merged/.github/yubin-signer")).unwrap();
+    forge.set("YUBIN_SIGNER", signer.trim_end());
+    forge.set("CI_JOB_TOKEN", "j0b");
+    forge.set("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", &head);
+    job(&forge, 0, "plan", 0);
+    forge.says("projects/1/merge_requests/7/notes", &json!([]));
+    job(&forge, 0, "note", 0);
+    let notes = forge.has("projects/1/merge_requests/7/notes");
+    assert!(notes[0]["body"].as_str().unwrap().contains("### 1 to add, 1 to overwrite"), "{notes}");
+
+    let merged = forge.git("rev-parse HEAD");
+    forge.set("CI_COMMIT_SHA", &merged);
+    forge.set("CI_PROJECT_URL", "https://forge/p");
+    forge.set("GITLAB_USER_LOGIN", "merger");
+    let store = forge.variables.iter().find(|(name, _)| *name == "STORE").unwrap().1.clone();
+    forge.set("YUBIN_STORE", &store);
+    forge.says(
+        &format!("projects/1/repository/commits/{merged}/merge_requests"),
+        &json!([{ "iid": 7, "state": "merged", "target_branch": "main", "merge_commit_sha": merged, "sha": head }]),
+    );
+    job(&forge, 0, "merged", 0);
+    job(&forge, 0, "merged", 1);
+    forge.set("INFO_PASSWORD", "kD8vwq2LmZ");
+    job(&forge, 0, "apply", 0);
+    job(&forge, 5, "apply", 0); // a plan applies once
+    job(&forge, 0, "state", 0);
+    assert!(forge.world.file("merged/state.json").exists());
+    job(&forge, 0, "drift", 0);
+    forge.github(0, "yubin -C merged/mail plan --exit-code");
 }
 
 fn gitlab_script(job: &str, nth: usize) -> String {
