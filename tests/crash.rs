@@ -521,6 +521,21 @@ fn a_store_of_an_older_version_is_brought_up() {
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
     database().execute_batch(&drops.join(";")).unwrap();
+    for table in ["server", "account", "pattern"] {
+        let mut sql = format!("DROP INDEX {table}_disabled; ALTER TABLE {table}_history DROP COLUMN yubin_during;");
+        for column in ["yubin_disabled", "yubin_previously", "protected"] {
+            sql +=
+                &format!("ALTER TABLE {table} DROP COLUMN {column}; ALTER TABLE {table}_history DROP COLUMN {column};");
+        }
+        database().execute_batch(&sql).unwrap();
+    }
+    database()
+        .execute_batch(
+            "DROP TABLE outside; DROP INDEX change_renames; ALTER TABLE change DROP COLUMN previously;
+             ALTER TABLE revision DROP COLUMN renames; ALTER TABLE revision DROP COLUMN disables;
+             ALTER TABLE revision DROP COLUMN purges; ALTER TABLE revision DROP COLUMN git_commit",
+        )
+        .unwrap();
     for table in ["account", "account_history"] {
         let sql = format!(
             "ALTER TABLE {table} DROP COLUMN password; ALTER TABLE {table} RENAME COLUMN password_proof TO password"

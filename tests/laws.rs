@@ -111,7 +111,8 @@ fn value(ty: Type) -> BoxedStrategy<Value> {
 }
 
 fn fields(kind: Kind) -> BoxedStrategy<Fields> {
-    let declarable: Vec<usize> = (0..kind.fields().len()).filter(|at| !kind.fields()[*at].read_only).collect();
+    let declarable: Vec<usize> =
+        (0..kind.fields().len()).filter(|at| !kind.fields()[*at].read_only && !kind.fields()[*at].own).collect();
     let one = select(declarable).prop_flat_map(move |at| {
         let field = &kind.fields()[at];
         value(field.ty).prop_map(move |value| (field.name, value))

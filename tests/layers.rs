@@ -16,6 +16,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("bundle", &["format"]),
         ("resolve", &["check"]),
         ("check", &[]),
+        ("checkout", &[]),
         ("diff", &[]),
         ("guard", &[]),
         ("history", &[]),
@@ -168,7 +169,7 @@ fn only_some_modules_touch_the_world() {
             &["serde", "std::fs", "fs::", "std::io", "std::env", "TcpStream", "std::process", "println!", "rusqlite"],
             &[
                 "commands", "load", "store", "vault", "pipeline", "wire", "render", "format", "schema", "probe",
-                "serve", "watch", "history", "main", "lib",
+                "serve", "watch", "history", "main", "lib", "checkout",
             ],
         ),
         // Only doors print and exit.

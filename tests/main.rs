@@ -1,6 +1,7 @@
 //! All tests that run the program or several of its parts together, in one binary.
 
 mod browser;
+mod ci_examples;
 mod cli;
 mod crash;
 mod edit;
@@ -8,6 +9,7 @@ mod explain;
 mod fixtures;
 mod fuzz;
 mod ids;
+mod interleavings;
 mod laws;
 mod layers;
 mod schemas;

@@ -1,5 +1,6 @@
 //! `yubin adopt` and `yubin forget`
 
+use super::annotate::Annotations;
 use super::{Common, End, apply, show};
 use crate::model::Result;
 use crate::pipeline::Ownership;
@@ -43,5 +44,5 @@ fn run(common: &Common, addresses: &[String], what: &Ownership<'_>, yes: bool) -
         return common.invalid(&session.diagnostics);
     }
     let planned = session.ownership(&named, what)?;
-    apply::carry_out(common, &session, planned, yes, None)
+    apply::carry_out(common, &session, planned, yes, None, &Annotations::default())
 }

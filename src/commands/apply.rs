@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::annotate::Annotations;
 use super::saved::{self, Again, Part};
-use super::{Common, End, actor, confirm, is_interactive, plan, print_json};
+use super::{Common, End, Format, actor, confirm, is_interactive, plan, print_json};
+use crate::checkout::Checkout;
 use crate::guard;
-use crate::model::{Action, Code, Error, Result};
+use crate::model::{Action, Code, Diagnostic, Error, Result};
 use crate::pipeline::{Asked, Planned, Session, Step};
 use crate::wire;
 
@@ -23,6 +25,8 @@ pub struct Args {
     rebase: bool,
     #[command(flatten)]
     part: Part,
+    #[command(flatten)]
+    annotations: Annotations,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -38,18 +42,19 @@ pub struct Args {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
+    args.annotations.check(common)?;
     let yes = args.yes || args.file.is_some();
     let (session, mut planned, approved) = match &args.file {
         Some(path) => match saved::read(path)?.plan_again(common, args.strict, args.rebase)? {
             Ok(Again { session, planned, approved }) => (session, planned, Some(approved)),
-            Err(session) => return common.invalid(&session.diagnostics),
+            Err(session) => return invalid(common, &session, &args.annotations),
         },
         None => {
             let mut session = common.session(args.strict)?;
             let asked = Asked { partial: args.part.partial(), ..Asked::default() };
             match session.plan(&asked)? {
                 Some(planned) => (session, planned, None),
-                None => return common.invalid(&session.diagnostics),
+                None => return invalid(common, &session, &args.annotations),
             }
         }
     };
@@ -57,7 +62,32 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     // Whoever has approved the plan that was saved has approved what comes of it.
     let is_approved = args.ack.is_some() && args.ack == approved;
     let ack = if is_approved { Some(planned.digest.clone()) } else { args.ack.clone() };
-    carry_out(common, &session, planned, yes, ack.as_deref())
+    let ack = ack.or_else(|| consent_of_commits(common, &session, &planned, approved.as_deref()));
+    carry_out(common, &session, planned, yes, ack.as_deref(), &args.annotations)
+}
+
+fn invalid(common: &Common, session: &Session, annotations: &Annotations) -> Result<End> {
+    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+    annotations.write(common, &session.project.root, &diagnostics, &[])?;
+    if !annotations.is_none() && common.format == Format::Text {
+        return Ok(End::Code(Code::Invalid));
+    }
+    common.invalid(&session.diagnostics)
+}
+
+/// The digest of this plan, if one of the last commits of the checkout names it.
+fn consent_of_commits(common: &Common, session: &Session, planned: &Planned, approved: Option<&str>) -> Option<String> {
+    // Only what breaks a limit asks for more than the usual consent.
+    if planned.verdict.refused.is_empty() {
+        return None;
+    }
+    let acks = Checkout::of(&session.project.root)?.acks();
+    let names = |digest: &str| acks.iter().any(|ack| ack == digest);
+    if !names(&planned.digest) && !approved.is_some_and(names) {
+        return None;
+    }
+    common.say("a commit consents to this plan (Yubin-Ack)");
+    Some(planned.digest.clone())
 }
 
 /// Shows a plan, asks for consent, and commits it.
@@ -67,12 +97,13 @@ pub fn carry_out(
     mut planned: Planned,
     yes: bool,
     ack: Option<&str>,
+    annotations: &Annotations,
 ) -> Result<End> {
     let consent = ack == Some(planned.digest.as_str());
     let refused = guard::approve(&planned.plan, &planned.verdict, consent).is_none();
     let wrong_ack = ack.is_some() && !consent;
     if !common.is_json() || refused || wrong_ack {
-        plan::show(common, session, &planned)?;
+        plan::show(common, session, &planned, annotations)?;
     }
     if refused || wrong_ack {
         if wrong_ack {
@@ -90,7 +121,7 @@ pub fn carry_out(
     if !yes && !consent {
         if common.is_json() || !is_interactive() {
             if common.is_json() {
-                plan::show(common, session, &planned)?;
+                plan::show(common, session, &planned, annotations)?;
             }
             return Err(
                 Error::new(Code::Refused, "there is no terminal to ask on").hint("`--yes` applies without asking")

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::annotate::Annotations;
 use super::export::{Args, encode};
 use super::saved::{self, Again};
 use super::{Common, End, plan};
@@ -42,7 +43,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
     };
     let consent = args.ack.as_deref().is_some_and(|ack| ack == planned.digest || ack == approved);
     if guard::approve(&planned.plan, &planned.verdict, consent).is_none() || (args.ack.is_some() && !consent) {
-        plan::show(common, &session, &planned)?;
+        plan::show(common, &session, &planned, &Annotations::default())?;
         if args.ack.is_some() && !consent {
             common.say("`--ack` names another plan than this one");
         }

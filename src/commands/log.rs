@@ -76,6 +76,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                     "actor": revision.map(|revision| &revision.actor),
                     "file": file,
                     "line": line,
+                    "commit": revision.and_then(|revision| revision.commit.as_deref()),
                 })
             })
             .collect();
@@ -96,11 +97,20 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                 (Some(file), Some(line)) => format!("  {}:{line}", harmless(file)),
                 _ => String::new(),
             };
+            let commit = revision.and_then(|revision| revision.commit.as_deref());
+            let place = place + &commit.map_or(String::new(), |commit| format!("  {}", harmless(&short(commit))));
             writeln!(to, "{field:<width$}  {who}{place}")?;
         }
         Ok(())
     })?;
     Ok(End::Done)
+}
+
+/// A commit as people write it.
+fn short(commit: &str) -> String {
+    const DIGITS: usize = 12;
+    let (digits, mark) = commit.split_at(commit.trim_end_matches('+').len());
+    format!("{}{mark}", digits.get(..DIGITS).unwrap_or(digits))
 }
 
 /// For each field that has a value in the last state: the version that gave it.

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::annotate::Annotations;
 use super::{Common, End, apply, show};
 use crate::model::Result;
 
@@ -37,5 +38,5 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         return common.invalid(&session.diagnostics);
     }
     let planned = session.mark(&address, status)?;
-    apply::carry_out(common, &session, planned, true, args.ack.as_deref())
+    apply::carry_out(common, &session, planned, true, args.ack.as_deref(), &Annotations::default())
 }

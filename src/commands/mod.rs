@@ -1,6 +1,7 @@
 //! The command line: one file a verb. Only here (and in a server) the program prints and exits.
 
 mod adopt;
+mod annotate;
 mod apply;
 mod check;
 mod drift;

@@ -5,7 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 
+use super::annotate::{self, Annotations};
 use super::saved::{self, Part};
 use super::{Common, End, Format, actor, print, print_data};
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
@@ -13,7 +15,7 @@ use crate::pipeline::{Asked, Planned, Secrets, Session};
 use crate::render::{html, markdown, text};
 use crate::system::System;
 use crate::vault;
-use crate::wire::{self, Hidden, PlanDocument, Saving};
+use crate::wire::{self, Against, Hidden, PlanDocument, Saving};
 
 /// Show what would change
 #[derive(clap::Args)]
@@ -41,6 +43,8 @@ pub struct Args {
     signed_by: Option<String>,
     #[command(flatten)]
     part: Part,
+    #[command(flatten)]
+    annotations: Annotations,
     /// Whether secrets are fetched: without them and the store's key, a plan cannot tell which change
     #[arg(long, value_enum, value_name = "HOW", default_value_t = HowSecrets::Fetch, hide_default_value = true)]
     secrets: HowSecrets,
@@ -70,6 +74,7 @@ enum HowSecrets {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
+    args.annotations.check(common)?;
     if let Some(path) = &args.show {
         return show_saved(common, args, path);
     }
@@ -84,22 +89,20 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         _ => Secrets::Skip,
     };
     let asked = Asked { secrets, partial: args.part.partial(), as_of: None };
-    let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session.diagnostics) };
+    let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session) };
     common.time("planned", started);
     if let Some(path) = &args.json_out {
         let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
         replace(path, |to| document(&session, &planned, &diagnostics, None).write(to))?;
     }
     let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-    if common.format == Format::Text {
-        common.say_diagnostics(&session.diagnostics);
+    let report = report(common, &session, &planned);
+    args.annotations.write(common, &session.project.root, &diagnostics, report.refused)?;
+    args.annotations.summarise(common, || markdown::plan(&report, &diagnostics, annotate::SUMMARY));
+    if !args.annotations.is_report() {
+        let document = document(&session, &planned, &diagnostics, None);
+        present(common, args.budget, &report, &document, &args.annotations)?;
     }
-    render(
-        common,
-        args.budget,
-        &report(common, &session, &planned),
-        &document(&session, &planned, &diagnostics, None),
-    )?;
     if args.rehearse {
         rehearse(common, &session, &mut planned)?;
     }
@@ -121,20 +124,25 @@ fn end(args: &Args, refused: bool, empty: bool) -> End {
     }
 }
 
-fn invalid(common: &Common, args: &Args, diagnostics: &Diagnostics) -> Result<End> {
+fn invalid(common: &Common, args: &Args, session: &Session) -> Result<End> {
+    let diagnostics = &session.diagnostics;
+    let all: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
+    args.annotations.write(common, &session.project.root, &all, &[])?;
+    args.annotations.summarise(common, || markdown::invalid(&all, common.lang(), annotate::SUMMARY));
     if let Some(path) = &args.json_out {
         // A plan of before must not stand there for this one.
         let document = wire::diagnostics(diagnostics.iter());
         replace(path, |to| Ok(serde_json::to_writer_pretty(to, &document)?))?;
     }
     if common.format == Format::Html {
-        let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
-        print_data(|to| html::invalid(&diagnostics, common.lang(), to))?;
+        print_data(|to| html::invalid(&all, common.lang(), to))?;
         return Ok(End::Code(Code::Invalid));
     }
     if common.format == Format::Markdown {
-        let diagnostics: Vec<Diagnostic> = diagnostics.iter().cloned().collect();
-        print_data(|to| to.write_all(markdown::invalid(&diagnostics, common.lang(), args.budget).as_bytes()))?;
+        print_data(|to| to.write_all(markdown::invalid(&all, common.lang(), args.budget).as_bytes()))?;
+        return Ok(End::Code(Code::Invalid));
+    }
+    if !args.annotations.is_none() && common.format == Format::Text {
         return Ok(End::Code(Code::Invalid));
     }
     common.invalid(diagnostics)
@@ -147,7 +155,7 @@ fn between(common: &Common, args: &Args, session: &mut Session, revisions: (u64,
     if let Some(path) = &args.json_out {
         replace(path, |to| document.write(to))?;
     }
-    render(common, args.budget, &report(common, session, &planned), &document)?;
+    present(common, args.budget, &report(common, session, &planned), &document, &args.annotations)?;
     Ok(end(args, false, planned.plan.is_empty()))
 }
 
@@ -160,11 +168,6 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
         let bytes = fs::read(path).map_err(failed)?;
         replace(out, |to| to.write_all(&bytes))?;
     }
-    if common.format == Format::Text {
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.extend(document.diagnostics.iter().cloned());
-        common.say_diagnostics(&diagnostics);
-    }
     // The name was found when the document was read.
     let system = System::find(document.plan.system).ok_or_else(|| Error::failure("this plan is of no known system"))?;
     let report = text::Report {
@@ -176,6 +179,7 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
         all: common.verbose,
         lang: common.lang(),
         against: document.head.against.as_ref(),
+        age: age(document.head.against.as_ref()),
     };
     if common.is_json() {
         // As it stands: it may say more than this yubin understands.
@@ -195,13 +199,24 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
             between: document.head.between.map(|[from, to]| (from, to)),
             skipped: document.head.secrets.as_deref() == Some(wire::SKIPPED),
         };
-        render(common, args.budget, &report, &shown)?;
+        present(common, args.budget, &report, &shown, &args.annotations)?;
     }
     Ok(end(args, !document.refused.is_empty(), document.plan.is_empty()))
 }
 
-/// Prints a plan in the form that is asked for.
-fn render(common: &Common, budget: usize, report: &text::Report<'_>, document: &PlanDocument<'_>) -> Result<()> {
+/// Prints a plan in the form that is asked for, its messages beside it.
+fn present(
+    common: &Common,
+    budget: usize,
+    report: &text::Report<'_>,
+    document: &PlanDocument<'_>,
+    annotations: &Annotations,
+) -> Result<()> {
+    if common.format == Format::Text && annotations.is_none() {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.extend(document.diagnostics.iter().cloned());
+        common.say_diagnostics(&diagnostics);
+    }
     match common.format {
         Format::Json => print_data(|to| document.write(to)),
         Format::Html => print_data(|to| html::plan(document, common.lang(), to)),
@@ -211,7 +226,7 @@ fn render(common: &Common, budget: usize, report: &text::Report<'_>, document: &
         }
         Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error)),
-        Format::Text => print(|to| text::plan(report, to)),
+        Format::Text => print(|to| annotations.literal(to, |to| text::plan(report, to))),
     }
 }
 
@@ -225,12 +240,20 @@ fn rehearse(common: &Common, session: &Session, planned: &mut Planned) -> Result
 }
 
 /// Prints the plan, refused or not.
-pub fn show(common: &Common, session: &Session, planned: &Planned) -> Result<()> {
+pub fn show(common: &Common, session: &Session, planned: &Planned, annotations: &Annotations) -> Result<()> {
     let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
-    if common.format == Format::Text {
-        common.say_diagnostics(&session.diagnostics);
+    let report = report(common, session, planned);
+    annotations.write(common, &session.project.root, &diagnostics, report.refused)?;
+    if annotations.is_report() {
+        return Ok(());
     }
-    render(common, markdown::BUDGET, &report(common, session, planned), &document(session, planned, &diagnostics, None))
+    present(common, markdown::BUDGET, &report, &document(session, planned, &diagnostics, None), annotations)
+}
+
+/// How long ago a snapshot was taken, in seconds.
+fn age(against: Option<&Against>) -> Option<u64> {
+    let at: Timestamp = against?.at.parse().ok()?;
+    u64::try_from(Timestamp::now().duration_since(at).as_secs()).ok()
 }
 
 fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {
@@ -243,6 +266,7 @@ fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> te
         all: common.verbose,
         lang: common.lang(),
         against: session.against(),
+        age: age(session.against()),
     }
 }
 

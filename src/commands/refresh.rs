@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::annotate::Annotations;
 use super::{Common, End, apply, import};
 use crate::model::Result;
 use crate::pipeline::Export;
@@ -46,5 +47,5 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let Some(planned) = session.refresh(export, &files, encoding)? else {
         return common.invalid(&session.diagnostics);
     };
-    apply::carry_out(common, &session, planned, args.yes, args.ack.as_deref())
+    apply::carry_out(common, &session, planned, args.yes, args.ack.as_deref(), &Annotations::default())
 }

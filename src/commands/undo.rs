@@ -1,5 +1,6 @@
 //! `yubin undo`
 
+use super::annotate::Annotations;
 use super::{Common, End, apply};
 use crate::model::Result;
 
@@ -23,5 +24,5 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         return common.invalid(&session.diagnostics);
     }
     let planned = session.undo(args.revision)?;
-    apply::carry_out(common, &session, planned, args.yes, args.ack.as_deref())
+    apply::carry_out(common, &session, planned, args.yes, args.ack.as_deref(), &Annotations::default())
 }

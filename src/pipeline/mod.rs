@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::checkout::Checkout;
 use crate::guard::{self, Verdict};
 use crate::history;
 use crate::load::{self, Project, Reader};
@@ -331,8 +332,18 @@ impl Session {
         }
         let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
         let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
-        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None };
+        let commit = self.commit_of(planned);
+        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: commit.as_deref() };
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
+    }
+
+    /// The commit that the files of a plan stand in, if git knows one.
+    fn commit_of(&self, planned: &Planned) -> Option<String> {
+        // A trusted configuration has no name here, and stands elsewhere.
+        let sources = planned.files.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty());
+        let mut sources = sources.peekable();
+        sources.peek()?;
+        Checkout::of(&self.project.root)?.commit(sources)
     }
 
     /// Does all that an apply does, and takes it back; `false` if the plan is refused.

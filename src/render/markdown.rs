@@ -40,7 +40,7 @@ pub fn plan(report: &Report<'_>, diagnostics: &[Diagnostic], budget: usize) -> S
     let title = if plan.changes.is_empty() { words.nothing.to_owned() } else { plain_tally(report) };
     page.add(&format!("### {title}\n\n"));
     if let Some(against) = report.against {
-        page.add(&format!("{}\n\n", prose(&text::snapshot(against, words))));
+        page.add(&format!("{}\n\n", prose(&text::snapshot(against, report.age, words))));
     }
     if let Some(partial) = &plan.partial {
         page.add(&format!("**{}** {}\n\n", words.partial, prose(&text::restriction(partial, words))));
@@ -390,6 +390,7 @@ mod tests {
             all: false,
             lang: Lang::En,
             against: None,
+            age: None,
         };
         super::plan(&report, &[], budget)
     }
@@ -428,6 +429,7 @@ mod tests {
                 all: false,
                 lang,
                 against: None,
+                age: None,
             };
             for budget in (2_000..12_000).step_by(97).chain([BUDGET]) {
                 let text = super::plan(&report, &diagnostics, budget);

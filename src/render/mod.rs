@@ -1,4 +1,5 @@
 //! What people read.
+pub mod annotate;
 pub mod html;
 mod japanese;
 pub mod markdown;

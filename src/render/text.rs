@@ -58,6 +58,8 @@ pub struct Report<'a> {
     pub all: bool,
     pub lang: Lang,
     pub against: Option<&'a Against>,
+    /// How long ago that was, in seconds.
+    pub age: Option<u64>,
 }
 
 fn style(text: impl Display, style: Style) -> String {
@@ -129,7 +131,7 @@ pub fn plan(report: &Report<'_>, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "{}", style(format!("{}{}", words.nothing, words.stop), STRONG))?;
     }
     if let Some(against) = report.against {
-        writeln!(to, "{}", style(harmless(&snapshot(against, words)), WARNING))?;
+        writeln!(to, "{}", style(harmless(&snapshot(against, report.age, words)), WARNING))?;
     }
     if let Some(partial) = &plan.partial {
         writeln!(to, "{} {}", style(words.partial, WARNING), harmless(&restriction(partial, words)))?;
@@ -248,8 +250,13 @@ fn effects(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What stands for the store.
-pub fn snapshot(against: &Against, words: &Words) -> String {
-    (words.against)(against.revision, &minute(&against.at), &against.signer)
+pub fn snapshot(against: &Against, age: Option<u64>, words: &Words) -> String {
+    let mut at = minute(&against.at);
+    if let Some(age) = age {
+        at.push_str(words.comma);
+        at.push_str(&(words.age)(age));
+    }
+    (words.against)(against.revision, &at, &against.signer)
 }
 
 /// A time to the minute.
@@ -566,6 +573,9 @@ pub fn row(system: &System, kind: Kind, row: &Row, lang: Lang, to: &mut dyn Writ
         style(harmless(&address), STRONG),
         style(format!("{owner}{}{}", words.comma, (words.revision)(row.revision)), FAINT)
     )?;
+    if let Some(revision) = row.disabled {
+        writeln!(to, "    {}", style((words.disabled)(revision), WARNING))?;
+    }
     let names: Vec<String> = row.cells.iter().map(|cell| called(kind.field(cell.field), words)).collect();
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let hides = system.has_hidden();
@@ -598,7 +608,8 @@ mod tests {
 
     fn told(plan: &Plan, lang: Lang) -> String {
         let system = System::find("generic").unwrap();
-        let report = Report { plan, system, digest: "d", store: "s", refused: &[], all: false, lang, against: None };
+        let report =
+            Report { plan, system, digest: "d", store: "s", refused: &[], all: false, lang, against: None, age: None };
         let mut text = Vec::new();
         super::plan(&report, &mut text).unwrap();
         anstream::adapter::strip_str(&String::from_utf8(text).unwrap()).to_string()

@@ -38,6 +38,8 @@ pub struct Words {
     pub without: fn(&str) -> String,
     /// Revision, time and signer of the state that stands for the store.
     pub against: fn(u64, &str, &str) -> String,
+    /// How long ago something was, of so many seconds.
+    pub age: fn(u64) -> String,
     pub drift: &'static str,
     /// How many resources other software has changed.
     pub drifted: fn(usize) -> String,
@@ -78,6 +80,8 @@ pub struct Words {
     /// From whom, if from anybody.
     pub taken_over: fn(Option<&str>) -> String,
     pub forgotten: &'static str,
+    /// Of the revision that disabled it.
+    pub disabled: fn(u64) -> String,
     /// How the resource was called before.
     pub was: fn(&str) -> String,
     /// How many resources refer to it.
@@ -204,6 +208,12 @@ static EN: Words = Words {
     partial: "Partial plan:",
     only: |globs| format!("only {globs}"),
     without: |globs| format!("without {globs}"),
+    age: |seconds| match seconds {
+        0..=119 => format!("{seconds} seconds ago"),
+        120..=7_199 => format!("{} minutes ago", seconds / 60),
+        7_200..=172_799 => format!("{} hours ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    },
     against: |revision, at, signer| {
         format!("Against the snapshot of revision {revision} from {at}, signed by {signer}")
     },
@@ -241,6 +251,7 @@ static EN: Words = Words {
         None => "has no owner so far and is taken over".to_owned(),
     },
     forgotten: "stays as it is, and nobody owns it any more",
+    disabled: |revision| format!("disabled in revision {revision}"),
     was: |address| format!("(was {address})"),
     followers: |count| match count {
         1 => "1 resource that refers to it follows".to_owned(),
@@ -337,6 +348,12 @@ static JA: Words = Words {
     partial: "部分的な計画:",
     only: |globs| format!("対象は {globs} のみ"),
     without: |globs| format!("{globs} を除く"),
+    age: |seconds| match seconds {
+        0..=119 => format!("{seconds} 秒前"),
+        120..=7_199 => format!("{} 分前", seconds / 60),
+        7_200..=172_799 => format!("{} 時間前", seconds / 3_600),
+        _ => format!("{} 日前", seconds / 86_400),
+    },
     against: |revision, at, signer| {
         format!("ストアの代わりに、リビジョン {revision} のスナップショット（{at}、署名者 {signer}）と比較しました")
     },
@@ -375,6 +392,7 @@ static JA: Words = Words {
         None => "所有者のいなかったリソースを引き取ります".to_owned(),
     },
     forgotten: "内容はそのままで、所有者がいなくなります",
+    disabled: |revision| format!("リビジョン {revision} で無効化"),
     was: |address| format!("（旧 {address}）"),
     followers: |count| format!("参照しているリソース {count} 件も新しい名前に付け替わります"),
     restored: "無効化されていましたが、元に戻ります",

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
+use yubin::model::plan::Why;
 use yubin::model::{
     Action, Address, Change, Clear, Diagnostic, FieldChange, Key, Kind, Origin, Place, Plan, Refusal, Sealed, Source,
     Special, Value,
@@ -50,7 +51,9 @@ fn page(plan: &Plan, refused: &[Refusal], diagnostics: &[Diagnostic], lang: Lang
         refused,
         diagnostics,
         hidden: None,
-        secrets_digest: None,
+        saving: None,
+        against: None,
+        between: None,
         skipped: false,
     };
     let mut page = Vec::new();
@@ -152,7 +155,8 @@ fn varied() -> (Plan, Vec<Refusal>, Vec<Diagnostic>) {
     blocked.special = Special { reason: Some(format!("it cannot, {}", HOSTILE[0])), ..Special::default() }.boxed();
     plan.changes.push(blocked);
     plan.settle();
-    let refused = vec![Refusal { rule: "max_deletes", message: format!("50 % is over 30 % of `{}`", HOSTILE[1]) }];
+    let refused =
+        vec![Refusal { rule: "max_deletes", why: Why::Said(format!("50 % is over 30 % of `{}`", HOSTILE[1])) }];
     let address = Address::new(Kind::Account, account("taro"));
     let warning = Diagnostic::warning("value/odd", format!("odd: {}", HOSTILE[2])).hint(HOSTILE[0]).of(&address);
     (plan, refused, vec![warning.at(HOSTILE[1], 7, 3)])

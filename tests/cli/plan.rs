@@ -107,6 +107,7 @@ fn the_json_has_every_key_in_its_order() {
             "refused",
             "changes",
             "effects",
+            "drift",
             "diagnostics"
         ]
     );

@@ -57,7 +57,7 @@ const AGAINST: &[&str] = &["plan", "--against", "snapshot.json"];
 #[test]
 fn a_plan_against_a_snapshot_needs_nothing_but_the_files() {
     let world = stored();
-    world.write("a.yaml", BASE.replace("comment: one, password", "comment: two, password") + "    q: {}\n");
+    world.write("a.yaml", BASE.replace("comment: one, password", "comment: two, password") + "  hanako: { q: {} }\n");
     let ci = pipeline(&world);
     let before = bytes(&ci);
     let variables = [("YUBIN_STORE", "sqlite:nowhere.db"), ("YUBIN_KEY_FILE", "no-such-key")];

@@ -164,6 +164,10 @@ impl Sum {
         lanes
     }
 
+    pub fn join(&mut self, other: Sum) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));
+    }
+
     pub fn add(&mut self, kind: Kind, image: &Image<'_>, bytes: &mut Vec<u8>) {
         let lanes = Sum::of(kind, image.iter().map(as_ref), bytes);
         self.0.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));

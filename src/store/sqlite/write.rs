@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
 use super::image::{self, Image, Sum};
 use super::schema::{self, all_columns};
 use crate::model::plan::Base;
-use crate::model::{Action, Change, Code, Effect, Error, Key, Kind, Plan};
+use crate::model::{Action, Address, Change, Code, Effect, Error, Key, Kind, Plan};
 use crate::store::{Entry, Receipt};
 
 pub enum Failure {
@@ -103,11 +103,14 @@ pub fn commit(
     schema::make_triggers(&transaction)?;
     if sums.predicted != sums.held {
         // Dropped, the transaction rolls back.
-        let message = "the store does not hold what the plan says it would; nothing has been changed";
-        return Err(Failure::Moved(
-            Error::failure(message)
-                .hint("look for triggers of other software on the tables of yubin: they change what is written"),
-        ));
+        let named = match sums.strange.as_slice() {
+            [] => "what the plan does not touch has changed as well".to_owned(),
+            strange => strange.iter().map(|address| format!("`{address}`")).collect::<Vec<_>>().join(", "),
+        };
+        let message =
+            format!("the store does not hold what the plan says it would ({named}); nothing has been changed");
+        let hint = "look for triggers of other software on the tables of yubin: they change what is written";
+        return Err(Failure::Moved(Error::failure(message).hint(hint)));
     }
     if finish == Finish::RollBack {
         transaction.rollback()?;
@@ -242,6 +245,8 @@ impl<'c> Statements<'c> {
 struct Sums {
     predicted: Sum,
     held: Sum,
+    /// Some of the resources that are not as they should be.
+    strange: Vec<Address>,
 }
 
 /// The writing of a plan.
@@ -254,6 +259,8 @@ struct Writing<'a> {
     /// where no trigger of other software stands in the tables.
     whole: bool,
     predicted: Sum,
+    /// What each change should leave, in their order.
+    expected: Vec<Sum>,
     /// Touched before their own change, if they have one: what is read of them then has been counted.
     moved: HashSet<(Kind, Key)>,
     /// Whether other software has written since yubin did.
@@ -277,6 +284,7 @@ impl<'a> Writing<'a> {
             ],
             whole,
             predicted: if whole { Sum::of_all(connection)? } else { Sum::default() },
+            expected: Vec::with_capacity(plan.changes.len()),
             moved: HashSet::new(),
             outside: exists("SELECT EXISTS (SELECT 1 FROM outside WHERE settled IS NULL)")?,
             bytes: Vec::with_capacity(1_024),
@@ -324,11 +332,12 @@ impl<'a> Writing<'a> {
         }
         progress(seq);
         let held = if self.whole { Sum::of_all(self.connection)? } else { self.held()? };
-        Ok(Sums { predicted: self.predicted, held })
+        let strange = if held == self.predicted { Vec::new() } else { self.strange()? };
+        Ok(Sums { predicted: self.predicted, held, strange })
     }
 
     fn insert(&mut self, change: &Change, image: &Image<'_>) -> rusqlite::Result<()> {
-        self.predicted.add(change.kind, image, &mut self.bytes);
+        self.expect(change.kind, image);
         self.statements[change.kind as usize].insert(image)
     }
 
@@ -349,14 +358,42 @@ impl<'a> Writing<'a> {
         let before = self.before(change.kind, &change.key)?;
         let of_kind = &mut self.statements[change.kind as usize];
         if change.action.removes() {
+            self.expected.push(Sum::default());
             return of_kind.delete(&change.key);
         }
         // The base is the one of the plan, so what it overwrites is there.
         let mut image: Image<'_> = before.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         image::carry_out(&mut image, change, self.plan, self.revision)?;
         of_kind.update(&image)?;
-        self.predicted.add(change.kind, &image, &mut self.bytes);
+        self.expect(change.kind, &image);
         Ok(())
+    }
+
+    /// Counts what a change should leave.
+    fn expect(&mut self, kind: Kind, image: &Image<'_>) {
+        let mut left = Sum::default();
+        left.add(kind, image, &mut self.bytes);
+        self.predicted.join(left);
+        self.expected.push(left);
+    }
+
+    /// Some of the changes that have not left what they should.
+    fn strange(&mut self) -> rusqlite::Result<Vec<Address>> {
+        const SOME: usize = 5;
+        let written = self.plan.changes.iter().filter(|change| change.action.writes());
+        let mut strange = Vec::new();
+        for (change, expected) in written.zip(&self.expected) {
+            let mut held = Sum::default();
+            let statement = &mut self.statements[change.kind as usize].read;
+            let mut rows = statement.query(rusqlite::params_from_iter(change.key.parts()))?;
+            while let Some(row) = rows.next()? {
+                held.add_row(change.kind, row, &mut self.bytes)?;
+            }
+            if held != *expected && strange.len() < SOME {
+                strange.push(change.address());
+            }
+        }
+        Ok(strange)
     }
 
     /// Takes a resource out of its place, for another one.
