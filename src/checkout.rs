@@ -98,15 +98,14 @@ impl Checkout {
         Some(format!("{head}{mark}"))
     }
 
-    /// Digests of plans that one of the last commits consents to, with a line `Yubin-Ack: DIGEST`, newest
-    /// first. The line may stand anywhere in a message: a squash puts trailers in the middle.
+    /// Digests of plans that one of the last commits consents to with a trailer `Yubin-Ack: DIGEST`, newest
+    /// first.
     pub fn acks(&self) -> Vec<String> {
-        let arguments = ["rev-list", COMMITS, "--encoding=UTF-8", "--format=%B", "HEAD", "--"];
+        let arguments = ["rev-list", COMMITS, "--encoding=UTF-8", "--format=%B%x00", "HEAD", "--"];
         let messages = self.git.run(&self.top, &[], &arguments).unwrap_or_default();
         let mut acks: Vec<String> = Vec::new();
-        for line in String::from_utf8_lossy(&messages).lines() {
-            let Some((key, digest)) = line.split_once(':') else { continue };
-            let digest = digest.trim().to_ascii_lowercase();
+        for (key, digest) in String::from_utf8_lossy(&messages).split('\0').flat_map(trailers) {
+            let digest = digest.to_ascii_lowercase();
             if key.eq_ignore_ascii_case(ACK)
                 && digest.len() == DIGEST
                 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -289,6 +288,28 @@ fn stop(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// The trailers of a message: the last paragraph, if each of its lines is one. A squash puts those of its commits
+/// before a rule and its own: paragraphs like these are taken together.
+fn trailers(message: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = message.lines().map(str::trim_end).collect();
+    for paragraph in lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()).rev() {
+        let is_rule = |line: &str| line.len() >= 3 && line.bytes().all(|byte| byte == b'-');
+        let trailer = |line: &'_ str| -> Option<(usize, usize)> {
+            let key = line.split_once(':')?.0;
+            let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            plain.then_some((key.len(), key.len() + 1))
+        };
+        if !paragraph.iter().all(|line| is_rule(line) || trailer(line).is_some()) {
+            break;
+        }
+        found.extend(
+            paragraph.iter().filter_map(|line| trailer(line).map(|(end, next)| (&line[..end], line[next..].trim()))),
+        );
+    }
+    found
 }
 
 #[cfg(test)]
@@ -543,13 +564,16 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_may_stand_in_the_middle_of_a_squash() {
+    fn trailers_stand_at_the_end_those_of_a_squash_before_its_own() {
         let repository = Repository::new();
-        let body =
-            format!("Add taro (#12)\n\n* Add taro\n\nYubin-Ack: {A}\n\n* typo\r\n\r\nYubin-Ack: {B}\r\n\r\nmore");
-        repository.commit(&body);
-        repository.commit(&format!("again\n\nYubin-Ack: {A}"));
-        assert_eq!(repository.checkout().acks(), [A, B]);
+        let squash =
+            format!("Add taro (#12)\n\n* approve\r\n\r\nYubin-Ack: {A}\r\n\n---------\n\nCo-authored-by: x <x>");
+        repository.commit(&squash);
+        assert_eq!(repository.checkout().acks(), [A]);
+        for text in [format!("x\n\nYubin-Ack: {B}\n\nBut not yet."), format!("x\n\nYubin-Ack: {B}\nor not")] {
+            repository.commit(&text);
+            assert_eq!(repository.checkout().acks(), [A], "{text}");
+        }
     }
 
     #[test]
@@ -558,8 +582,7 @@ mod tests {
         let short = &A[1..];
         let odd = A.replacen('a', "g", 1);
         repository.commit(&format!(
-            "x\n\nYubin-Ack: {short}\nYubin-Ack: {A}0\nYubin-Ack: {odd}\nYubin-Ack: {A} {B}\nYubin-Ack:\n  \
-             Yubin-Ack: {A}\n> Yubin-Ack: {A}\nYubin-Acks: {A}\nsays Yubin-Ack: {A}"
+            "x\n\nYubin-Ack: {short}\nYubin-Ack: {A}0\nYubin-Ack: {odd}\nYubin-Ack: {A} {B}\nYubin-Ack:\nYubin-Acks: {A}"
         ));
         assert!(repository.checkout().acks().is_empty());
     }

@@ -44,9 +44,13 @@ pub fn undo(
         ..Plan::default()
     };
     let mut overlaps = Vec::new();
-    for logged in log.changes(revision)? {
+    let changes = log.changes(revision)?;
+    // They give their names back together.
+    let renamed: Vec<Address> =
+        changes.iter().filter(|logged| logged.action == Action::Rename).map(Logged::address).collect();
+    for logged in changes {
         let address = logged.address();
-        match later_touch(log, &logged, revision)? {
+        match later_touch(log, &logged, revision, &renamed)? {
             Some(why) => overlaps.push(format!("`{address}` {why}")),
             None if renews(&logged) => overlaps.push(format!(
                 "`{address}` had its password changed by force, and the one from before may not come back (002:100)"
@@ -137,7 +141,7 @@ fn differing(kind: Kind, before: Option<&Row>, after: Option<&Row>) -> Vec<Field
     (0..kind.fields().len() as FieldId).filter(|field| get(before, *field) != get(after, *field)).collect()
 }
 
-fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<String>> {
+fn later_touch(log: &dyn Log, logged: &Logged, revision: u64, renamed: &[Address]) -> Result<Option<String>> {
     let address = logged.address();
     let exists = log.current(&address)?.is_some();
     let versions = log.versions(&address)?;
@@ -164,10 +168,11 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64) -> Result<Option<S
         Action::Add => (0..logged.kind.fields().len() as FieldId).collect(),
         _ => differing(logged.kind, logged.before.as_ref(), logged.after.as_ref()),
     };
-    if let Some(previously) = &logged.previously
-        && log.current(&Address::new(logged.kind, previously.clone()))?.is_some()
+    let previously = logged.previously.as_ref().map(|key| Address::new(logged.kind, key.clone()));
+    if let Some(previously) = previously.filter(|previously| !renamed.contains(previously))
+        && log.current(&previously)?.is_some()
     {
-        return Ok(Some(format!("was called `{}`, and that name is taken again", previously.name())));
+        return Ok(Some(format!("was called `{previously}`, and that name is taken again")));
     }
     let Some(own) = versions.iter().position(|version| version.row.revision == revision && !version.outside) else {
         return Ok(Some("has no record of that revision".to_owned()));

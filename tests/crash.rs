@@ -522,11 +522,12 @@ fn a_store_of_an_older_version_is_brought_up() {
     };
     database().execute_batch(&drops.join(";")).unwrap();
     for table in ["server", "account", "pattern"] {
-        let mut sql = format!("DROP INDEX {table}_disabled; ALTER TABLE {table}_history DROP COLUMN yubin_during;");
-        for column in ["yubin_disabled", "yubin_previously", "protected"] {
-            sql +=
-                &format!("ALTER TABLE {table} DROP COLUMN {column}; ALTER TABLE {table}_history DROP COLUMN {column};");
-        }
+        let drop = |column: &str| {
+            format!("ALTER TABLE {table} DROP COLUMN {column}; ALTER TABLE {table}_history DROP COLUMN {column};")
+        };
+        let columns: String = ["yubin_disabled", "yubin_previously", "protected"].map(drop).concat();
+        let sql =
+            format!("DROP INDEX {table}_disabled; ALTER TABLE {table}_history DROP COLUMN yubin_during; {columns}");
         database().execute_batch(&sql).unwrap();
     }
     database()

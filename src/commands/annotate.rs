@@ -76,10 +76,9 @@ impl Annotations {
         if !self.is_github() {
             return write(to);
         }
-        let mut token = [0; 16];
-        getrandom::fill(&mut token).map_err(|error| io::Error::other(error.to_string()))?;
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        annotate::github_literal(&token, to, write)
+        let mut to = annotate::Literal::new(to);
+        write(&mut to)?;
+        to.flush()
     }
 
     /// Adds a page to the summary of a job, where the forge has one. That it cannot be written is no failure of

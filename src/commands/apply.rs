@@ -44,19 +44,19 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     args.annotations.check(common)?;
     let yes = args.yes || args.file.is_some();
-    let (session, mut planned, approved) = match &args.file {
-        Some(path) => match saved::read(path)?.plan_again(common, args.strict, args.rebase)? {
-            Ok(Again { session, planned, approved }) => (session, planned, Some(approved)),
-            Err(session) => return invalid(common, &session, &args.annotations),
-        },
-        None => {
-            let mut session = common.session(args.strict)?;
-            let asked = Asked { partial: args.part.partial(), ..Asked::default() };
-            match session.plan(&asked)? {
-                Some(planned) => (session, planned, None),
-                None => return invalid(common, &session, &args.annotations),
-            }
+    let planned = if let Some(path) = &args.file {
+        let again = saved::read(path)?.plan_again(common, args.strict, args.rebase)?;
+        again.map(|Again { session, planned, approved }| (session, planned, Some(approved)))
+    } else {
+        let mut session = common.session(args.strict)?;
+        match session.plan(&Asked { partial: args.part.partial(), ..Asked::default() })? {
+            Some(planned) => Ok((session, planned, None)),
+            None => Err(session),
         }
+    };
+    let (session, mut planned, approved) = match planned {
+        Ok(planned) => planned,
+        Err(session) => return invalid(common, &session, &args.annotations),
     };
     planned.plan.note.clone_from(&args.note);
     // Whoever has approved the plan that was saved has approved what comes of it.

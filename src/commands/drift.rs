@@ -58,12 +58,14 @@ fn adopt(common: &Common, session: &Session, drift: &[Drift], named: &[Address],
     } else {
         print(|to| changed.iter().try_for_each(|file| differences(file, to)))?;
     }
+    // What is left is still drift.
+    let end = if left.is_empty() { End::Done } else { End::Changes };
     for Left { address, reason } in &left {
         common.say(&format!("left: {address}: {}", text::harmless(reason)));
     }
     if changed.is_empty() {
         common.say("no file is to be changed");
-        return Ok(End::Done);
+        return Ok(end);
     }
     if !yes {
         if common.is_json() || !is_interactive() {
@@ -87,7 +89,7 @@ fn adopt(common: &Common, session: &Session, drift: &[Drift], named: &[Address],
     }
     replace_all(&anew)?;
     common.say(&format!("{} edited; `yubin plan` shows what is left", text::number(anew.len(), "file")));
-    Ok(End::Done)
+    Ok(end)
 }
 
 fn document(changed: &[Changed], left: &[Left]) -> Json {

@@ -88,7 +88,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         HowSecrets::Fetch if against.is_none() => Secrets::Fetch,
         _ => Secrets::Skip,
     };
-    let asked = Asked { secrets, partial: args.part.partial(), as_of: None };
+    let asked = Asked { secrets, partial: args.part.partial(), ..Asked::default() };
     let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session) };
     common.time("planned", started);
     if let Some(path) = &args.json_out {
@@ -219,7 +219,7 @@ fn present(
     }
     match common.format {
         Format::Json => print_data(|to| document.write(to)),
-        Format::Html => print_data(|to| html::plan(document, common.lang(), to)),
+        Format::Html => print_data(|to| html::plan(document, report.age, common.lang(), to)),
         Format::Markdown => {
             let page = markdown::plan(report, document.diagnostics, budget);
             print_data(|to| to.write_all(page.as_bytes()))

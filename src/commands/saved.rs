@@ -38,7 +38,8 @@ pub fn read(path: &Path) -> Result<Saved> {
     })?;
     let head = &document.head;
     if head.format_version > wire::FORMAT_VERSION {
-        let message = format!("the plan has format {}, this yubin reads {}", head.format_version, wire::FORMAT_VERSION);
+        let known = wire::FORMAT_VERSION;
+        let message = format!("the plan {name} has format {}, this yubin reads {known}", head.format_version);
         return Err(Error::new(Code::Conflict, message).hint("use the yubin that made it, or plan again"));
     }
     if head.yubin == env!("CARGO_PKG_VERSION") && head.digest != wire::digest(&document.plan) {
@@ -76,7 +77,7 @@ impl Saved {
                 Some(at)
             }
         };
-        Ok(Asked { secrets, partial, as_of })
+        Ok(Asked { secrets, partial, as_of, again: true })
     }
 
     fn altered(&self) -> Error {

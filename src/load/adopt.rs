@@ -36,7 +36,7 @@ pub fn adopt(project: &Project, drift: &[Drift], diagnostics: &mut Diagnostics) 
     let sources = read_sources(project, diagnostics);
     let opened = open(project, &sources, None, diagnostics);
     let reader = Reader::<()> { project, inventory: None, fetch: None, early: None };
-    let (draft, _) = draft(&opened, &reader, diagnostics);
+    let (found, _) = draft(&opened, &reader, diagnostics);
     let mut left = Vec::new();
     let mut leave = |address: &Address, reason: &str| {
         left.push(Left { address: address.clone(), reason: reason.to_owned() });
@@ -46,7 +46,7 @@ pub fn adopt(project: &Project, drift: &[Drift], diagnostics: &mut Diagnostics) 
     for one in drift {
         let address = &one.address;
         let declares = |resource: &&DraftResource| resource.kind == address.kind && resource.key == address.key;
-        let Some(resource) = draft.resources.iter().find(declares) else {
+        let Some(resource) = found.resources.iter().find(declares) else {
             leave(address, "no file declares it; declare it, or let it be deleted");
             continue;
         };
@@ -75,7 +75,7 @@ pub fn adopt(project: &Project, drift: &[Drift], diagnostics: &mut Diagnostics) 
     let mut changed = Vec::new();
     for (file, edits) in edits {
         let source = &sources.files[file as usize];
-        let holds_secrets = draft.resources.iter().filter(|one| one.source.file == file).any(holds_secret);
+        let holds_secrets = found.resources.iter().filter(|one| one.source.file == file).any(holds_secret);
         match change(project, source, &edits, holds_secrets) {
             Ok((one, refused)) => {
                 left.extend(refused);
@@ -165,17 +165,14 @@ fn notation(project: &Project, source: &SourceFile, text: &str) -> Notation {
     if source.is_yaml() {
         return Notation::Yaml;
     }
-    let canonical = match source.spec.format {
-        Some(format) => format == FormatName::Csv,
-        None => {
-            let records = records(text);
-            let mut cells = Vec::new();
-            records.first().is_some_and(|first| {
-                first.cells(text, &mut cells);
-                csv::is_header(&cells)
-            })
-        }
+    let has_header = || {
+        let mut cells = Vec::new();
+        records(text).first().is_some_and(|first| {
+            first.cells(text, &mut cells);
+            csv::is_header(&cells)
+        })
     };
+    let canonical = source.spec.format.map_or_else(has_header, |format| format == FormatName::Csv);
     let is_catchme = project.system.name == "catchme-mail" || source.spec.format == Some(FormatName::CatchmeMail);
     if canonical || !is_catchme { Notation::Csv(source.spec.kind) } else { Notation::CatchmeMail }
 }

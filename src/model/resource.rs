@@ -51,16 +51,16 @@ impl Rows {
         renames: &Renames,
         mut called: impl FnMut(Kind, &Row, &Key) -> Result<Row, E>,
     ) -> Result<(), E> {
-        let mut renamed: [Vec<Row>; 3] = Default::default();
+        let mut anew: [Vec<Row>; 3] = Default::default();
         for (kind, new, old) in renames.all() {
             if let Some(row) = self.get(kind, old) {
-                renamed[kind as usize].push(called(kind, row, new)?);
+                anew[kind as usize].push(called(kind, row, new)?);
             }
         }
-        for (kind, mut renamed) in Kind::ALL.into_iter().zip(renamed) {
+        for (kind, mut anew) in Kind::ALL.into_iter().zip(anew) {
             let rows = &mut self.0[kind as usize];
             rows.retain(|row| !renames.leaves(kind, &row.key));
-            rows.append(&mut renamed);
+            rows.append(&mut anew);
             rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         }
         // Those who refer to a server follow it.

@@ -75,6 +75,8 @@ pub struct Asked {
     pub partial: Partial,
     /// The time by which a purge is due, if it is not now.
     pub as_of: Option<Timestamp>,
+    /// Whether a plan of before is made again: it may have lost what it was restricted to.
+    pub again: bool,
 }
 
 /// What becomes of the owner of a resource.
@@ -154,7 +156,7 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
         let (own, against) = (Vec::new(), Some(against));
-        return Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against });
+        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against });
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();

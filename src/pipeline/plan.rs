@@ -95,36 +95,36 @@ impl Session {
             fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
             early: Some(&early),
         };
-        let (mut draft, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
+        let (mut found, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let locked = || snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
         let renames = {
             let snapshot = locked();
-            renames::find(&draft, &inventory, snapshot.as_deref().map(|one| &**one), &scope)?
+            renames::find(&found, &inventory, snapshot.as_deref().map(|one| &**one), &scope)?
         };
-        let mut gone = self.undeclared(&draft, &inventory, &renames);
+        let mut gone = self.undeclared(&found, &inventory, &renames);
         gone.retain(|(kind, key)| scope.holds(*kind, key));
-        scope.bring(&draft.resources, &inventory)?;
-        draft
+        scope.bring(&found.resources, &inventory)?;
+        found
             .recognised
             .retain(|one| scope.is_whole() || scope.holds(one.kind, &inventory.of(one.kind).key(one.entry)));
         let mut rows = thread::scope(|scope| {
             // Giving hundreds of megabytes back takes a while.
             scope.spawn(move || drop(opened));
             let snapshot = locked();
-            fetch(snapshot.as_deref().map(|one| &**one), &draft, &gone, &inventory, system.ordered)
+            fetch(snapshot.as_deref().map(|one| &**one), &found, &gone, &inventory, system.ordered)
         })?;
         rows.rename(&renames, |kind, row, new| renames::called(vault.as_ref(), kind, row, new))?;
-        let mut fetched = vec![draft.outside.concat()];
+        let mut fetched = vec![found.outside.concat()];
         let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { rows: &rows, renames: &renames, terms: &terms, ..new };
-        hint_at_deletes(&self.project, &draft, &mut self.diagnostics);
-        outside.hide(draft.resources.iter().flat_map(|resource| &resource.cells).filter_map(|cell| match &cell.raw {
+        hint_at_deletes(&self.project, &found, &mut self.diagnostics);
+        outside.hide(found.resources.iter().flat_map(|resource| &resource.cells).filter_map(|cell| match &cell.raw {
             Raw::Secret(SecretSource::Env(name)) => Some(name.as_str()),
             _ => None,
         }));
         let sealer = Sealer { rows: &rows, renames: &renames, ..seal_new };
         let (desired, others) =
-            resolve::resolve(rules, draft, Some(&stored), &mut self.diagnostics, |files, wanted| {
+            resolve::resolve(rules, found, Some(&stored), &mut self.diagnostics, |files, wanted| {
                 finish(&sealer, &current, &scope, files, wanted)
             });
         parts.extend(others);
@@ -142,7 +142,9 @@ impl Session {
             self.diagnostics.extend(notices.into_diagnostics());
         }
         let secrets_digest = vault.as_ref().map_or(String::new(), |vault| vault.fingerprint(fetched.into_iter()));
-        scope.refuse_idle(&inventory)?;
+        if !asked.again {
+            scope.refuse_idle(&inventory)?;
+        }
         let settled: Vec<_> = parts.iter().flat_map(|part| part.settled.clone()).collect();
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current, policy.grace);
         plan.config_digest = config_digest;

@@ -110,8 +110,8 @@ impl Scope {
         for glob in self.targets.iter().chain(&self.excludes) {
             let stored = || {
                 Kind::ALL.into_iter().any(|kind| {
-                    let shelf = inventory.of(kind);
-                    (0..shelf.len() as u32).any(|at| glob.covers(&Address::new(kind, shelf.key(at)).to_string()))
+                    let of_kind = inventory.of(kind);
+                    (0..of_kind.len() as u32).any(|at| glob.covers(&Address::new(kind, of_kind.key(at)).to_string()))
                 })
             };
             if !glob.used.load(Ordering::Relaxed) && !stored() {

@@ -77,32 +77,32 @@ impl Session {
     }
 }
 
-/// Reads a state file, as a store that is only read. `signer` is the public key that must have signed it.
-pub fn read(path: &Path, signer: Option<&str>, project: &str) -> Result<(Taken, Against)> {
+/// Reads a state file, as a store that is only read. `expected` is the public key that must have signed it.
+pub fn read(path: &Path, expected: Option<&str>, project: &str) -> Result<(Taken, Against)> {
     let name = path.display();
     let bytes =
         fs::read(path).map_err(|error| Error::failure(format!("the snapshot {name} cannot be read")).because(error))?;
     let refuse = |message: String, hint: &str| Err(Error::new(Code::Refused, message).hint(hint));
-    let Some(signed) = wire::read_state(&bytes) else {
+    let Some(found) = wire::read_state(&bytes) else {
         return refuse(format!("{name} is no snapshot, or was altered"), "`yubin snapshot --redacted` writes one");
     };
-    if signed.format_version > wire::FORMAT_VERSION {
+    if found.format_version > wire::FORMAT_VERSION {
         let known = wire::FORMAT_VERSION;
-        let message = format!("the snapshot has format {}, this yubin reads {known}", signed.format_version);
+        let message = format!("the snapshot has format {}, this yubin reads {known}", found.format_version);
         return Err(Error::new(Code::Conflict, message).hint("use the yubin that made it, or take it again"));
     }
-    if !is_signed(signed.bytes, &signed.against.signer, &signed.signature) {
+    if !is_signed(found.bytes, &found.against.signer, &found.signature) {
         return refuse(format!("{name} was altered: its signature does not hold"), "take it again");
     }
-    if let Some(expected) = signer
-        && expected != signed.against.signer
+    if let Some(expected) = expected
+        && expected != found.against.signer
     {
-        let message = format!("{name} is signed by {}, and not by the key that is expected", signed.against.signer);
+        let message = format!("{name} is signed by {}, and not by the key that is expected", found.against.signer);
         return refuse(message, "whoever has the store's key has taken another one; ask for its new public key");
     }
-    if signed.state.project != project {
-        let message = format!("{name} is a snapshot for project `{}`, not `{project}`", signed.state.project);
+    if found.state.project != project {
+        let message = format!("{name} is a snapshot for project `{}`, not `{project}`", found.state.project);
         return refuse(message, "it holds nothing of other projects but names");
     }
-    Ok((Taken::new(signed.state), signed.against))
+    Ok((Taken::new(found.state), found.against))
 }

@@ -54,16 +54,49 @@ pub fn github<'d>(
     Ok(())
 }
 
-/// Writes what is no command. The runner takes `::error::` at the beginning of a line and `##[error]`
-/// anywhere in one for its own, and values of others stand in these lines. `token` must not be foreseen.
-pub fn github_literal(
-    token: &str,
-    to: &mut dyn Write,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    writeln!(to, "::stop-commands::{token}")?;
-    write(to)?;
-    writeln!(to, "::{token}::")
+/// Writes text of which nothing is a command. The runner takes `::error::` behind the blanks at the beginning
+/// of a line, and `##[error]` anywhere in one, and values of others stand in these lines: a character that is not
+/// seen parts them.
+pub struct Literal<W: Write> {
+    to: W,
+    line: Vec<u8>,
+}
+
+const UNSEEN: &str = "\u{200b}";
+
+impl<W: Write> Literal<W> {
+    pub fn new(to: W) -> Literal<W> {
+        Literal { to, line: Vec::new() }
+    }
+
+    fn put(&mut self) -> io::Result<()> {
+        let line = String::from_utf8_lossy(&self.line);
+        let mut line = line.replace("##[", &format!("##{UNSEEN}["));
+        let start = line.len() - line.trim_start().len();
+        if line[start..].starts_with("::") {
+            line.insert_str(start + 1, UNSEEN);
+        }
+        self.to.write_all(line.as_bytes())?;
+        self.line.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Literal<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.put()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.put()?;
+        self.to.flush()
+    }
 }
 
 /// A Code Quality report. `prefix` as for GitHub.
@@ -226,9 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_stopped_around_what_is_none() {
-        let text = written(|to| github_literal("f00", to, |to| writeln!(to, "::error::x")));
-        assert_eq!(text, "::stop-commands::f00\n::error::x\n::f00::\n");
+    fn no_line_of_a_text_becomes_a_command() {
+        let text = written(|to| {
+            let mut to = Literal::new(to);
+            write!(to, "::error::x\n  ::set-output::y\na ##[error]z\nname ::kept")?;
+            to.flush()
+        });
+        assert_eq!(text, ":\u{200b}:error::x\n  :\u{200b}:set-output::y\na ##\u{200b}[error]z\nname ::kept");
     }
 
     #[test]

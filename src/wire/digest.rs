@@ -71,7 +71,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
     to.push(u8::from(change.adopted));
     text(to, change.previously().map_or("", crate::model::Key::as_joined));
     to.push(u8::from(change.is_restored()));
-    to.extend(change.grace().map_or(0, |grace| grace.seconds()).to_le_bytes());
+    to.extend(change.grace().map_or(0, crate::model::Grace::seconds).to_le_bytes());
     text(to, change.reason().unwrap_or_default());
     for one in &change.fields {
         let spec = change.kind.field(one.field);

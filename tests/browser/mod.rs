@@ -57,7 +57,7 @@ fn page(plan: &Plan, refused: &[Refusal], diagnostics: &[Diagnostic], lang: Lang
         skipped: false,
     };
     let mut page = Vec::new();
-    html::plan(&document, lang, &mut page).unwrap();
+    html::plan(&document, None, lang, &mut page).unwrap();
     page
 }
 

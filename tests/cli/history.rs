@@ -109,7 +109,7 @@ fn the_log_of_a_resource_names_the_revision_of_each_field() {
     assert_eq!(keys(&log), ["format_version", "fields"]);
     let fields = log["fields"].as_array().unwrap();
     for field in fields {
-        assert_eq!(keys(field), ["field", "revision", "at", "actor", "file", "line"]);
+        assert_eq!(keys(field), ["field", "revision", "at", "actor", "file", "line", "commit"]);
     }
     let line = |field: &Json| {
         format!("{} {} {} {}:{}", field["field"], field["revision"], field["actor"], field["file"], field["line"])

@@ -157,13 +157,13 @@ fn is_same(before: &DraftResource, now: &DraftResource, wanted: &[Wanted<'_>]) -
         && *kind == now.kind
         && *key == now.key
         && *absent == now.absent
-        && name_of(previously) == name_of(&now.previously)
+        && name_of(previously.as_deref()) == name_of(now.previously.as_deref())
         && *whole_record == now.whole_record
         && *broken == now.broken
 }
 
-fn name_of(previously: &Option<Box<(CompactString, Place)>>) -> Option<&str> {
-    previously.as_ref().map(|previously| previously.0.as_str())
+fn name_of(previously: Option<&(CompactString, Place)>) -> Option<&str> {
+    previously.map(|previously| previously.0.as_str())
 }
 
 /// Whether the resource says that the field has this value, or none.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use self::values::Values;
 use self::words::Words;
-use super::Lang;
+use super::{Lang, text};
 use crate::model::{Action, Change, Diagnostic, Effect, Kind, Plan, Severity, harmless};
 use crate::wire::{self, PlanDocument};
 
@@ -29,8 +29,8 @@ const NAMED: usize = 1_000;
 /// for each as it grows: Chromium opens 62 MB in 5 s as one text, and in 1.5 s as many.
 const BLOCK: usize = 60 * 1024;
 
-/// The plan and what is to be said about it.
-pub fn plan(document: &PlanDocument<'_>, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
+/// The plan and what is to be said about it; `age` is how long ago the snapshot was taken, in seconds.
+pub fn plan(document: &PlanDocument<'_>, age: Option<u64>, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     let words = words::of(lang);
     let plan = document.plan;
     head(words, &say(words.title, &[&plan.project]), to)?;
@@ -47,6 +47,10 @@ pub fn plan(document: &PlanDocument<'_>, lang: Lang, to: &mut dyn Write) -> io::
     writeln!(to, "</dl>\n</header>\n<main>")?;
     refusals(document, lang, words, to)?;
     effects(plan, words, to)?;
+    if let Some(against) = document.against {
+        open_box("amber", words.against, to)?;
+        writeln!(to, "<p>{}</p>\n</section>", prose(&text::snapshot(against, age, lang.words())))?;
+    }
     writeln!(to, "<div id=\"notices\"></div>")?;
     if document.skipped {
         open_box("amber", words.secrets_skipped, to)?;
@@ -217,20 +221,23 @@ fn list(words: &Words, to: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-/// What goes away, for who runs no scripts.
+/// The changes by name, for who runs no scripts: what goes away, and then as much of the rest as is read.
 fn without_script(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
-    let deletes = || plan.changes.iter().filter(|change| change.action.loses());
     if plan.changes.is_empty() {
         return Ok(());
     }
     writeln!(to, "<noscript>\n<section class=\"box\">\n<h2>{}</h2>\n<p>{}</p>", words.changes, words.no_script)?;
     writeln!(to, "<ul>")?;
-    for change in deletes() {
+    let (lost, others): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(|change| change.action.loses());
+    let shown = lost.len().max(NAMED).min(plan.changes.len());
+    for change in lost.into_iter().chain(others).take(shown) {
         let source = source(plan, change).map_or(words.undeclared.into(), |source| code(&source).into_owned());
-        writeln!(to, "<li>{} <span class=\"faint\">{source}</span></li>", code(&change.address().to_string()))?;
+        let (action, address) = (change.action.name(), code(&change.address().to_string()).into_owned());
+        writeln!(to, "<li>{action} {address} <span class=\"faint\">{source}</span></li>")?;
     }
-    if deletes().next().is_none() {
-        writeln!(to, "<li>{}</li>", words.none)?;
+    let rest = (plan.changes.len() - shown) as u64;
+    if rest > 0 {
+        writeln!(to, "<li>{}</li>", say(words.and_more, &[&grouped(rest)]))?;
     }
     writeln!(to, "</ul>\n</section>\n</noscript>")
 }

@@ -406,15 +406,11 @@ function notice(colour, title, ...lines) {
 }
 
 function notices() {
-  const { partial, against, drift = [] } = head;
+  const { partial, drift = [] } = head;
   const code = (text) => make("code", {}, ...harmless(String(text)));
   if (partial) {
     const globs = (title, all = []) => all.map((glob) => [`${title}: `, code(glob)]);
     notice("amber", words.partial, ...globs(words.target, partial.target), ...globs(words.exclude, partial.exclude));
-  }
-  if (against) {
-    const facts = Object.entries(against).filter(([, value]) => !isNone(value));
-    notice("amber", words.against, ...facts.map(([name, value]) => [`${words[name] ?? name}: `, code(value)]));
   }
   if (drift.length > 0) {
     const some = drift.slice(0, 100).map(({ address, field }) => [code(address), ...(field ? [" ", code(field)] : [])]);

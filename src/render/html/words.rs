@@ -196,7 +196,7 @@ static EN: Words = Words {
     drift: "Changed by other software since yubin wrote it",
 
     changes: "Changes",
-    no_script: "The list of all changes needs JavaScript. This is what goes away:",
+    no_script: "To search and unfold the changes takes JavaScript. These are they, what goes away first:",
     search: "Search",
     search_hint: "address, field, value",
     action: "Action",
@@ -281,7 +281,7 @@ static JA: Words = Words {
     drift: "前回の書き込み以降に他のソフトウェアが変更した項目",
 
     changes: "変更の一覧",
-    no_script: "すべての変更を一覧するには JavaScript が必要です。なくなるものは次のとおりです。",
+    no_script: "変更の検索と展開には JavaScript が必要です。変更は次のとおりです（なくなるものが先）。",
     search: "検索",
     search_hint: "アドレス、項目名、値",
     action: "操作",

@@ -1,6 +1,8 @@
 //! Rows as they should stand in the store, column by column: what is written is bound from them, and what
 //! the store then holds is compared with them.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 
@@ -201,6 +203,22 @@ impl Sum {
         }
         Ok(sum)
     }
+}
+
+/// What is held of every resource of a kind.
+pub fn by_key(connection: &Connection, kind: Kind) -> rusqlite::Result<HashMap<Key, Sum>> {
+    let sql = format!("SELECT {} FROM {kind}", schema::all_columns(kind).join(", "));
+    let (mut all, mut bytes) = (HashMap::new(), Vec::new());
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let parts = (0..kind.key_parts().len()).map(|at| row.get(at));
+        let parts = parts.collect::<rusqlite::Result<Vec<String>>>()?;
+        let mut sum = Sum::default();
+        sum.add_row(kind, row, &mut bytes)?;
+        all.insert(Key::from_parts(parts.iter().map(String::as_str)), sum);
+    }
+    Ok(all)
 }
 
 fn as_ref<'v>(value: &'v ToSqlOutput<'_>) -> ValueRef<'v> {

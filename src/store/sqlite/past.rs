@@ -41,7 +41,7 @@ impl Reading {
             match &last {
                 // Other software has replaced the state before.
                 Some(last) if last.row.key == row.key && last.row.revision == row.revision => {
-                    from = last.to.saturating_add(1)
+                    from = last.to.saturating_add(1);
                 }
                 _ if row.revision == 0 => from = inserted.get(&row.key).map_or(0, |during| during + 1),
                 _ => {}

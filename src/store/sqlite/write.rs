@@ -1,8 +1,8 @@
 //! Writing: one transaction from the comparison of the base to the commit.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, Statement, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement, TransactionBehavior};
 
 use super::image::{self, Image, Sum};
 use super::schema::{self, all_columns};
@@ -392,6 +392,29 @@ impl<'a> Writing<'a> {
             if held != *expected && strange.len() < SOME {
                 strange.push(change.address());
             }
+        }
+        if strange.is_empty()
+            && let Some(path) = self.connection.path().filter(|path| !path.is_empty())
+        {
+            strange = self.strangers(path)?;
+            strange.truncate(SOME);
+        }
+        Ok(strange)
+    }
+
+    /// Resources that the plan does not touch, and that are not what they were: another connection still sees
+    /// the state before.
+    fn strangers(&self, path: &str) -> rusqlite::Result<Vec<Address>> {
+        let before = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let moved = self.moved.iter().map(|(kind, key)| (*kind, key));
+        let touched: HashSet<(Kind, &Key)> =
+            self.plan.changes.iter().map(|change| (change.kind, &change.key)).chain(moved).collect();
+        let mut strange = Vec::new();
+        for kind in Kind::ALL {
+            let (then, now) = (image::by_key(&before, kind)?, image::by_key(self.connection, kind)?);
+            let keys: BTreeSet<&Key> = then.keys().chain(now.keys()).collect();
+            let differs = |key: &&&Key| then.get(**key) != now.get(**key) && !touched.contains(&(kind, **key));
+            strange.extend(keys.iter().filter(differs).map(|key| Address::new(kind, (**key).clone())));
         }
         Ok(strange)
     }
