@@ -218,6 +218,7 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             change.key = logged.previously.clone().ok_or_else(gone)?;
             let special = change.special.get_or_insert_default();
             special.previously = Some(logged.key.clone());
+            special.marker = Some(before.previously.clone());
             special.resealed = before.cells.iter().filter(|cell| is_secret(&cell.field)).cloned().collect();
             change
         }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use compact_str::CompactString;
+
 use super::desired::Origin;
 use super::draft::{Digest, Source};
 use super::field::FieldId;
@@ -141,6 +143,8 @@ pub struct Special {
     pub owner: Option<Option<String>>,
     /// Of a rename: how the resource is called so far.
     pub previously: Option<Key>,
+    /// Of a rename that is taken back: what `Row::previously` was before.
+    pub marker: Option<Option<CompactString>>,
     /// Of a rename: the secrets that stay what they are, sealed for the new address.
     pub resealed: Vec<Cell>,
     /// Of a rename: how many resources refer to it, and follow.

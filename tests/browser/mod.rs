@@ -486,7 +486,7 @@ fn without_scripts_it_still_says_what_matters() {
     browser.load("varied.html", &page(&plan, &refused, &diagnostics, Lang::En));
     let text = browser.js("document.body.innerText");
     let text = text.as_str().unwrap();
-    for said in ["1 to delete", "max_deletes", "Mail is lost for good (1)", "needs JavaScript", "account/gone"] {
+    for said in ["1 to delete", "max_deletes", "Mail is lost for good (1)", "takes JavaScript", "account/gone"] {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("Search"), "{text}");

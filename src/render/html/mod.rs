@@ -246,11 +246,33 @@ fn source(plan: &Plan, change: &Change) -> Option<String> {
     change.source.map(|source| format!("{}:{}", plan.file(source), source.place.line))
 }
 
+/// The files that declare changes, in the order of those.
+struct Files<'a> {
+    names: Vec<&'a str>,
+    /// By `Source::file`: the place of its name.
+    places: Vec<i64>,
+}
+
+impl<'a> Files<'a> {
+    fn of(plan: &'a Plan) -> Files<'a> {
+        let mut files = Files { names: Vec::new(), places: vec![-1; plan.files.len()] };
+        for source in plan.changes.iter().filter_map(|change| change.source) {
+            let place = &mut files.places[source.file as usize];
+            if *place < 0 {
+                *place = i64::try_from(files.names.len()).unwrap_or(-1);
+                files.names.push(plan.file(source));
+            }
+        }
+        files
+    }
+}
+
 /// What the script reads: what holds for the whole page, the changes in blocks, and the values that
 /// many of them share. A change is `[action, kind, key, file, line, fields, effect, marks]`, where
 /// effect is 1 for a logout and 2 for lost mail; the last ones are left out where they say nothing.
 fn data(document: &PlanDocument<'_>, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     let plan = document.plan;
+    let files = Files::of(plan);
     let mut top = serde_json::to_value(document.head()).map_err(io::Error::from)?;
     top["drift"] = plan.drift.iter().map(wire::drifted).collect();
     let page = json!({
@@ -259,7 +281,7 @@ fn data(document: &PlanDocument<'_>, words: &Words, to: &mut dyn Write) -> io::R
         "actions": Action::ALL.map(Action::name),
         "kinds": Kind::ALL.map(Kind::name),
         "fields": values::fields().map(|field| (field.name, field.label, field.is_secret())).collect::<Vec<_>>(),
-        "files": plan.files,
+        "files": files.names,
         "head": top,
         "undeclared": plan.note.is_none(),
     });
@@ -268,7 +290,7 @@ fn data(document: &PlanDocument<'_>, words: &Words, to: &mut dyn Write) -> io::R
     let mut block = String::new();
     for change in &plan.changes {
         block.push_str(if block.is_empty() { "[" } else { ",\n" });
-        put_change(document, change, &mut values, &mut block);
+        put_change(document, change, &files, &mut values, &mut block);
         if block.len() > BLOCK {
             block.push(']');
             island("class=\"changes\"", &block, to)?;
@@ -282,9 +304,15 @@ fn data(document: &PlanDocument<'_>, words: &Words, to: &mut dyn Write) -> io::R
     island("id=\"values\"", &values.shared(), to)
 }
 
-fn put_change(document: &PlanDocument<'_>, change: &Change, values: &mut Values<'_>, to: &mut String) {
+fn put_change(
+    document: &PlanDocument<'_>,
+    change: &Change,
+    files: &Files<'_>,
+    values: &mut Values<'_>,
+    to: &mut String,
+) {
     let plan = document.plan;
-    let (file, line) = change.source.map_or((-1, 0), |source| (i64::from(source.file), source.place.line));
+    let (file, line) = change.source.map_or((-1, 0), |source| (files.places[source.file as usize], source.place.line));
     let key = json!(change.key.parts().collect::<Vec<_>>());
     let numbers = [change.action as u8, change.kind as u8].map(|number| number.to_string()).join(",");
     // Writing to a string cannot fail, here and below.

@@ -92,7 +92,11 @@ pub fn carry_out<'a>(image: &mut Image<'a>, change: &'a Change, plan: &'a Plan, 
         Action::Disable => image[own + DISABLED] = number(revision)?,
         Action::Rename => {
             image[own + DISABLED] = NULL;
-            image[own + PREVIOUSLY] = change.previously().map_or(NULL, |key| text(key.name()));
+            let marker = change.special.as_ref().and_then(|special| special.marker.as_ref());
+            image[own + PREVIOUSLY] = match marker {
+                Some(marker) => marker.as_deref().map_or(NULL, text),
+                None => change.previously().map_or(NULL, |key| text(key.name())),
+            };
         }
         _ if change.is_restored() => image[own + DISABLED] = NULL,
         _ => {
