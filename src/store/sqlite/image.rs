@@ -2,6 +2,7 @@
 //! the store then holds is compared with them.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -138,12 +139,13 @@ fn owner<'a>(change: &'a Change, plan: &'a Plan) -> Option<&'a str> {
     }
 }
 
-/// A sum over images, in which their order does not matter.
+/// A sum over images, in which their order does not matter: of rows that should be there, and of those that are.
+/// It is compared at once, and kept nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum([u64; 4]);
+pub struct Sum(u64);
 
 impl Sum {
-    fn of<'v>(kind: Kind, columns: impl Iterator<Item = ValueRef<'v>>, bytes: &mut Vec<u8>) -> [u64; 4] {
+    fn of<'v>(kind: Kind, columns: impl Iterator<Item = ValueRef<'v>>, bytes: &mut Vec<u8>) -> u64 {
         bytes.clear();
         bytes.push(kind as u8);
         let declared = kind.key_parts().len() + DECLARED;
@@ -157,40 +159,34 @@ impl Sum {
                 ValueRef::Text(text) => (3, text),
                 ValueRef::Blob(bytes) => (4, bytes),
             };
-            bytes.extend_from_slice(&(at as u16).to_le_bytes());
-            bytes.push(tag);
+            bytes.extend_from_slice(&[at as u8, tag]);
             bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
             bytes.extend_from_slice(text);
         }
-        let hash = blake3::hash(bytes);
-        let mut lanes = [0; 4];
-        for (lane, bytes) in lanes.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
-            *lane = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-        }
-        lanes
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        hasher.finish()
     }
 
     pub fn join(&mut self, other: Sum) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));
+        self.0 = self.0.wrapping_add(other.0);
     }
 
     pub fn add(&mut self, kind: Kind, image: &Image<'_>, bytes: &mut Vec<u8>) {
-        let lanes = Sum::of(kind, image.iter().map(as_ref), bytes);
-        self.0.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));
+        self.join(Sum(Sum::of(kind, image.iter().map(as_ref), bytes)));
     }
 
     pub fn take(&mut self, kind: Kind, image: &Image<'_>, bytes: &mut Vec<u8>) {
-        let lanes = Sum::of(kind, image.iter().map(as_ref), bytes);
-        self.0.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum = sum.wrapping_sub(lane));
+        self.0 = self.0.wrapping_sub(Sum::of(kind, image.iter().map(as_ref), bytes));
     }
 
     pub fn add_row(&mut self, kind: Kind, row: &rusqlite::Row<'_>, bytes: &mut Vec<u8>) -> rusqlite::Result<()> {
         let count = row.as_ref().column_count();
         let mut broken = Ok(());
         let columns = (0..count).map_while(|at| row.get_ref(at).map_err(|error| broken = Err(error)).ok());
-        let lanes = Sum::of(kind, columns, bytes);
+        let sum = Sum(Sum::of(kind, columns, bytes));
         broken?;
-        self.0.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum = sum.wrapping_add(lane));
+        self.join(sum);
         Ok(())
     }
 
@@ -232,6 +228,10 @@ fn as_ref<'v>(value: &'v ToSqlOutput<'_>) -> ValueRef<'v> {
         // No image holds anything else.
         _ => ValueRef::Null,
     }
+}
+
+pub fn is_null(value: &ToSqlOutput<'_>) -> bool {
+    matches!(value, ToSqlOutput::Borrowed(ValueRef::Null) | ToSqlOutput::Owned(Owned::Null))
 }
 
 /// The image of a row that was read.

@@ -479,7 +479,9 @@ impl<'a> Writing<'a> {
 }
 
 fn execute(statement: &mut Statement<'_>, image: &Image<'_>) -> rusqlite::Result<()> {
-    for (at, value) in (1..).zip(image) {
+    // Most columns are empty, and so is what is not bound.
+    statement.clear_bindings();
+    for (at, value) in (1..).zip(image).filter(|(_, value)| !image::is_null(value)) {
         statement.raw_bind_parameter(at, value)?;
     }
     statement.raw_execute().map(drop)
