@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::plan::{Among, Counted, Why};
+use crate::model::refusal::{Among, Counted, Why};
 use crate::model::{Action, Address, Change, Existing, Kind, Limit, Limits, Origin, Plan, Policy, Refusal};
 
 #[derive(Debug, Default)]

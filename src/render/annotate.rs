@@ -195,7 +195,7 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::plan::{Among, Counted, Why};
+    use crate::model::refusal::{Among, Counted, Why};
     use crate::model::{Address, Key, Kind, Limit};
 
     fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {

@@ -1,8 +1,8 @@
 //! What is said in Japanese of codes and rules, which are many: tables, held to the documents by
 //! the tests below.
 
-use crate::model::plan::{Among, Counted, Why};
 use crate::model::policy::Grace;
+use crate::model::refusal::{Among, Counted, Why};
 use crate::model::{Action, Kind, Limit, Refusal};
 
 pub fn action(action: Action) -> &'static str {

@@ -363,7 +363,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::plan::{Drift, Drifted, Partial, Waiting, Why};
+    use crate::model::Why;
+    use crate::model::plan::{Drift, Drifted, Partial, Waiting};
     use crate::model::{Address, Key, Kind, Plan};
     use crate::system::System;
 

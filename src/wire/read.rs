@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::plan::Against;
-use crate::model::plan::{Base, LastSet, Partial, Waiting, Why};
+use crate::model::Why;
+use crate::model::plan::{Base, LastSet, Partial, Waiting};
 use crate::model::{
     Action, Address, Change, Diagnostic, Drift, Drifted, FieldChange, FieldId, Grace, Kind, Origin, Place, Plan,
     Refusal, Sealed, Severity, Source, Special, Type, Value,

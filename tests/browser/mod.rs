@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use yubin::model::plan::Why;
+use yubin::model::Why;
 use yubin::model::{
     Action, Address, Change, Clear, Diagnostic, FieldChange, Key, Kind, Origin, Place, Plan, Refusal, Sealed, Source,
     Special, Value,
