@@ -1,5 +1,6 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
+mod changes;
 mod image;
 mod past;
 mod read;
