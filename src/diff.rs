@@ -269,7 +269,10 @@ fn existing(
     } else if fields.is_empty() && !adopted && !restored && foreign_owner.is_none() && previously.is_none() {
         return None;
     }
+    let clashes = current.renames.clash(wanted.kind, &wanted.key).is_some();
     let action = match policy.existing {
+        // Left alone, the one with the old name would be lost in the end.
+        _ if clashes => Action::Blocked,
         // What is left alone need not be expressible.
         Existing::Skip => Action::Skip,
         _ if reason.is_some() => Action::Blocked,
@@ -311,7 +314,7 @@ fn hindrance(
 ) -> Option<String> {
     if let Some(old) = current.renames.clash(kind, key) {
         let (old, new) = (Address::new(kind, old.clone()), Address::new(kind, key.clone()));
-        return Some(format!("`{old}` cannot be renamed: `{new}` exists besides; delete one of them first"));
+        return Some(format!("`{old}` cannot be renamed: `{new}` exists besides, and two cannot have one name"));
     }
     let why = previously.and_then(|_| system.keeps_names())?;
     let old = Address::new(kind, previously?.clone());

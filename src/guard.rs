@@ -60,8 +60,10 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
             refused.push(Refusal { rule, why: Why::More(more) });
         }
     };
-    let lost = || plan.changes.iter().filter(|change| change.action.loses()).map(Change::address);
-    let protect = lost().filter(|address| policy.protect.contains(address));
+    // By another name, a resource would be protected no more.
+    let lost = plan.changes.iter().filter(|change| change.action.loses() || change.action == Action::Rename);
+    let lost = lost.map(|change| Address::new(change.kind, change.stored_key().clone()));
+    let protect = lost.filter(|address| policy.protect.contains(address));
     of("protect", protect.map(if plan.recorded { Why::ProtectedLacking } else { Why::Protect }).collect());
     of("protected", facts.protected.into_iter().map(Why::Protected).collect());
     let in_use = |InUse { server, users, count }| Why::InUse { server, users, count };
@@ -94,9 +96,10 @@ pub fn approve<'a>(plan: &'a Plan, verdict: &Verdict, consent: bool) -> Option<A
 }
 
 fn emptied(plan: &Plan, kind: Kind, refused: &mut Vec<Refusal>) {
-    let vanishes = |change: &&Change| change.kind == kind && change.action.loses() && change.source.is_none();
     // What was disabled before has been judged then.
-    let vanishes = |change: &&Change| vanishes(change) && change.action != Action::Purge;
+    let vanishes = |change: &&Change| {
+        change.kind == kind && change.source.is_none() && change.action.loses() && change.action != Action::Purge
+    };
     let vanishing = plan.changes.iter().filter(vanishes).count() as u64;
     if plan.declared[kind as usize] == Some(0) && vanishing > 0 {
         refused.push(Refusal { rule: "empty_kind", why: Why::Empty { kind, vanishing } });
@@ -182,7 +185,8 @@ fn limits(plan: &Plan, limits: &Limits, weigh: fn(&Change) -> Weight, rule: &'st
     }
     for (file, tally) in files {
         if let Some(limit) = limits.file {
-            let owned = plan.shares.files.get(file).copied().unwrap_or_default();
+            // What a file touches, it has at the least: a new one may not take everything.
+            let owned = plan.shares.files.get(file).copied().unwrap_or_default().max(tally.touched);
             tally.judge(limit, owned, Among::File(file.to_owned()), rule, refused);
         }
     }
@@ -195,10 +199,9 @@ fn limits(plan: &Plan, limits: &Limits, weigh: fn(&Change) -> Weight, rule: &'st
     }
 }
 
-/// The file that declares the resource, or was the last to do so.
+/// The file that was the last to declare the resource: whoever moves it elsewhere takes it from there.
 fn file_of<'a>(plan: &'a Plan, change: &Change) -> Option<&'a str> {
-    match change.source {
-        Some(source) => Some(plan.file(source)),
-        None => plan.shares.last_file.get(&change.address()).map(String::as_str),
-    }
+    let stored = Address::new(change.kind, change.stored_key().clone());
+    let last = plan.shares.last_file.get(&stored).map(String::as_str);
+    last.or_else(|| change.source.map(|source| plan.file(source)))
 }

@@ -236,9 +236,10 @@ fn inverse(log: &dyn Log, logged: &Logged, address: &Address, project: &str) -> 
             if fields.is_empty() && owner == current.owner && !comes_back && goes_again.is_none() {
                 return Ok(None);
             }
-            let mut change = blank(Action::Overwrite, logged, fields, foreign(current.owner.as_deref()), owner);
-            let special = change.special.get_or_insert_default();
-            (special.restored, special.disabled) = (comes_back, goes_again);
+            // It is on its way out again, and from now on.
+            let action = if goes_again.is_some() { Action::Disable } else { Action::Overwrite };
+            let mut change = blank(action, logged, fields, foreign(current.owner.as_deref()), owner);
+            change.special.get_or_insert_default().restored = comes_back;
             change
         }
         Action::Skip | Action::Blocked => return Ok(None),

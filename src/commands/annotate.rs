@@ -58,7 +58,10 @@ impl Annotations {
         let checkout = Checkout::of(root);
         let prefix = checkout.as_ref().map_or("", Checkout::prefix);
         match forge {
-            Forge::Gitlab => print_data(|to| annotate::gitlab(diagnostics, prefix, to)),
+            Forge::Gitlab => {
+                let refused: Vec<Diagnostic> = refused.iter().map(as_diagnostic).collect();
+                print_data(|to| annotate::gitlab(diagnostics.iter().chain(&refused), prefix, to))
+            }
             Forge::Github => {
                 let write = |to: &mut dyn Write| annotate::github(diagnostics, refused, common.lang(), prefix, to);
                 if common.format == Format::Text {
@@ -71,14 +74,27 @@ impl Annotations {
         }
     }
 
-    /// Writes text in which the forge looks for no commands.
-    pub fn literal(&self, to: &mut dyn Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    /// Prints text in which the forge finds no commands: without colours, which would hide the start of a line.
+    pub fn print(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         if !self.is_github() {
-            return write(to);
+            return super::print(write);
         }
-        let mut to = annotate::Literal::new(to);
-        write(&mut to)?;
-        to.flush()
+        let mut coloured = Vec::new();
+        write(&mut coloured).map_err(|error| Error::failure("the output cannot be written").because(error))?;
+        let plain = anstream::adapter::strip_bytes(&coloured).into_vec();
+        self.print_data(|to| to.write_all(&plain))
+    }
+
+    /// The same for what has no colours.
+    pub fn print_data(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        if !self.is_github() {
+            return print_data(write);
+        }
+        print_data(|to| {
+            let mut to = annotate::Literal::new(to);
+            write(&mut to)?;
+            to.flush()
+        })
     }
 
     /// Adds a page to the summary of a job, where the forge has one. That it cannot be written is no failure of
@@ -91,4 +107,9 @@ impl Annotations {
             common.say(&format!("the summary of the job cannot be written: {error}"));
         }
     }
+}
+
+/// A refusal, where there is a report of messages alone.
+fn as_diagnostic(refusal: &Refusal) -> Diagnostic {
+    Diagnostic::error(refusal.rule, refusal.why.to_string())
 }

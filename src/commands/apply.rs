@@ -1,5 +1,6 @@
 //! `yubin apply`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -104,10 +105,14 @@ pub fn carry_out(
     let wrong_ack = ack.is_some() && !consent;
     if !common.is_json() || refused || wrong_ack {
         plan::show(common, session, &planned, annotations)?;
+    } else {
+        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+        annotations.write(common, &session.project.root, &diagnostics, &planned.verdict.refused)?;
     }
     if refused || wrong_ack {
         if wrong_ack {
-            common.say(common.words().other_ack);
+            // Even of those who want to hear little: it is why nothing has happened.
+            let _ = writeln!(anstream::stderr(), "{}", common.words().other_ack);
         }
         return Ok(End::Code(Code::Refused));
     }

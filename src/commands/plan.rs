@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::annotate::{self, Annotations};
 use super::saved::{self, Part};
-use super::{Common, End, Format, actor, print, print_data};
+use super::{Common, End, Format, actor, print_data};
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
 use crate::pipeline::{Asked, Planned, Secrets, Session};
 use crate::render::{html, markdown, text};
@@ -88,6 +88,10 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         HowSecrets::Fetch if against.is_none() => Secrets::Fetch,
         _ => Secrets::Skip,
     };
+    if args.rehearse && secrets == Secrets::Skip {
+        let message = "a rehearsal writes what an apply would, and so needs the secrets";
+        return Err(Error::new(Code::Usage, message).hint("leave `--secrets=skip` out"));
+    }
     let asked = Asked { secrets, partial: args.part.partial(), ..Asked::default() };
     let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session) };
     common.time("planned", started);
@@ -222,11 +226,11 @@ fn present(
         Format::Html => print_data(|to| html::plan(document, report.age, common.lang(), to)),
         Format::Markdown => {
             let page = markdown::plan(report, document.diagnostics, budget);
-            print_data(|to| to.write_all(page.as_bytes()))
+            annotations.print_data(|to| to.write_all(page.as_bytes()))
         }
         Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error)),
-        Format::Text => print(|to| annotations.literal(to, |to| text::plan(report, to))),
+        Format::Text => annotations.print(|to| text::plan(report, to)),
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Common, plan};
 use crate::model::plan::Partial;
-use crate::model::{Action, Change, Code, Diagnostic, Error, FieldChange, Kind, Result, Revision};
+use crate::model::{Action, Change, Code, Diagnostic, Effect, Error, FieldChange, Kind, Plan, Result, Revision};
 use crate::pipeline::{Asked, Planned, Secrets, Session};
 use crate::render::text;
 use crate::wire::{self, Document, Saving};
@@ -46,7 +46,23 @@ pub fn read(path: &Path) -> Result<Saved> {
         let message = format!("{name} was altered: its digest is not that of what it holds");
         return Err(Error::new(Code::Refused, message).hint(AGAIN));
     }
+    if head.secrets_digest.is_some() && !is_whole(path).map_err(unreadable)? {
+        let message = format!("{name} was altered: it is not as it was saved");
+        return Err(Error::new(Code::Refused, message).hint(AGAIN));
+    }
     Ok(Saved { path: path.to_owned(), document })
+}
+
+/// Whether a saved plan ends with the digest of all that stands before.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let Some(body) = len.checked_sub(wire::SEAL_LEN) else { return Ok(false) };
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut (&mut file).take(body), &mut hasher)?;
+    let mut end = String::new();
+    file.take(wire::SEAL_LEN).read_to_string(&mut end)?;
+    Ok(end == wire::seal(&hasher.finalize()))
 }
 
 /// A plan of this moment that is the one that was approved.
@@ -173,7 +189,7 @@ impl Saved {
         let head = &self.document.head;
         if head.against.is_some() {
             // A snapshot does not say everything that the store does, but all that the digest is about.
-            return Ok(head.digest == planned.digest);
+            return Ok(head.digest == planned.digest && self.document.plan.base == planned.plan.base);
         }
         if head.secrets_digest.as_deref() != Some(&planned.secrets_digest) {
             return Ok(false);
@@ -193,7 +209,12 @@ impl Saved {
     fn rebase(&self, planned: &Planned, common: &Common) -> Result<()> {
         let head = &self.document.head;
         let secret = !self.skips() && head.changed_secrets_digest.as_deref() != Some(&planned.changed_secrets);
-        let lines = differences(&self.document.plan.changes, &planned.plan.changes);
+        let (then, now) = (&self.document.plan, &planned.plan);
+        if (&then.project, then.system, then.recorded) != (&now.project, now.system, now.recorded) {
+            let message = "the plan is of another project or another product now";
+            return Err(Error::new(Code::Conflict, message).hint(AGAIN));
+        }
+        let lines = differences(then, now);
         if lines.is_empty() && !secret {
             common.say(common.words().as_approved);
             return Ok(());
@@ -255,11 +276,16 @@ fn differing(then: &[(String, String)], now: &[(String, String)]) -> String {
 }
 
 /// What one plan does and another does not, a line each; places in files do not matter.
-fn differences(approved: &[Change], now: &[Change]) -> Vec<String> {
-    let by_key = |changes: &'_ [Change]| -> BTreeMap<(Kind, crate::model::Key), usize> {
+fn differences(approved_plan: &Plan, plan_now: &Plan) -> Vec<String> {
+    let (approved, now) = (&approved_plan.changes, &plan_now.changes);
+    let by_key = |changes: &[Change]| -> BTreeMap<(Kind, crate::model::Key), usize> {
         changes.iter().enumerate().map(|(at, change)| ((change.kind, change.key.clone()), at)).collect()
     };
     let (then, fresh) = (by_key(approved), by_key(now));
+    let same_effect = |one: &Change, other: &Change| {
+        let name = |effect: Option<Effect<'_>>| effect.map(Effect::name);
+        name(one.effect(approved_plan)) == name(other.effect(plan_now))
+    };
     let mut lines = Vec::new();
     let told = |mark: &str, change: &Change, more: &str| {
         text::harmless(&format!("{mark} {} {}{more}", change.action.name(), change.address())).into_owned()
@@ -272,7 +298,7 @@ fn differences(approved: &[Change], now: &[Change]) -> Vec<String> {
                 approved,
                 &format!(" (approved, and would not happen now){}", shown_fields(approved)),
             )),
-            Some(at) if !same_change(approved, &now[*at]) => {
+            Some(at) if !same_change(approved, &now[*at]) || !same_effect(approved, &now[*at]) => {
                 lines.push(told("-", approved, &shown_fields(approved)));
                 lines.push(told("+", &now[*at], &shown_fields(&now[*at])));
             }
@@ -309,9 +335,8 @@ fn same_change(one: &Change, other: &Change) -> bool {
             && if is_secret { a.secret() == b.secret() } else { a.before == b.before && a.after == b.after }
     };
     one.action == other.action
-        && one.adopted == other.adopted
-        && one.previously() == other.previously()
-        && one.is_restored() == other.is_restored()
+        // Whatever few changes have: owners, names, times, who follows.
+        && wire::marks(one) == wire::marks(other)
         && one.fields.len() == other.fields.len()
         && one.fields.iter().zip(&other.fields).all(same_field)
 }

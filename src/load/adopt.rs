@@ -146,7 +146,8 @@ fn change(
         before: bytes.to_vec(),
         after: encoded,
         adopted: adopted.map(|at| (edits[at].1.address.clone(), told(edits[at].1))).collect(),
-        texts: (!holds_secrets).then(|| (text.into_owned(), after)),
+        // What no resource takes, such as a default, may hold one as well.
+        texts: (!holds_secrets && !text.to_lowercase().contains("password")).then(|| (text.into_owned(), after)),
     };
     Ok((Some(changed), left))
 }

@@ -240,11 +240,18 @@ fn refuse_previously(
     diagnostics: &mut Diagnostics,
 ) {
     // A resource that takes another name gives up its own.
+    let named: HashSet<(Kind, &Key)> = draft
+        .resources
+        .iter()
+        .filter(|one: &&DraftResource| one.previously.is_none())
+        .map(|one| (one.kind, &one.key))
+        .collect();
+    let recognised: HashSet<(Kind, u32)> = draft.recognised.iter().map(|one| (one.kind, one.entry)).collect();
     let stays = |kind: Kind, key: &Key| {
-        let named = |one: &DraftResource| one.kind == kind && one.key == *key && one.previously.is_none();
         let entry = inventory.and_then(|inventory| inventory.of(kind).find(key.as_bytes()));
-        let recognised = |at: u32| draft.recognised.iter().any(|one| one.kind == kind && one.entry == at);
-        new.contains(&(kind, key.clone())) || draft.resources.iter().any(named) || entry.is_some_and(recognised)
+        new.contains(&(kind, key.clone()))
+            || named.contains(&(kind, key))
+            || entry.is_some_and(|at| recognised.contains(&(kind, at)))
     };
     let mut claimed: HashMap<(Kind, Key), Source> = HashMap::new();
     for resource in &draft.resources {
@@ -262,6 +269,8 @@ fn refuse_previously(
             refuse("what is `absent` gets no other name", "remove one of the two".to_owned());
         } else if old == resource.key {
             refuse("this is its name already", "remove `previously`".to_owned());
+        } else if previously.0.contains('/') {
+            refuse("`previously` is a name, and no address", "write the last part alone".to_owned());
         } else if stays(resource.kind, &old) {
             let message = format!("`{}` is declared besides", Address::new(resource.kind, old));
             let hint = "a renamed resource stands in the files once, under its new name";

@@ -53,6 +53,13 @@ impl Shelf {
         true
     }
 
+    /// No record is recognised any more as what declared the resource.
+    pub fn forget(&mut self, key: &Key) {
+        if let Some(at) = self.find(key.as_bytes()) {
+            self.entries[at as usize].declared = None;
+        }
+    }
+
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         let (mut low, mut high) = (0, self.entries.len() as u32);
         while low < high {

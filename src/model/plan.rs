@@ -276,7 +276,7 @@ impl Change {
             (Kind::Pattern, Action::Purge) => None,
             (Kind::Pattern, _) => Some(Effect::Logout(self.key.first())),
             (Kind::Account, action) if action.removes() && plan.deletes_mail => Some(Effect::PurgeMail),
-            (Kind::Account, Action::Overwrite) if self.purges() => Some(Effect::PurgeMail),
+            (Kind::Account, Action::Overwrite | Action::Rename) if self.purges() => Some(Effect::PurgeMail),
             _ => None,
         }
     }
@@ -295,7 +295,7 @@ impl Change {
     /// Whether an inbox is emptied: a new id asks for it once (002:67).
     pub fn purges(&self) -> bool {
         self.kind == Kind::Account
-            && self.action == Action::Overwrite
+            && matches!(self.action, Action::Overwrite | Action::Rename)
             && !self.special.as_ref().is_some_and(|special| special.purged)
             && self.purge_id().is_some()
     }
@@ -380,7 +380,7 @@ pub struct Plan {
 pub struct Shares {
     /// By source file: how many resources of the project it declared last.
     pub files: HashMap<String, u64>,
-    /// Of resources that no file declares any more: which one was the last.
+    /// Of resources that the plan touches: which file declared them last.
     pub last_file: HashMap<Address, String>,
     /// By another project, as `Special::taken_from` names it: what it owns.
     pub owners: HashMap<String, u64>,

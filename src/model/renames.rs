@@ -20,8 +20,8 @@ impl Renames {
     pub fn new(asked: Vec<(Kind, Key, Key)>, exists: impl Fn(Kind, &Key) -> bool) -> Renames {
         let mut renames = Renames::default();
         let mut open = asked;
+        renames.leaving = open.iter().map(|(kind, _, old)| (*kind, old.clone())).collect();
         loop {
-            renames.leaving = open.iter().map(|(kind, _, old)| (*kind, old.clone())).collect();
             let clash = |(kind, new, _): &(Kind, Key, Key)| {
                 exists(*kind, new) && !renames.leaving.contains(&(*kind, new.clone()))
             };
@@ -31,7 +31,10 @@ impl Renames {
             if clashes.is_empty() {
                 break;
             }
-            renames.clashes.extend(clashes.into_iter().map(|(kind, new, old)| ((kind, new), old)));
+            for (kind, new, old) in clashes {
+                renames.leaving.remove(&(kind, old.clone()));
+                renames.clashes.insert((kind, new), old);
+            }
         }
         renames.from = open.into_iter().map(|(kind, new, old)| ((kind, new), old)).collect();
         renames
@@ -49,6 +52,12 @@ impl Renames {
     /// The new key of a resource, and its present one.
     pub fn all(&self) -> impl Iterator<Item = (Kind, &Key, &Key)> {
         self.from.iter().map(|((kind, new), old)| (*kind, new, old))
+    }
+
+    /// The present keys of resources that are to get another one, even if they cannot: nothing of that makes them
+    /// undeclared.
+    pub fn claimed(&self) -> impl Iterator<Item = (Kind, &Key)> {
+        self.from.iter().chain(&self.clashes).map(|((kind, _), old)| (*kind, old))
     }
 
     /// Whether the resource of this key gives it up.

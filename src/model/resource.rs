@@ -1,5 +1,7 @@
 //! A resource as the store holds it: its key, and one cell for each field that has a value.
 
+use std::collections::HashMap;
+
 use compact_str::CompactString;
 
 use super::field::FieldId;
@@ -66,10 +68,12 @@ impl Rows {
         // Those who refer to a server follow it.
         for kind in Kind::ALL {
             let Some(reference) = kind.find("server") else { continue };
-            let followed = |name: &str| {
-                let mut servers = renames.all().filter(|(of, _, old)| *of == Kind::Server && old.name() == name);
-                servers.next().map(|(_, new, _)| new.name().into())
-            };
+            let servers: HashMap<&str, &Key> =
+                renames.all().filter(|(of, ..)| *of == Kind::Server).map(|(_, new, old)| (old.name(), new)).collect();
+            if servers.is_empty() {
+                break;
+            }
+            let followed = |name: &str| servers.get(name).map(|new| new.name().into());
             for cell in self.0[kind as usize].iter_mut().flat_map(|row| &mut row.cells) {
                 if cell.field == reference
                     && let Value::Text(name) = &mut cell.value

@@ -1,11 +1,12 @@
 //! What the store says about a plan, for the guard and for those who read it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::diff::{Term, Terms};
 use crate::guard::{Facts, InUse};
+use crate::model::inventory::Owner;
 use crate::model::plan::Shares;
 use crate::model::{Action, Address, Change, Error, FieldId, Grace, Inventory, Key, Kind, Plan, Policy, Result, Value};
 use crate::store::Snapshot;
@@ -30,9 +31,10 @@ pub fn terms(
     let (Some(grace), Some(now), Some(snapshot)) = (grace, now, snapshot.filter(|_| !disabled.is_empty())) else {
         return Ok(terms);
     };
+    let disabling: HashSet<u64> = disabled.iter().map(|(_, revision)| *revision).collect();
     for revision in snapshot.revisions()? {
         let number = revision.revision;
-        if !disabled.iter().any(|(_, disabled)| *disabled == number) {
+        if !disabling.contains(&number) {
             continue;
         }
         let unreadable = |error: jiff::Error| {
@@ -97,22 +99,21 @@ fn protected_ones(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<Address>> 
 
 /// What limits of files and owners are counted against.
 fn shares(plan: &Plan, policy: &Policy, inventory: &Inventory, snapshot: &dyn Snapshot) -> Result<Shares> {
-    use crate::model::inventory::Owner;
     let mut shares = Shares::default();
     let limits = [&policy.max_deletes, &policy.max_overwrites];
     if limits.iter().any(|limits| limits.file.is_some()) {
         for kind in Kind::ALL {
             let shelf = inventory.of(kind);
-            let mut lost: HashMap<&Key, Address> = HashMap::new();
-            for change in plan.changes.iter().filter(|one| one.kind == kind && one.source.is_none()) {
-                lost.insert(&change.key, change.address());
+            let mut touched: HashMap<&Key, Address> = HashMap::new();
+            for change in plan.changes.iter().filter(|one| one.kind == kind && one.action != Action::Add) {
+                touched.insert(change.stored_key(), Address::new(kind, change.stored_key().clone()));
             }
             snapshot.last_files(kind, &mut |key, file| {
                 let entry = shelf.find(key.as_bytes());
                 if entry.is_some_and(|at| matches!(shelf.owner(at), Owner::Us)) {
                     *shares.files.entry(file.clone()).or_default() += 1;
                 }
-                if let Some(address) = lost.get(&key) {
+                if let Some(address) = touched.get(&key) {
                     shares.last_file.insert(address.clone(), file);
                 }
             })?;

@@ -151,7 +151,7 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let trusted = above.trusted.map(|path| start.join(path));
     let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
     if let Some((path, signer)) = above.against {
-        let (taken, against) = state::read(&start.join(path), signer, &project.name)?;
+        let (taken, against) = state::read(&start.join(path), signer, &project.name, project.system.name)?;
         let (store_name, store) = (format!("snapshot:{}", path.display()), Box::new(taken));
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
@@ -353,9 +353,7 @@ impl Session {
         if guard::approve(&planned.plan, &planned.verdict, false).is_none() {
             return Ok(false);
         }
-        // Of a store that does not exist the key is not kept either.
-        let fresh = std::mem::take(&mut planned.plan.changes);
-        planned.plan.changes.clone_from(&fresh);
+        let fresh = planned.plan.changes.clone();
         if let Some(vault) = &planned.vault {
             seal::hash_passwords(&mut planned.plan, vault, self.project.policy.passwords.scheme, &|_| {})?;
         }

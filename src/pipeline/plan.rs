@@ -1,6 +1,6 @@
 //! The line from files and store to a plan.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
@@ -11,10 +11,11 @@ use super::seal::{self, Notices, Sealer, Sealing};
 use super::{Asked, Planned, Secrets, Session, facts, key_ring, renames, rules, suggest};
 use crate::diff::{self, Current, Declared, Part, Terms};
 use crate::load::{self, Opened, Project, Reader, Sources};
+use crate::model::draft::Recognised;
 use crate::model::plan::{Base, Drifted};
 use crate::model::{
-    Change, Diagnostic, Diagnostics, Draft, DraftResource, Existing, Inventory, Key, Kind, Raw, Renames, Result, Rows,
-    SecretSource, Wanted, parallel,
+    Address, Change, Diagnostic, Diagnostics, Draft, DraftResource, Existing, FieldId, Inventory, Key, Kind, Raw,
+    Renames, Result, Rows, SecretSource, Wanted, parallel,
 };
 use crate::resolve::{self, Stored};
 use crate::store::Snapshot;
@@ -35,7 +36,7 @@ impl Session {
         // Without a store every record is new, but its digest is worth keeping.
         let key = vault.as_ref().map(Vault::record_key);
         let sources = OnceLock::new();
-        let (opened, inventory, (config_digest, files_digests)) =
+        let (opened, mut inventory, (config_digest, files_digests)) =
             self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
         let (system, policy) = (self.project.system, &self.project.policy);
         let rules = rules(&self.project);
@@ -45,6 +46,10 @@ impl Session {
         let drift = snapshot.as_ref().map_or(Ok(Vec::new()), |snapshot| snapshot.drift())?;
         let touched: HashSet<(Kind, Key)> =
             drift.iter().map(|one| (one.address.kind, one.address.key.clone())).collect();
+        for (kind, key) in &touched {
+            // A digest that other software has put back would hide what it has changed.
+            inventory.of_mut(*kind).forget(key);
+        }
         let as_of = policy.grace.map(|_| asked.as_of.unwrap_or_else(Timestamp::now));
         let disabled = snapshot.as_ref().map_or(Ok(Vec::new()), |snapshot| snapshot.disabled())?;
         let terms = facts::terms(&disabled, policy.grace, as_of, snapshot.as_deref())?;
@@ -75,7 +80,10 @@ impl Session {
                 let mut wanted = wanted;
                 let declared = diff::declared(&wanted);
                 // What is out of scope needs no secret, and is not compared.
-                wanted.retain(|wanted| scope.holds(wanted.kind, &wanted.key));
+                wanted.retain(|wanted| {
+                    let previously = current.renames.from(wanted.kind, &wanted.key);
+                    scope.holds_by(wanted.kind, &wanted.key, previously)
+                });
                 let sealing = sealer.seal(&mut wanted, files);
                 let mut part = diff::compare(system, wanted, current, policy);
                 part.declared = declared;
@@ -95,18 +103,23 @@ impl Session {
             fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
             early: Some(&early),
         };
-        let (mut found, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
+        let (found, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let locked = || snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
         let renames = {
             let snapshot = locked();
-            renames::find(&found, &inventory, snapshot.as_deref().map(|one| &**one), &scope)?
+            renames::find(&found, &inventory, snapshot.as_deref().map(|one| &**one))?
         };
         let mut gone = self.undeclared(&found, &inventory, &renames);
         gone.retain(|(kind, key)| scope.holds(*kind, key));
         scope.bring(&found.resources, &inventory)?;
-        found
-            .recognised
-            .retain(|one| scope.is_whole() || scope.holds(one.kind, &inventory.of(one.kind).key(one.entry)));
+        scope.refuse_halves(&renames)?;
+        // They count as declared all the same.
+        let out_of_scope = if scope.is_whole() {
+            0
+        } else {
+            let holds = |one: &&Recognised| scope.holds(one.kind, &inventory.of(one.kind).key(one.entry));
+            found.recognised.iter().filter(|one| !holds(one)).count() as u64
+        };
         let mut rows = thread::scope(|scope| {
             // Giving hundreds of megabytes back takes a while.
             scope.spawn(move || drop(opened));
@@ -145,28 +158,37 @@ impl Session {
         if !asked.again {
             scope.refuse_idle(&inventory)?;
         }
-        let settled: Vec<_> = parts.iter().flat_map(|part| part.settled.clone()).collect();
+        let mut settled: HashMap<(Kind, Key), Vec<FieldId>> = HashMap::new();
+        for (kind, key, fields) in parts.iter().flat_map(|part| &part.settled) {
+            settled.insert((*kind, key.clone()), fields.clone());
+        }
         let mut plan = diff::assemble(&self.project.name, system, desired, parts, gone, &current, policy.grace);
+        plan.unchanged -= out_of_scope;
         plan.config_digest = config_digest;
         plan.partial = scope.partial();
+        let declares = |change: &&Change| change.source.is_some() && !change.action.loses();
+        let declared: HashSet<(Kind, &Key)> = plan
+            .changes
+            .iter()
+            .filter(|_| !drift.is_empty())
+            .filter(declares)
+            .map(|change| (change.kind, &change.key))
+            .collect();
         let mut drift = drift;
         drift.retain(|one| {
-            let of = |(kind, key): (&Kind, &Key)| *kind == one.address.kind && *key == one.address.key;
+            let Address { kind, key } = &one.address;
             match &one.what {
                 Drifted::Field { field, .. } => {
-                    !settled.iter().any(|(kind, key, fields)| of((kind, key)) && fields.contains(field))
+                    !settled.get(&(*kind, key.clone())).is_some_and(|fields| fields.contains(field))
                 }
                 // What no file declares is as gone as it should be.
-                Drifted::Deleted => {
-                    let declared = |change: &Change| change.source.is_some() && !change.action.loses();
-                    plan.changes.iter().any(|change| declared(change) && of((&change.kind, &change.key)))
-                }
+                Drifted::Deleted => declared.contains(&(*kind, key)),
                 Drifted::Added | Drifted::Column(_) => true,
             }
         });
         plan.drift = drift;
         if !self.diagnostics.has_errors() {
-            self.diagnostics.extend(suggest::renames(&plan, &rows));
+            self.diagnostics.extend(suggest::renames(&plan, &rows, system));
         }
         self.settle();
         if self.diagnostics.has_errors() {
@@ -213,7 +235,7 @@ impl Session {
                 declared.insert(resource.kind, entry);
             }
         }
-        for (kind, _, old) in renames.all() {
+        for (kind, old) in renames.claimed() {
             if let Some(entry) = inventory.of(kind).find(old.as_bytes()) {
                 declared.insert(kind, entry);
             }

@@ -1,6 +1,5 @@
 //! `previously`: which resources are to get another name, and what they are then.
 
-use super::scope::Scope;
 use crate::model::{
     Address, Cell, Draft, Error, FieldChange, Hashed, Inventory, Key, Kind, Plan, Renames, Result, Row, Value,
 };
@@ -8,12 +7,8 @@ use crate::store::Snapshot;
 use crate::vault::Vault;
 
 /// The renames that the files ask for and the store has not done yet.
-pub fn find(draft: &Draft, inventory: &Inventory, snapshot: Option<&dyn Snapshot>, scope: &Scope) -> Result<Renames> {
-    let asks = || {
-        let resources = draft.resources.iter().filter(|one| one.previously.is_some() && !one.absent);
-        // Half of a swap cannot be done.
-        resources.filter(|one| scope.holds(one.kind, &one.key))
-    };
+pub fn find(draft: &Draft, inventory: &Inventory, snapshot: Option<&dyn Snapshot>) -> Result<Renames> {
+    let asks = || draft.resources.iter().filter(|one| one.previously.is_some() && !one.absent);
     let Some(snapshot) = snapshot.filter(|_| asks().next().is_some()) else { return Ok(Renames::default()) };
     let mut asked = Vec::new();
     for resource in asks() {

@@ -1,12 +1,13 @@
 //! What a run is restricted to: `--target` and `--exclude`.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::model::draft::DraftResource;
 use crate::model::plan::Partial;
-use crate::model::{Address, Code, Error, Inventory, Key, Kind, Raw, Result};
+use crate::model::{Address, Code, Error, Inventory, Key, Kind, Raw, Renames, Result};
 
 /// A glob over addresses; one that names the upper part covers what is below.
 struct Glob {
@@ -48,13 +49,13 @@ pub struct Scope {
     targets: Vec<Glob>,
     excludes: Vec<Glob>,
     /// New servers that targets refer to.
-    brought: Vec<Key>,
+    brought: HashSet<Key>,
 }
 
 impl Scope {
     pub fn new(partial: &Partial) -> Result<Scope> {
         let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect::<Result<Vec<Glob>>>();
-        Ok(Scope { targets: globs(&partial.targets)?, excludes: globs(&partial.excludes)?, brought: Vec::new() })
+        Ok(Scope { targets: globs(&partial.targets)?, excludes: globs(&partial.excludes)?, brought: HashSet::new() })
     }
 
     pub fn is_whole(&self) -> bool {
@@ -67,15 +68,22 @@ impl Scope {
     }
 
     pub fn holds(&self, kind: Kind, key: &Key) -> bool {
+        self.holds_by(kind, key, None)
+    }
+
+    /// Of a resource that is to be renamed, both names count: a rename is taken whole or left whole.
+    pub fn holds_by(&self, kind: Kind, key: &Key, previously: Option<&Key>) -> bool {
         if self.is_whole() {
             return true;
         }
         if kind == Kind::Server && self.brought.contains(key) {
             return true;
         }
-        let address = Address::new(kind, key.clone()).to_string();
+        let address = |key: &Key| Address::new(kind, key.clone()).to_string();
+        let names: Vec<String> = [key].into_iter().chain(previously).map(address).collect();
         // All of them are asked, so that each is known to match something.
-        let covers = |globs: &[Glob]| globs.iter().filter(|glob| glob.covers(&address)).count() > 0;
+        let matches = |glob: &&Glob| names.iter().filter(|name| glob.covers(name)).count() > 0;
+        let covers = |globs: &[Glob]| globs.iter().filter(matches).count() > 0;
         let (targeted, excluded) = (covers(&self.targets), covers(&self.excludes));
         (targeted || self.targets.is_empty()) && !excluded
     }
@@ -85,7 +93,7 @@ impl Scope {
         if self.is_whole() {
             return Ok(());
         }
-        let mut brought = Vec::new();
+        let mut brought = HashSet::new();
         for resource in resources.iter().filter(|resource| self.holds(resource.kind, &resource.key)) {
             let Some(reference) = resource.kind.find("server") else { continue };
             let Some(cell) = resource.cells.iter().find(|cell| cell.field == reference) else { continue };
@@ -99,9 +107,26 @@ impl Scope {
                 let message = format!("`{}` needs `{address}`, which is new and excluded", resource.address());
                 return Err(Error::new(Code::Usage, message).hint("plan both, or neither"));
             }
-            brought.push(server);
+            brought.insert(server);
         }
         self.brought = brought;
+        Ok(())
+    }
+
+    /// Refuses half of a swap: a name that is taken must be given up in the same plan.
+    pub fn refuse_halves(&self, renames: &Renames) -> Result<()> {
+        if self.is_whole() {
+            return Ok(());
+        }
+        let holds = |kind: Kind, new: &Key, old: &Key| self.holds_by(kind, new, Some(old));
+        for (kind, new, _) in renames.all().filter(|(kind, new, old)| holds(*kind, new, old)) {
+            let mut others = renames.all().filter(|(other, _, leaving)| *other == kind && *leaving == new);
+            if let Some((_, other, _)) = others.find(|(_, other, leaving)| !holds(kind, other, leaving)) {
+                let (address, other) = (Address::new(kind, new.clone()), Address::new(kind, other.clone()));
+                let message = format!("`{address}` is free only once the resource of that name has become `{other}`");
+                return Err(Error::new(Code::Usage, message).hint("plan both, or neither"));
+            }
+        }
         Ok(())
     }
 

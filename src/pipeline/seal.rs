@@ -253,7 +253,8 @@ pub fn mark_purged(plan: &mut Plan, snapshot: Option<&dyn Snapshot>) -> Result<(
     }
     for change in plan.changes.iter_mut().filter(|change| change.purges()) {
         let id = change.purge_id().unwrap_or_default().to_owned();
-        if done.contains(&(change.key.clone(), id)) {
+        let done = |key: &Key| done.contains(&(key.clone(), id.clone()));
+        if done(&change.key) || done(change.stored_key()) {
             change.special.get_or_insert_default().purged = true;
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Session;
-use crate::model::{Code, Error, Kind, Result, Row, Value};
+use crate::model::{Address, Code, Error, Key, Kind, Result, Row, Value};
 use crate::store::state::Taken;
 use crate::vault::is_signed;
 use crate::wire::{self, Against, State};
@@ -47,6 +47,12 @@ impl Session {
             state.rows.put(kind, rows);
         }
         let is_ours = |row: &Row| row.owner.as_ref().is_none_or(|owner| *owner == state.project);
+        let foreign: HashSet<(Kind, Key)> = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| {
+                state.rows.of(kind).iter().filter(|row| !is_ours(row)).map(move |row| (kind, row.key.clone()))
+            })
+            .collect();
         let servers: HashSet<String> = state
             .rows
             .of(Kind::Server)
@@ -59,7 +65,7 @@ impl Session {
             let Some(reference) = kind.find("server") else { continue };
             for row in state.rows.of(kind).iter().filter(|row| !is_ours(row)) {
                 let server = row.get(reference).and_then(Value::text).filter(|name| servers.contains(*name));
-                let address = crate::model::Address::new(kind, row.key.clone());
+                let address = Address::new(kind, row.key.clone());
                 users.extend(server.map(|server| (server.to_owned(), address)));
             }
         }
@@ -68,6 +74,7 @@ impl Session {
         let times = snapshot.revisions()?.into_iter().filter(|one| disabled.contains(&one.revision));
         state.times = times.map(|one| (one.revision, one.at)).collect();
         state.users = users;
+        state.drift.retain(|one| !foreign.contains(&(one.address.kind, one.address.key.clone())));
         let mut bytes = Vec::new();
         state.write(&mut bytes).map_err(|error| Error::failure("the state cannot be written").because(error))?;
         let signer = vault.signer();
@@ -78,7 +85,7 @@ impl Session {
 }
 
 /// Reads a state file, as a store that is only read. `expected` is the public key that must have signed it.
-pub fn read(path: &Path, expected: Option<&str>, project: &str) -> Result<(Taken, Against)> {
+pub fn read(path: &Path, expected: Option<&str>, project: &str, system: &str) -> Result<(Taken, Against)> {
     let name = path.display();
     let bytes =
         fs::read(path).map_err(|error| Error::failure(format!("the snapshot {name} cannot be read")).because(error))?;
@@ -100,9 +107,13 @@ pub fn read(path: &Path, expected: Option<&str>, project: &str) -> Result<(Taken
         let message = format!("{name} is signed by {}, and not by the key that is expected", found.against.signer);
         return refuse(message, "whoever has the store's key has taken another one; ask for its new public key");
     }
+    if found.state.system != system {
+        let message = format!("{name} is a snapshot of a store for `{}`, not for `{system}`", found.state.system);
+        return refuse(message, "the rules of another product would judge it");
+    }
     if found.state.project != project {
         let message = format!("{name} is a snapshot for project `{}`, not `{project}`", found.state.project);
-        return refuse(message, "it holds nothing of other projects but names");
+        return refuse(message, "it holds nothing of other projects but that their resources exist");
     }
     Ok((Taken::new(found.state), found.against))
 }

@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Address, Change, Diagnostic, Kind, Plan, Rows, Type, Value};
+use crate::model::{Action, Address, Cell, Change, Diagnostic, FieldId, Kind, Plan, Row, Rows, Type, Value};
+use crate::system::System;
 
 /// Of more deletes than this nobody has renamed anything by hand.
 const MOST: usize = 200;
 
-/// Resources that are lost while much the same is added under another name.
-pub fn renames(plan: &Plan, rows: &Rows) -> Vec<Diagnostic> {
+/// Resources that are lost while the same is added under another name.
+pub fn renames(plan: &Plan, rows: &Rows, system: &System) -> Vec<Diagnostic> {
     let vanishes = |change: &&Change| change.action.loses() && change.source.is_none();
     let lost: Vec<&Change> = plan.changes.iter().filter(vanishes).collect();
-    if lost.is_empty() || lost.len() > MOST {
+    if lost.is_empty() || lost.len() > MOST || system.keeps_names().is_some() {
         return Vec::new();
     }
     // By what hardly two resources have in common.
     let mut by_value: HashMap<(Kind, &str), Vec<&Change>> = HashMap::new();
-    for change in plan.changes.iter().filter(|change| change.action == crate::model::Action::Add) {
+    for change in plan.changes.iter().filter(|change| change.action == Action::Add) {
         for text in change.fields.iter().filter_map(|field| telling(change.kind, field.field, field.after.as_ref())) {
             by_value.entry((change.kind, text)).or_default().push(change);
         }
@@ -24,21 +25,15 @@ pub fn renames(plan: &Plan, rows: &Rows) -> Vec<Diagnostic> {
     let mut suggestions = Vec::new();
     for old in lost {
         let Some(row) = rows.get(old.kind, &old.key) else { continue };
-        let mut shared: BTreeMap<Address, (usize, &Change)> = BTreeMap::new();
-        for text in row.cells.iter().filter_map(|cell| telling(old.kind, cell.field, Some(&cell.value))) {
-            for new in by_value.get(&(old.kind, text)).into_iter().flatten() {
-                shared.entry(new.address()).or_insert((0, new)).0 += 1;
-            }
+        let mut alike: BTreeMap<Address, &Change> = BTreeMap::new();
+        for cell in &row.cells {
+            let Some(text) = telling(old.kind, cell.field, Some(&cell.value)) else { continue };
+            let added = by_value.get(&(old.kind, text)).into_iter().flatten();
+            alike.extend(added.filter(|new| looks_like(row, new, cell.field)).map(|new| (new.address(), *new)));
         }
-        let same_user = |new: &Change| old.kind != Kind::Pattern || new.key.first() == old.key.first();
-        let mut shared: Vec<(usize, &Change)> = shared.into_values().filter(|(_, new)| same_user(new)).collect();
-        shared.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        // Two that are as like: nobody knows which.
-        let new = match shared.as_slice() {
-            [(_, only)] => only,
-            [(first, best), (second, _), ..] if first > second => best,
-            _ => continue,
-        };
+        let same_user = |new: &&Change| old.kind != Kind::Pattern || new.key.first() == old.key.first();
+        // Of two that are as like, nobody knows which.
+        let [new] = alike.into_values().filter(same_user).collect::<Vec<_>>()[..] else { continue };
         let Some(source) = new.source else { continue };
         let message = format!("`{}` looks like `{}`, which is lost in the same plan", new.address(), old.address());
         let hint = format!("if it is the same one, write `previously: {}`", old.key.name());
@@ -52,8 +47,18 @@ pub fn renames(plan: &Plan, rows: &Rows) -> Vec<Diagnostic> {
     suggestions
 }
 
+/// Whether an added resource shares the field of an address or a log-in, or all that was declared of the old one.
+fn looks_like(row: &Row, new: &Change, field: FieldId) -> bool {
+    let of_person = matches!(new.kind.field(field).ty, Type::Mail) || new.kind.field(field).name == "incoming.username";
+    let same = |cell: &Cell| {
+        new.kind.field(cell.field).is_secret()
+            || new.fields.iter().any(|one| one.field == cell.field && one.after.as_ref() == Some(&cell.value))
+    };
+    of_person || row.cells.iter().all(same)
+}
+
 /// A value that tells resources apart: an address, or a name to log in with.
-fn telling(kind: Kind, field: crate::model::FieldId, value: Option<&Value>) -> Option<&str> {
+fn telling(kind: Kind, field: FieldId, value: Option<&Value>) -> Option<&str> {
     let spec = kind.field(field);
     let tells = matches!(spec.ty, Type::Mail)
         || matches!(spec.name, "incoming.username" | "comment" | "label" | "incoming.host" | "user_id");

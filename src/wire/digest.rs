@@ -63,6 +63,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
     text(to, change.action.name());
     text(to, change.kind.name());
     text(to, change.key.as_joined());
+    to.push(u8::from(change.source.is_some()));
     if let Some(source) = change.source {
         text(to, plan.file(source));
         to.extend(source.place.line.to_le_bytes());
@@ -73,6 +74,7 @@ fn encode(plan: &Plan, change: &Change, to: &mut Vec<u8>) {
     to.push(u8::from(change.is_restored()));
     to.extend(change.grace().map_or(0, crate::model::Grace::seconds).to_le_bytes());
     text(to, change.reason().unwrap_or_default());
+    to.extend((change.fields.len() as u32).to_le_bytes());
     for one in &change.fields {
         let spec = change.kind.field(one.field);
         text(to, spec.name);

@@ -11,7 +11,7 @@ use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
 pub use digest::digest;
-pub use plan::{Against, Hidden, PlanDocument, Saving, effects, marks, put_value};
+pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};
 

@@ -255,8 +255,20 @@ impl PlanDocument<'_> {
         }
     }
 
-    /// One change a line, so that a million of them never stand in memory as one tree.
+    /// One change a line, so that a million of them never stand in memory as one tree. What is saved ends with
+    /// the digest of all that stands before, by which a change of it is noticed.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
+        if self.saving.is_none() {
+            self.write_lists(to)?;
+            return writeln!(to, "}}");
+        }
+        let mut hashing = Hashing { to, hasher: blake3::Hasher::new() };
+        self.write_lists(&mut hashing)?;
+        let digest = hashing.hasher.finalize();
+        to.write_all(seal(&digest).as_bytes())
+    }
+
+    fn write_lists(&self, to: &mut dyn Write) -> io::Result<()> {
         let (plan, saving) = (self.plan, self.saving.as_ref());
         let head = serde_json::to_string(&self.head())?;
         let head = head.strip_suffix('}').unwrap_or(&head);
@@ -285,7 +297,33 @@ impl PlanDocument<'_> {
                 put(to, json!({ "file": file, "digest": digest }));
             })?;
         }
-        writeln!(to, "}}")
+        Ok(())
+    }
+}
+
+/// How a saved plan ends.
+pub fn seal(digest: &blake3::Hash) -> String {
+    format!(",\n\"document_digest\":\"{}\"}}\n", digest.to_hex())
+}
+
+/// Of how many bytes that is.
+pub const SEAL_LEN: u64 = ",\n\"document_digest\":\"\"}\n".len() as u64 + 64;
+
+/// Digests what it writes.
+struct Hashing<'a> {
+    to: &'a mut dyn Write,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

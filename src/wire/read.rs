@@ -1,6 +1,7 @@
 //! Reading a plan document, one change at a time: what people read of it needs neither store nor secrets.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::Read;
 
@@ -70,8 +71,12 @@ impl<'de> Visitor<'de> for Reading {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
         let mut document = Document::default();
-        let (mut seen_changes, mut seen_digest) = (false, false);
+        let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
+            // Of two, some readers would take the first, and others the last.
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom("a key stands there twice"));
+            }
             let Document { head, plan, refused, diagnostics } = &mut document;
             match key.as_str() {
                 "format_version" => {
@@ -93,10 +98,7 @@ impl<'de> Visitor<'de> for Reading {
                 "base_revision" => plan.base = Base { revision: map.next_value()?, ..plan.base },
                 "base_outside_writes" => plan.base.outside_writes = map.next_value()?,
                 "config_digest" => plan.config_digest = map.next_value()?,
-                "digest" => {
-                    head.digest = map.next_value()?;
-                    seen_digest = true;
-                }
+                "digest" => head.digest = map.next_value()?,
                 "secrets_digest" => head.secrets_digest = map.next_value()?,
                 "changed_secrets_digest" => head.changed_secrets_digest = map.next_value()?,
                 "as_of" => head.as_of = map.next_value()?,
@@ -114,13 +116,12 @@ impl<'de> Visitor<'de> for Reading {
                     let all: Vec<Refused> = map.next_value()?;
                     refused.extend(all.into_iter().map(Refused::into_refusal));
                 }
-                "changes" => {
-                    map.next_value_seed(Changes(plan))?;
-                    seen_changes = true;
-                }
+                "changes" => map.next_value_seed(Changes(plan))?,
                 "last_set" => {
+                    let places: HashMap<String, usize> =
+                        (0..).zip(&plan.changes).map(|(at, change)| (change.address().to_string(), at)).collect();
                     for one in map.next_value::<Vec<Set>>()? {
-                        one.put(plan).ok_or_else(|| A::Error::custom("no such change"))?;
+                        one.put(plan, &places).ok_or_else(|| A::Error::custom("no such change"))?;
                     }
                 }
                 "drift" => {
@@ -146,7 +147,7 @@ impl<'de> Visitor<'de> for Reading {
                 }
             }
         }
-        if !seen_changes || !seen_digest || document.plan.system.is_empty() {
+        if !["changes", "digest", "system"].iter().all(|key| seen.contains(*key)) {
             return Err(A::Error::custom("no plan"));
         }
         Ok(document)
@@ -192,10 +193,10 @@ struct Set {
 }
 
 impl Set {
-    fn put(self, plan: &mut Plan) -> Option<()> {
-        let Address { kind, key } = Address::parse(&self.address).ok()?;
-        let field = kind.find(&self.field)?;
-        let change = plan.changes.iter_mut().find(|change| change.kind == kind && change.key == key)?;
+    fn put(self, plan: &mut Plan, places: &HashMap<String, usize>) -> Option<()> {
+        let change = plan.changes.get_mut(*places.get(&self.address)?)?;
+        let field = change.kind.find(&self.field)?;
+        let _: jiff::Timestamp = self.at.parse().ok()?;
         let last = LastSet { field, revision: self.revision, at: self.at };
         change.special.get_or_insert_default().last_set.push(last);
         Some(())
@@ -289,7 +290,7 @@ impl<'de> Visitor<'de> for Changes<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<(), A::Error> {
         // Changes of one file mostly stand together.
-        let mut files = std::collections::HashMap::new();
+        let mut files = HashMap::new();
         while let Some(written) = all.next_element::<Written>()? {
             let change = written.into_change(&mut self.0.files, &mut files);
             self.0.changes.push(change.ok_or_else(|| A::Error::custom("no change"))?);
@@ -340,7 +341,7 @@ struct Changed {
     server: bool,
 }
 
-type Files = std::collections::HashMap<String, u32>;
+type Files = HashMap<String, u32>;
 
 impl Written {
     fn into_change(self, names: &mut Vec<String>, files: &mut Files) -> Option<Change> {

@@ -1,5 +1,5 @@
 //! A state of a store that may be shown to everyone: no secret stands in it, and nothing of what other projects
-//! own but that it exists.
+//! own but that it exists, who owns it, and which of this project's servers it uses.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -61,8 +61,11 @@ impl State {
             let fields: Map<String, Json> =
                 row.cells.iter().map(|cell| (kind.field(cell.field).name.to_owned(), value(&cell.value))).collect();
             json["fields"] = fields.into();
-        } else if let Some((server, _)) = self.users.iter().find(|(_, user)| *user == address) {
-            json["uses"] = server.as_str().into();
+        } else {
+            if let Some((server, _)) = self.users.iter().find(|(_, user)| *user == address) {
+                json["uses"] = server.as_str().into();
+            }
+            return json;
         }
         if let Some(revision) = row.disabled {
             json["disabled"] = revision.into();

@@ -92,7 +92,7 @@ impl<'a> Values<'a> {
             let _ = write!(to, ",{flags}");
         }
         if let Some(last) = last {
-            let _ = write!(to, ",[{},\"{}\"]", last.revision, last.at);
+            let _ = write!(to, ",{}", serde_json::json!([last.revision, last.at]));
         }
         to.push(b']');
         String::from_utf8_lossy(&to).into_owned()

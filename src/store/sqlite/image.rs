@@ -100,22 +100,15 @@ pub fn carry_out<'a>(image: &mut Image<'a>, change: &'a Change, plan: &'a Plan, 
             };
         }
         _ if change.is_restored() => image[own + DISABLED] = NULL,
-        _ => {
-            if let Some(revision) = change.special.as_ref().and_then(|special| special.disabled) {
-                image[own + DISABLED] = number(revision)?;
-            }
-        }
+        _ => {}
     }
     if let Some(special) = &change.special {
         for kept in &special.resealed {
             put(image, change.kind, kept.field, Some(&kept.value))?;
         }
     }
-    // What a disable loses stays where it is until then.
-    if change.action != Action::Disable {
-        for field in &change.fields {
-            put(image, change.kind, field.field, field.after.as_ref())?;
-        }
+    for field in &change.fields {
+        put(image, change.kind, field.field, field.after.as_ref())?;
     }
     Ok(())
 }

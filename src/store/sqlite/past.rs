@@ -40,7 +40,7 @@ impl Reading {
             let mut from = row.revision;
             match &last {
                 // Other software has replaced the state before.
-                Some(last) if last.row.key == row.key && last.row.revision == row.revision => {
+                Some(last) if last.row.key == row.key && (last.row.revision == row.revision || row.revision == 0) => {
                     from = last.to.saturating_add(1);
                 }
                 _ if row.revision == 0 => from = inserted.get(&row.key).map_or(0, |during| during + 1),

@@ -77,8 +77,13 @@ fn row_with(kind: Kind, row: &rusqlite::Row<'_>, unreadable: impl Fn(&str) -> Re
     }
     let key = Key::from_parts(parts);
     let owner: Option<String> = row.get(keys + 1).map_err(failed)?;
-    let revision: u64 = row.get(keys + 2).map_err(failed)?;
-    let disabled: Option<u64> = row.get(keys + 3).map_err(failed)?;
+    let number = |at: usize| -> Result<Option<u64>> {
+        let number: Option<i64> = row.get(keys + at).map_err(failed)?;
+        let sound = number.map(u64::try_from).transpose();
+        sound.or_else(|_| unreadable(schema::OWN_COLUMNS[at]).map(|()| None))
+    };
+    let revision = number(2)?.unwrap_or_default();
+    let disabled = number(3)?;
     let previously: Option<String> = row.get(keys + 4).map_err(failed)?;
     let fields = keys + schema::OWN_COLUMNS.len();
     let mut cells = Vec::with_capacity(24);
