@@ -269,7 +269,7 @@ fn refuse_previously(
             refuse("what is `absent` gets no other name", "remove one of the two".to_owned());
         } else if old == resource.key {
             refuse("this is its name already", "remove `previously`".to_owned());
-        } else if previously.0.contains('/') {
+        } else if previously.0.starts_with(&format!("{}/", resource.kind)) {
             refuse("`previously` is a name, and no address", "write the last part alone".to_owned());
         } else if stays(resource.kind, &old) {
             let message = format!("`{}` is declared besides", Address::new(resource.kind, old));

@@ -167,7 +167,7 @@ impl Session {
         plan.config_digest = config_digest;
         plan.partial = scope.partial();
         let declares = |change: &&Change| change.source.is_some() && !change.action.loses();
-        let declared: HashSet<(Kind, &Key)> = plan
+        let standing: HashSet<(Kind, &Key)> = plan
             .changes
             .iter()
             .filter(|_| !drift.is_empty())
@@ -182,7 +182,7 @@ impl Session {
                     !settled.get(&(*kind, key.clone())).is_some_and(|fields| fields.contains(field))
                 }
                 // What no file declares is as gone as it should be.
-                Drifted::Deleted => declared.contains(&(*kind, key)),
+                Drifted::Deleted => standing.contains(&(*kind, key)),
                 Drifted::Added | Drifted::Column(_) => true,
             }
         });

@@ -9,6 +9,7 @@ mod history;
 mod history_views;
 mod init;
 mod lang;
+mod loopholes;
 mod mailbox_passwords;
 mod ownership;
 mod password_policy;

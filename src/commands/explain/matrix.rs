@@ -22,7 +22,7 @@ fn rows() -> Vec<Row> {
         .map(|(name, cell)| Row { name, label: "", cells: system::ALL.into_iter().map(cell).collect() })
         .collect();
     let facts: Vec<Vec<Fact>> = system::ALL.into_iter().map(|system| fact::all(system).collect()).collect();
-    for field in Kind::ALL.iter().flat_map(|kind| kind.fields()) {
+    for field in Kind::ALL.iter().flat_map(|kind| kind.fields()).filter(|field| !field.own) {
         if rows.iter().any(|row| row.name == field.name) {
             continue;
         }

@@ -273,6 +273,21 @@ pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
                  END"
             ))?;
         }
+        // UPDATE OR REPLACE takes away the row whose key another one gets.
+        let moves: Vec<String> = keys.iter().map(|key| format!("NEW.{key} IS NOT OLD.{key}")).collect();
+        let replaced = note(
+            kind,
+            "NEW",
+            &format!("CASE WHEN EXISTS (SELECT 1 FROM {kind} WHERE {of_new}) THEN last_insert_rowid() END"),
+        );
+        connection.execute_batch(&format!(
+            "CREATE TRIGGER {kind}_replaced_outside BEFORE UPDATE OF {} ON {kind} WHEN {} BEGIN
+               INSERT INTO {kind}_history ({all}, yubin_during) SELECT {all}, {NOW} FROM {kind} WHERE {of_new};
+               {replaced}
+             END",
+            keys.join(", "),
+            moves.join(" OR ")
+        ))?;
         // A row that was inserted with everything, its digest too, is not what was applied.
         connection.execute_batch(&format!(
             "CREATE TRIGGER {kind}_forgotten_outside AFTER INSERT ON {kind} WHEN NEW.yubin_declared IS NOT NULL BEGIN
@@ -301,7 +316,7 @@ fn note(kind: Kind, row: &str, before: &str) -> String {
 
 pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
     for kind in Kind::ALL {
-        for event in EVENTS.map(|(event, _)| event).into_iter().chain(["forgotten"]) {
+        for event in EVENTS.map(|(event, _)| event).into_iter().chain(["forgotten", "replaced"]) {
             connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {kind}_{event}_outside"))?;
         }
     }
