@@ -144,6 +144,7 @@ pub fn assemble(
         owned: Kind::ALL.map(|kind| current.inventory.of(kind).owned() as u64),
         vanished: desired.vanished,
         deletes_mail: system.deletes_mail,
+        is_handed_over: !system.open,
         ..Plan::default()
     };
     plan.changes.reserve(parts.iter().map(|part| part.changes.len()).sum());

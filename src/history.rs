@@ -36,6 +36,7 @@ pub fn undo(
         project: project.to_owned(),
         system: system.name,
         deletes_mail: system.deletes_mail,
+        is_handed_over: !system.open,
         base,
         owned: Kind::ALL.map(|kind| inventory.of(kind).owned() as u64),
         // What was only recorded is only taken from the record.
@@ -62,6 +63,12 @@ pub fn undo(
         overlaps.extend(dangling(log, &plan, change)?);
     }
     if !overlaps.is_empty() {
+        const NAMED: usize = 20;
+        let more = overlaps.len().saturating_sub(NAMED);
+        overlaps.truncate(NAMED);
+        if more > 0 {
+            overlaps.push(format!("and {more} more"));
+        }
         let message = format!("revision {revision} cannot be taken back alone: {}", overlaps.join("; "));
         return Err(
             Error::new(Code::Refused, message).hint("take back the later revision first, or declare what should be")

@@ -2,7 +2,7 @@
 
 use super::annotate::Annotations;
 use super::{Common, End, apply, show};
-use crate::model::Result;
+use crate::model::{Result, Undeclared};
 use crate::pipeline::Ownership;
 
 /// Take over resources that exist in the store and that no project owns
@@ -44,5 +44,9 @@ fn run(common: &Common, addresses: &[String], what: &Ownership<'_>, yes: bool) -
         return common.invalid(&session.diagnostics);
     }
     let planned = session.ownership(&named, what)?;
+    let taken = planned.plan.changes.iter().any(|change| change.adopted);
+    if taken && session.project.policy.undeclared == Undeclared::Delete {
+        common.say("what no file declares is deleted by the next plan (`undeclared: delete`): declare it before");
+    }
     apply::carry_out(common, &session, planned, yes, None, &Annotations::default())
 }

@@ -28,6 +28,14 @@ pub struct Args {
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     let named = args.adopt.as_deref().map(show::parse).transpose()?;
     let mut session = common.session(false)?;
+    let drift = match session.snapshot()? {
+        Some(snapshot) => snapshot.drift()?,
+        None => Vec::new(),
+    };
+    if drift.is_empty() && named.is_none() && !session.diagnostics.has_errors() {
+        // Nothing that files say could make it more.
+        return shown(common, &[], session.snapshot()?.map_or(0, |snapshot| snapshot.base().revision));
+    }
     // Whether a secret is still the one that yubin wrote can be told without it.
     let asked = Asked { secrets: Secrets::Skip, ..Asked::default() };
     let Some(planned) = session.plan(&asked)? else { return common.invalid(&session.diagnostics) };
@@ -35,17 +43,20 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if let Some(named) = named {
         return adopt(common, &session, &plan.drift, &named, args.yes);
     }
+    shown(common, &plan.drift, plan.base.revision)
+}
+
+fn shown(common: &Common, drift: &[Drift], revision: u64) -> Result<End> {
     if common.is_json() {
-        let drift: Vec<Json> = plan.drift.iter().map(wire::drift).collect();
-        let revision = plan.base.revision;
+        let drift: Vec<Json> = drift.iter().map(wire::drift).collect();
         print_json(&json!({ "format_version": wire::FORMAT_VERSION, "revision": revision, "drift": drift }))?;
     } else {
-        print(|to| text::drift_in_full(&plan.drift, common.lang(), to))?;
-        if plan.drift.is_empty() {
+        print(|to| text::drift_in_full(drift, common.lang(), to))?;
+        if drift.is_empty() {
             common.say(common.words().no_drift);
         }
     }
-    Ok(if plan.drift.is_empty() { End::Done } else { End::Changes })
+    Ok(if drift.is_empty() { End::Done } else { End::Changes })
 }
 
 /// Brings the files up to what the store holds.

@@ -81,6 +81,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let started = std::time::Instant::now();
     let against = args.against.as_deref().map(|path| (path, args.signed_by.as_deref()));
     let mut session = common.session_against(args.strict, against)?;
+    if against.is_some() && args.signed_by.is_none() {
+        common.say("who has signed the snapshot was not checked; `--signed-by KEY` does that");
+    }
     if let Some([from, to]) = args.between.as_deref() {
         return between(common, args, &mut session, (*from, *to));
     }

@@ -115,6 +115,10 @@ impl Saved {
                 format!("{} says what was between two revisions, and is not to be applied", self.path.display());
             return Err(Error::new(Code::Refused, message).hint("`yubin undo` takes a revision back"));
         }
+        if self.document.head.secrets_digest.is_none() {
+            let message = format!("{} is the JSON of a plan, and no saved one", self.path.display());
+            return Err(Error::new(Code::Refused, message).hint("`yubin plan --out FILE` saves one to apply"));
+        }
         let mut session = common.session(strict)?;
         let secrets = if self.skips() { Secrets::Skip } else { Secrets::Fetch };
         let Some(planned) = session.plan(&self.asked(secrets)?)? else { return Ok(Err(session)) };
@@ -154,6 +158,13 @@ impl Saved {
             return Err(Error::new(Code::Conflict, message).hint(AGAIN));
         }
         let mut moved = Vec::new();
+        let applied = match session.snapshot()? {
+            Some(snapshot) => snapshot.revisions()?.into_iter().find(|one| one.digest == head.digest),
+            None => None,
+        };
+        if let Some(applied) = applied {
+            moved.push(format!("the plan was applied already, as revision {}", applied.revision));
+        }
         if then.base.revision != now.base.revision {
             moved.push(format!(
                 "the plan was made at revision {}, the store is at {}{}",

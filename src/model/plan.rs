@@ -272,8 +272,9 @@ impl Change {
             return None;
         }
         match (self.kind, self.action) {
-            // A disabled one has logged its user out already.
-            (Kind::Pattern, Action::Purge) => None,
+            // Who reads the store passes over what is disabled; a product hears of the purge alone.
+            (Kind::Pattern, Action::Disable) if plan.is_handed_over => None,
+            (Kind::Pattern, Action::Purge) if !plan.is_handed_over => None,
             (Kind::Pattern, _) => Some(Effect::Logout(self.key.first())),
             (Kind::Account, action) if action.removes() && plan.deletes_mail => Some(Effect::PurgeMail),
             (Kind::Account, Action::Overwrite | Action::Rename) if self.purges() => Some(Effect::PurgeMail),
@@ -359,6 +360,8 @@ pub struct Plan {
     pub vanished: Vec<String>,
     /// Whether the mail of an account goes with it (002:57).
     pub deletes_mail: bool,
+    /// Whether a product has a state of its own, which is brought up by a hand-over.
+    pub is_handed_over: bool,
     /// Whether the plan only records what has happened already.
     pub recorded: bool,
     /// What the log says about the plan, such as which revision it takes back.

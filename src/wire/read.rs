@@ -93,6 +93,7 @@ impl<'de> Visitor<'de> for Reading {
                     let name: String = map.next_value()?;
                     let system = System::find(&name).ok_or_else(|| A::Error::custom("no system"))?;
                     (plan.system, plan.deletes_mail) = (system.name, system.deletes_mail);
+                    plan.is_handed_over = !system.open;
                 }
                 "store" => head.store = map.next_value()?,
                 "base_revision" => plan.base = Base { revision: map.next_value()?, ..plan.base },

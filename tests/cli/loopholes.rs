@@ -312,3 +312,33 @@ fn a_rehearsal_needs_the_secrets() {
     let world = project("max_deletes: 100%", "accounts: { a: {} }\n");
     world.expect(64, &["plan", "--rehearse", "--secrets=skip"]);
 }
+
+#[test]
+fn what_became_of_a_plan_is_said() {
+    let world = project("max_deletes: 100%", "accounts: { a: { comment: x } }\n");
+    world.write("a.yaml", "accounts: { a: { comment: y } }\n");
+    world.expect(0, &["plan", "--out", "plan.json", "--json-out", "beside.json"]);
+    let run = world.expect(4, &["apply", "beside.json"]);
+    assert!(run.stderr.contains("no saved one"), "{}", run.stderr);
+    world.expect(0, &["apply", "plan.json"]);
+    let run = world.expect(5, &["apply", "plan.json"]);
+    assert!(run.stderr.contains("applied already, as revision 2"), "{}", run.stderr);
+}
+
+/// The product has the pattern until it is told of the purge.
+#[test]
+fn a_product_logs_out_when_it_hears_of_it() {
+    for (system, disables, purges) in [("generic", 1, 0), ("catchme-mail", 0, 1)] {
+        let policy = "policy: { delete: after 14d, max_deletes: 100%, plaintext_secrets: allow }\n";
+        let world = World::project(system, policy);
+        let fields = "incoming: { label: r, host: p.x.jp, protocol: pop3, username: u, password: Passw0rdX }, \
+                      outgoing: { label: s, host: s.x.jp }, address: u@x.jp";
+        world.write("a.yaml", format!("patterns: {{ u: {{ p: {{ {fields} }} }} }}\n"));
+        world.expect(0, &["apply", "--yes"]);
+        world.write("a.yaml", "patterns: { u: { p: { absent: true } } }\n");
+        let effects = || world.json(0, &["apply", "--yes"])["effects"].as_array().unwrap().len();
+        assert_eq!(effects(), disables, "{system}");
+        age(&world, 2, 20);
+        assert_eq!(effects(), purges, "{system}");
+    }
+}
