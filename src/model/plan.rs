@@ -472,6 +472,20 @@ impl Plan {
         self.counts[kind as usize][action as usize]
     }
 
+    /// The users whose sessions end, each once, in order.
+    pub fn logged_out(&self) -> Vec<&str> {
+        let effects = self.changes.iter().filter_map(|change| change.effect(self));
+        let mut users: Vec<&str> = effects
+            .filter_map(|effect| match effect {
+                Effect::Logout(user) => Some(user),
+                Effect::PurgeMail => None,
+            })
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
     /// Whether an apply would write nothing.
     pub fn is_empty(&self) -> bool {
         Action::ALL.into_iter().filter(|action| action.writes()).all(|action| self.count(action) == 0)

@@ -154,10 +154,7 @@ fn effects(report: &Report<'_>, page: &mut Page) {
         let boxes = (words.mailboxes)(lost);
         let _ = writeln!(page.text, "**{} {boxes}**: {}{}\n", words.empties, words.mail_in_them, words.stop);
     }
-    let mut users: Vec<&str> =
-        all().filter_map(|effect| if let Effect::Logout(user) = effect { Some(user) } else { None }).collect();
-    users.sort_unstable();
-    users.dedup();
+    let users = plan.logged_out();
     if users.is_empty() {
         return;
     }

@@ -231,14 +231,7 @@ fn effects(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
         let boxes = (words.mailboxes)(lost);
         writeln!(to, "{} {boxes}: {}", style(words.empties, DELETE), words.mail_in_them)?;
     }
-    let mut users: Vec<&str> = effects()
-        .filter_map(|effect| match effect {
-            Effect::Logout(user) => Some(user),
-            Effect::PurgeMail => None,
-        })
-        .collect();
-    users.sort_unstable();
-    users.dedup();
+    let users = plan.logged_out();
     if users.is_empty() {
         return Ok(());
     }

@@ -131,14 +131,7 @@ fn effects(plan: &Plan, words: &Words, to: &mut dyn Write) -> io::Result<()> {
         names(lost.iter().map(|change| change.address().to_string()), lost.len(), words, to)?;
         writeln!(to, "</section>")?;
     }
-    let mut users: Vec<&str> = all()
-        .filter_map(|(_, effect)| match effect {
-            Effect::Logout(user) => Some(user),
-            Effect::PurgeMail => None,
-        })
-        .collect();
-    users.sort_unstable();
-    users.dedup();
+    let users = plan.logged_out();
     if users.is_empty() {
         return Ok(());
     }
