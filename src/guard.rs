@@ -33,6 +33,8 @@ pub struct Facts {
     pub in_use: Vec<InUse>,
     /// What the plan would delete and the store holds as protected.
     pub protected: Vec<Address>,
+    /// What follows a renamed server and belongs to another project, and to which.
+    pub followers: Vec<(Address, String)>,
 }
 
 /// Rules that consent with the plan's digest lifts.
@@ -72,7 +74,9 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
         let owner = change.foreign_owner()?.to_owned();
         Some(Why::Foreign { address: change.address(), owner, loses: change.action.loses() })
     };
-    of("foreign_owner", plan.changes.iter().filter_map(foreign).collect());
+    let follows = |(address, owner)| Why::Foreign { address, owner, loses: false };
+    let followers = facts.followers.into_iter().map(follows);
+    of("foreign_owner", plan.changes.iter().filter_map(foreign).chain(followers).collect());
     let blocked = |change: &Change| {
         let reason = change.reason().filter(|_| change.action == Action::Blocked)?.to_owned();
         Some(Why::Blocked { address: change.address(), reason })

@@ -53,7 +53,8 @@ pub fn of(plan: &mut Plan, policy: &Policy, inventory: &Inventory, snapshot: Opt
     let Some(snapshot) = snapshot else { return Ok(Facts::default()) };
     follow(plan, snapshot)?;
     plan.shares = shares(plan, policy, inventory, snapshot)?;
-    Ok(Facts { in_use: in_use(plan, snapshot)?, protected: protected_ones(plan, snapshot)? })
+    let followers = foreign_followers(plan, snapshot)?;
+    Ok(Facts { in_use: in_use(plan, snapshot)?, protected: protected_ones(plan, snapshot)?, followers })
 }
 
 /// Counts who refers to a server that is renamed.
@@ -64,6 +65,24 @@ fn follow(plan: &mut Plan, snapshot: &dyn Snapshot) -> Result<()> {
         change.special.get_or_insert_default().followers = count;
     }
     Ok(())
+}
+
+/// What would follow a renamed server although it belongs to another project.
+fn foreign_followers(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<(Address, String)>> {
+    let renames = |change: &&Change| change.kind == Kind::Server && change.followers() > 0;
+    let servers: HashSet<&str> = plan.changes.iter().filter(renames).map(|change| change.stored_key().name()).collect();
+    let mut followers = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|_| !servers.is_empty()) {
+        let Some(reference) = kind.find("server") else { continue };
+        snapshot.scan(kind, &mut |row| {
+            let refers = row.get(reference).and_then(Value::text).is_some_and(|name| servers.contains(name));
+            if let Some(owner) = row.owner.filter(|owner| refers && *owner != plan.project) {
+                followers.push((Address::new(kind, row.key), format!("project `{owner}`")));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(followers)
 }
 
 fn in_use(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<InUse>> {

@@ -342,3 +342,15 @@ fn a_product_logs_out_when_it_hears_of_it() {
         assert_eq!(effects(), purges, "{system}");
     }
 }
+
+#[test]
+fn what_others_own_does_not_follow_a_renamed_server() {
+    let world = project("max_deletes: 100%", "servers: { hq: {} }\naccounts: { a: { server: hq } }\n");
+    sql(&world, "INSERT INTO account (name, server, yubin_owner) VALUES ('theirs', 'hq', 'branch')");
+    world.write("a.yaml", "servers: { main: { previously: hq } }\naccounts: { a: { server: main } }\n");
+    let plan = world.json(4, &["plan"]);
+    assert_eq!(rules(&plan), ["foreign_owner"]);
+    assert!(plan["refused"][0]["message"].as_str().unwrap().contains("account/theirs"), "{plan}");
+    sql(&world, "DELETE FROM account WHERE name = 'theirs'");
+    assert_eq!(world.json(0, &["plan"])["changes"][0]["followers"], 1);
+}
