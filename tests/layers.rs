@@ -24,8 +24,9 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("refresh", &[]),
         ("vault", &[]),
         ("render", &[]),
-        // What guard approves is what a store takes: the permission is a type of guard's own.
-        ("store", &["guard"]),
+        // What guard approves is what a store takes: the permission is a type of guard's own. What a server
+        // has lent is a key of the vault's.
+        ("store", &["guard", "vault"]),
         ("probe", &[]),
     ],
     // The line imports steps.

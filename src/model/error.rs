@@ -19,6 +19,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub struct Error {
     pub code: Code,
+    /// As a diagnostic has one, `area/what-is-wrong`, where a program must tell one failure from another.
+    pub about: Option<&'static str>,
     pub message: String,
     pub hint: Option<String>,
     #[source]
@@ -27,11 +29,17 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: Code, message: impl Into<String>) -> Error {
-        Error { code, message: message.into(), hint: None, cause: None }
+        Error { code, about: None, message: message.into(), hint: None, cause: None }
     }
 
     pub fn failure(message: impl Into<String>) -> Error {
         Error::new(Code::Failure, message)
+    }
+
+    #[must_use]
+    pub fn about(mut self, about: &'static str) -> Error {
+        self.about = Some(about);
+        self
     }
 
     #[must_use]

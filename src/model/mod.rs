@@ -1,6 +1,7 @@
 //! The nouns. No I/O, nothing serializable: JSON shapes live in `wire`.
 
 pub mod desired;
+pub mod desk;
 pub mod diagnostic;
 pub mod draft;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod history;
 pub mod inventory;
 pub mod kind;
 pub mod parallel;
+pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod refusal;
@@ -20,6 +22,7 @@ pub mod secret;
 pub mod value;
 
 pub use desired::{Desired, Origin, Wanted, Wish};
+pub use desk::{Attempt, Event, Login, Request, Scope, Token};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use draft::{Draft, DraftCell, DraftResource, Place, Raw, Source};
 pub use error::{Code, Error, Result};
@@ -29,6 +32,7 @@ pub use harmless::harmless;
 pub use history::{Logged, Revision, Version};
 pub use inventory::Inventory;
 pub use kind::{Address, Key, Kind};
+pub use place::Place as StorePlace;
 pub use plan::{Action, Change, Drift, Drifted, Effect, FieldChange, Plan, SecretChange, Special};
 pub use policy::{Existing, Grace, Limit, Limits, PasswordPolicy, PlaintextSecrets, Policy, Scheme, Trust, Undeclared};
 pub use refusal::{Among, Counted, Refusal, Why};

@@ -44,8 +44,13 @@ pub enum SecretSource {
 /// A secret sealed under the store's key: a nonce of 12 bytes, then the ciphertext. The nonce is a
 /// keyed hash of place and text, so equal bytes mean an unchanged secret, and nothing is to be
 /// learned from two places that hold the same one.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// What a server tells of a secret has the nonce that the key it has lent would give, and behind it the secret
+/// as the store holds it: it can be recognised and kept, and not be opened.
+#[derive(Clone)]
 pub struct Sealed(Box<[u8]>);
+
+const NONCE: usize = 12;
 
 impl Sealed {
     pub fn from_bytes(bytes: &[u8]) -> Sealed {
@@ -56,11 +61,36 @@ impl Sealed {
         &self.0
     }
 
+    /// What a server tells of a secret: the nonce under the key that it has lent, and the secret as it is stored.
+    pub fn told(nonce: &[u8], stored: &Sealed) -> Sealed {
+        Sealed([nonce, stored.as_bytes()].concat().into())
+    }
+
+    /// Of what a server has told: the secret as it is stored there.
+    pub fn kept(&self) -> Option<Sealed> {
+        // A sealed text has 28 bytes more than a multiple of 32.
+        (self.0.len() % 32 == 8).then(|| Sealed::from_bytes(&self.0[NONCE..]))
+    }
+
+    /// A keyed hash of place and text.
+    pub fn nonce(&self) -> &[u8] {
+        &self.0[..self.0.len().min(NONCE)]
+    }
+
     /// Whether it is the proof beside a hash: no sealed text has its length.
     pub fn is_proof(&self) -> bool {
         self.0.len() == 12 + 48 + 16
     }
 }
+
+impl PartialEq for Sealed {
+    fn eq(&self, other: &Sealed) -> bool {
+        let told = self.kept().is_some() || other.kept().is_some();
+        self.0 == other.0 || (told && self.0.len() > NONCE && self.nonce() == other.nonce())
+    }
+}
+
+impl Eq for Sealed {}
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,8 @@ use crate::model::{Clear, Error, Result};
 use crate::store::Snapshot;
 use crate::vault::{KeyFile, KeyRing, KeySource, Vault};
 
-pub(super) fn key_source(database: &Path) -> KeySource {
+/// Beside a database that is a file; others have no key of their own.
+pub(super) fn key_source(database: Option<&Path>) -> KeySource {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(key) = given("YUBIN_KEY") {
         return KeySource::Given(Clear::new(key));
@@ -15,6 +16,7 @@ pub(super) fn key_source(database: &Path) -> KeySource {
     if let Some(path) = given("YUBIN_KEY_FILE") {
         return KeySource::File(real(PathBuf::from(path)));
     }
+    let Some(database) = database else { return KeySource::Absent };
     let mut beside = database.as_os_str().to_owned();
     beside.push(".key");
     KeySource::Beside(real(PathBuf::from(beside)))
@@ -36,6 +38,9 @@ impl Session {
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
     pub(super) fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
+        if let Some(lent) = snapshot.and_then(|snapshot| snapshot.lent(&self.project.name)) {
+            return Ok(Some(lent));
+        }
         let stored = snapshot.and_then(Snapshot::key_id);
         let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
         let mut opened = Vault::open(&self.keys)?;
@@ -60,6 +65,7 @@ impl Session {
             (Some(vault), _) => Ok(Some(vault)),
             // No key is ever made for a store that has one.
             (None, Some(_)) => Ok(None),
+            (None, None) if matches!(self.keys, KeySource::Absent | KeySource::Server) => Ok(None),
             (None, None) => Vault::generate().map(Some),
         }
     }
@@ -75,6 +81,17 @@ impl Session {
 
     pub(super) fn lost_key(&self) -> Error {
         let name = match &self.keys {
+            KeySource::Absent => {
+                return Error::failure("the secrets of this store need a key, and there is none")
+                    .hint("set YUBIN_KEY_FILE to the key file of the store; for a new store, to one that you make: 64 hexadecimal digits, as of `openssl rand -hex 32`");
+            }
+            KeySource::Server => {
+                let project = &self.project.name;
+                return Error::failure(format!(
+                    "the token is not bound to the project `{project}`, so its secrets cannot be compared"
+                ))
+                .hint(format!("use a token of `--owner {project}`, or plan with `--secrets=skip`"));
+            }
             KeySource::Beside(path) | KeySource::File(path) => path.display().to_string(),
             KeySource::Given(_) => "YUBIN_KEY".to_owned(),
         };

@@ -3,6 +3,7 @@
 
 mod facts;
 mod hand_over;
+mod home;
 mod keys;
 mod plan;
 mod refresh;
@@ -27,11 +28,10 @@ use crate::model::{
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules};
-use crate::store::sqlite::Sqlite;
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use keys::key_source;
+use home::Home;
 use seal::STATUS;
 
 pub use keys::key_ring;
@@ -160,28 +160,10 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
-    let Some(path) = name.strip_prefix("sqlite:").filter(|path| !path.is_empty()) else {
-        // The address may hold a password.
-        return Err(Error::new(Code::Usage, "this is no address of a store").hint("a store is `sqlite:PATH`"));
-    };
     // A path in the project file is relative to it, one from outside to where the user is.
     let base = if store.is_some() { start } else { root.as_path() };
-    let path = base.join(path);
-    let keys = key_source(&path);
-    let mut own = vec![path.clone()];
-    if let KeySource::File(path) | KeySource::Beside(path) = &keys {
-        own.push(path.clone());
-    }
-    Ok(Session {
-        store_name: name,
-        store: Box::new(Sqlite::new(path)),
-        keys,
-        own,
-        project,
-        diagnostics,
-        strict,
-        against: None,
-    })
+    let Home { name: store_name, store, keys, own } = Home::open(&name, base)?;
+    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None })
 }
 
 impl Session {
@@ -335,7 +317,13 @@ impl Session {
         let approved = guard::approve(&planned.plan, &planned.verdict, consent).ok_or_else(refused)?;
         let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
         let commit = self.commit_of(planned);
-        let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: commit.as_deref() };
+        let entry = Entry {
+            actor,
+            digest: &planned.digest,
+            key_id: key_id.as_deref(),
+            commit: commit.as_deref(),
+            request: None,
+        };
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 
@@ -360,7 +348,8 @@ impl Session {
         let done = match guard::approve(&planned.plan, &planned.verdict, false) {
             Some(approved) => {
                 let key_id = planned.vault.as_ref().map(|vault| vault.id().to_owned());
-                let entry = Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None };
+                let entry =
+                    Entry { actor, digest: &planned.digest, key_id: key_id.as_deref(), commit: None, request: None };
                 self.store.rehearse(&approved, &entry, &|_| {})
             }
             None => Ok(()),

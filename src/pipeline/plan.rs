@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::resolve::{self, Stored};
 use crate::store::Snapshot;
-use crate::vault::{Fetcher, Vault};
+use crate::vault::Fetcher;
 
 /// Digest of the configuration, and of each file of it.
 type Digests = (String, Vec<(String, String)>);
@@ -34,7 +34,7 @@ impl Session {
         // Whoever fetches no secrets needs no key, and plans the same whether there is one or not.
         let vault = if secrets == Secrets::Skip { None } else { self.vault(snapshot.as_deref())? };
         // Without a store every record is new, but its digest is worth keeping.
-        let key = vault.as_ref().map(Vault::record_key);
+        let key = vault.as_ref().map(|vault| vault.record_key(&self.project.name));
         let sources = OnceLock::new();
         let (opened, mut inventory, (config_digest, files_digests)) =
             self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;

@@ -89,7 +89,7 @@ impl Session {
                 )
                 .hint("write one to a file, name it with `--to FILE`, and set YUBIN_KEY to it afterwards"));
             }
-            KeySource::Given(_) => None,
+            KeySource::Given(_) | KeySource::Absent | KeySource::Server => None,
             KeySource::File(path) | KeySource::Beside(path) => Some(path),
         };
         let renewal = Renewal {

@@ -413,7 +413,7 @@ impl Sealer<'_> {
         let field = address.kind.field(PASSWORD);
         match stored {
             Some(Value::Hashed(hashed)) if vault.is(address, field, hashed, clear) => Value::Hashed(hashed.clone()),
-            Some(Value::Sealed(sealed)) if vault.unseal(address, field, sealed).is_ok_and(|old| old == *clear) => {
+            Some(Value::Sealed(sealed)) if vault.seal(address, field, clear) == *sealed => {
                 Value::Sealed(sealed.clone())
             }
             _ => Value::Unhashed(clear.clone()),

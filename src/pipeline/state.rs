@@ -77,7 +77,11 @@ impl Session {
         state.drift.retain(|one| !foreign.contains(&(one.address.kind, one.address.key.clone())));
         let mut bytes = Vec::new();
         state.write(&mut bytes).map_err(|error| Error::failure("the state cannot be written").because(error))?;
-        let signer = vault.signer();
+        let far = || {
+            Error::failure("a snapshot is signed with the key of the store, which stays with its server")
+                .hint("run this where the store is, with `--store` and its own address")
+        };
+        let signer = vault.signer().ok_or_else(far)?;
         let signature = signer.sign(&bytes);
         wire::seal_state(&mut bytes, &signer.public(), &signature);
         Ok(TakenState { bytes, signer: signer.public() })

@@ -8,8 +8,10 @@ pub mod state;
 use crate::guard::Approved;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, Drift, FieldId, Hashed, Inventory, Key, Kind, Logged, Plan, Result, Revision, Row, Sealed, Value, Version,
+    Address, Attempt, Drift, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
+    Revision, Row, Sealed, Token, Value, Version,
 };
+use crate::vault::Vault;
 
 /// What the log says about an apply, beside the plan.
 pub struct Entry<'a> {
@@ -19,13 +21,63 @@ pub struct Entry<'a> {
     pub key_id: Option<&'a str>,
     /// Of git, see `Revision::commit`.
     pub commit: Option<&'a str>,
+    /// Where an answer may be lost on its way: the request is remembered with what it has done, for a day.
+    pub request: Option<&'a Request>,
 }
 
 pub struct Receipt {
     pub revision: u64,
+    /// Whether the same request has done it before.
+    pub again: bool,
 }
 
-pub trait Store {
+/// What a server keeps beside the state. Nothing here counts as a revision.
+pub trait Desk {
+    /// Makes the store, or brings it up to this version.
+    fn prepare(&self) -> Result<()>;
+
+    /// All tokens, also those revoked and expired, oldest first.
+    fn tokens(&self) -> Result<Vec<Token>>;
+
+    /// The token with this hash.
+    fn token(&self, hash: &[u8; 32]) -> Result<Option<Token>>;
+
+    fn add_token(&self, token: &Token) -> Result<()>;
+
+    /// `false` if there is no such token, or it is revoked already.
+    fn revoke_token(&self, id: &str, at: &str) -> Result<bool>;
+
+    /// Sessions in ascending order of ids, at most so many; those of one user, if one is named.
+    fn sessions(&self, user: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Login>>;
+
+    /// Registers a session; `false` if the id is one of another user. The same once more changes nothing.
+    fn open_session(&self, login: &Login) -> Result<bool>;
+
+    /// `false` if there is no such session.
+    fn close_session(&self, id: &str) -> Result<bool>;
+
+    /// What is still to be carried out, in ascending order of ids, at most so many.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>>;
+
+    /// `false` if there is no such event, `true` also if it is acknowledged already.
+    fn acknowledge(&self, id: u64) -> Result<bool>;
+
+    /// What hooks have tried of the events that are still to be carried out.
+    fn attempts(&self) -> Result<Vec<Attempt>>;
+
+    /// Keeps the last attempt of a hook at an event.
+    fn tried(&self, attempt: &Attempt) -> Result<()>;
+
+    /// What the request has done: the digest of its body, and the revision that it made.
+    fn answered(&self, key: &[u8; 32]) -> Result<Option<([u8; 32], u64)>>;
+}
+
+pub trait Store: Send + Sync {
+    /// `None` where a server keeps it, or nobody does.
+    fn desk(&self) -> Option<&dyn Desk> {
+        None
+    }
+
     /// Puts every secret, also those of the log, under another key, in one transaction; how many there are.
     /// `old` and `new` are the identities of the keys.
     fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64>;
@@ -58,6 +110,19 @@ pub trait Reseal {
 
 pub trait Snapshot: Send {
     fn base(&self) -> Base;
+
+    /// The key that a server has lent for a project, by which its secrets are recognised; `None` where the key
+    /// of the store is at hand.
+    fn lent(&self, project: &str) -> Option<Vault> {
+        let _ = project;
+        None
+    }
+
+    /// The resource of a key as it would be under another one, where only the server can seal its secrets anew.
+    fn called(&self, kind: Kind, key: &Key, new: &Key) -> Result<Option<Row>> {
+        let _ = (kind, key, new);
+        Ok(None)
+    }
 
     /// Identity of the key that sealed what is stored.
     fn key_id(&self) -> Option<&str>;

@@ -10,6 +10,7 @@ mod command;
 pub mod hash;
 mod signature;
 mod source;
+mod transit;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,6 +26,7 @@ use crate::model::{Address, Clear, Code, Error, Field, Hashed, Result, Sealed};
 pub use armour::{KeyFile, KeyRing};
 pub use signature::{Signer, is_signed};
 pub use source::{Fetcher, is_encrypted};
+pub use transit::{ClientKey, Telling, Transit, bytes};
 
 const NONCE: usize = 12;
 /// Texts are padded to a multiple of this, so that the stored length tells little.
@@ -35,7 +37,12 @@ pub struct Vault {
     nonce_key: Zeroizing<[u8; 32]>,
     record_key: Zeroizing<[u8; 32]>,
     signing_key: Zeroizing<[u8; 32]>,
+    /// From which those of projects come.
+    lending_key: Zeroizing<[u8; 32]>,
+    transit_key: Zeroizing<[u8; 32]>,
     id: String,
+    /// Whether it is the key of one project, which a server has lent.
+    lent: bool,
     /// The key itself, while it stands nowhere but here.
     fresh: Option<Zeroizing<[u8; 32]>>,
 }
@@ -49,6 +56,10 @@ pub enum KeySource {
     File(PathBuf),
     /// Beside the database; made when the store is.
     Beside(PathBuf),
+    /// Neither given nor beside a file.
+    Absent,
+    /// With the server that keeps the store.
+    Server,
 }
 
 impl Vault {
@@ -60,7 +71,10 @@ impl Vault {
             nonce_key: derive("yubin 2026 nonces and fingerprints"),
             record_key: derive("yubin 2026 digests of records"),
             signing_key: derive("yubin 2026 signatures of states"),
+            lending_key: derive("yubin 2026 keys of projects"),
+            transit_key: derive("yubin 2026 transit key of a server"),
             id: hex(&id[..8]),
+            lent: false,
             fresh: None,
         }
     }
@@ -75,6 +89,7 @@ impl Vault {
     pub fn open(source: &KeySource) -> Result<Option<Vault>> {
         let key = match source {
             KeySource::Given(key) => parse_key(key.expose(), "YUBIN_KEY")?,
+            KeySource::Absent | KeySource::Server => return Ok(None),
             KeySource::Beside(path) if !path.exists() => return Ok(None),
             KeySource::File(path) | KeySource::Beside(path) => read_key(path)?,
         };
@@ -163,14 +178,25 @@ impl Vault {
         &self.id
     }
 
-    /// Signs what is said of the store.
-    pub fn signer(&self) -> Signer {
-        Signer::new(&self.signing_key)
+    /// Signs what is said of the store; `None` if the key of the store is not at hand.
+    pub fn signer(&self) -> Option<Signer> {
+        (!self.lent).then(|| Signer::new(&self.signing_key))
     }
 
-    /// Key of the digests by which unchanged records are recognised.
-    pub fn record_key(&self) -> [u8; 32] {
-        *self.record_key
+    /// Key of the digests by which unchanged records of a project are recognised.
+    pub fn record_key(&self, project: &str) -> [u8; 32] {
+        if self.lent { *self.record_key } else { *Vault::new(&self.project_key(project)).record_key }
+    }
+
+    /// The key that is lent for a project. Nothing is to be learned from it about those of others.
+    fn project_key(&self, project: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*blake3::keyed_hash(&self.lending_key, project.as_bytes()).as_bytes())
+    }
+
+    /// The public key to which clients of a server seal secrets, in hexadecimal.
+    pub fn transit_public(&self) -> String {
+        let secret = x25519_dalek::StaticSecret::from(*self.transit_key);
+        hex(x25519_dalek::PublicKey::from(&secret).as_bytes())
     }
 
     pub fn seal(&self, address: &Address, field: &Field, clear: &Clear) -> Sealed {

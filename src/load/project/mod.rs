@@ -16,7 +16,7 @@ use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
-    Trust,
+    StorePlace, Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
@@ -347,11 +347,18 @@ impl Look<'_> {
 
     fn store(&mut self, node: Node) {
         let Some(word) = self.word(&node, "store") else { return };
-        match word.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => self.project.store = word,
-            _ => {
-                self.problem("project/value", "a store is `sqlite:PATH`", node.place, "as in `store: sqlite:yubin.db`");
+        if let Ok(place) = StorePlace::parse(&word) {
+            if place.has_password() {
+                let message = "a password stands in the address of the store, for everyone who reads this file";
+                let hint =
+                    "leave it out, and give it as PGPASSWORD or in a `.pgpass`, or the whole address as YUBIN_STORE";
+                let warning = Diagnostic::warning("project/password", message).hint(hint);
+                self.diagnostics.push(warning.at(self.name, node.place.line, node.place.column));
             }
+            self.project.store = word;
+        } else {
+            let hint = "as in `store: sqlite:yubin.db`, `postgres://db.example/mail` or `https://store.example`";
+            self.problem("project/value", "this is no address of a store", node.place, hint);
         }
     }
 

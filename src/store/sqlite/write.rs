@@ -109,14 +109,14 @@ pub fn commit(
     }
     if finish == Finish::RollBack {
         transaction.rollback()?;
-        return Ok(Receipt { revision });
+        return Ok(Receipt { revision, again: false });
     }
     transaction.commit()?;
     if first {
         // What is committed stays so if this fails; the next apply tries again.
         let _ = connection.pragma_update(None, "journal_mode", "WAL");
     }
-    Ok(Receipt { revision })
+    Ok(Receipt { revision, again: false })
 }
 
 /// Writes nothing but digests; those are no write of other software.
