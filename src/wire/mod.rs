@@ -3,6 +3,7 @@
 mod digest;
 mod plan;
 mod read;
+pub mod remote;
 mod state;
 
 use serde_json::{Map, Value as Json, json};
