@@ -2,6 +2,7 @@
 //! one transaction or not at all.
 
 mod holder;
+pub mod http;
 pub mod sqlite;
 pub mod state;
 
