@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::keys::key_source;
 use crate::model::{Error, Result, StorePlace};
 use crate::store::Store;
+use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::vault::KeySource;
 
@@ -32,7 +33,12 @@ impl Home {
                 }
                 Ok(Home { name: shown, store: Box::new(Sqlite::new(path)), keys, own })
             }
-            StorePlace::Postgres(_) | StorePlace::Http(_) => Err(Error::failure("this kind of store is yet to come")),
+            StorePlace::Postgres(url) => {
+                let keys = key_source(None);
+                let own = if let KeySource::File(path) = &keys { vec![path.clone()] } else { Vec::new() };
+                Ok(Home { store: Box::new(Postgres::new(&url, &shown)?), name: shown, keys, own })
+            }
+            StorePlace::Http(_) => Err(Error::failure("this kind of store is yet to come")),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! one transaction or not at all.
 
 mod holder;
+pub mod postgres;
 mod sql;
 pub mod sqlite;
 pub mod state;
