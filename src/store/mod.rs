@@ -3,6 +3,7 @@
 
 mod holder;
 pub mod http;
+pub mod postgres;
 mod sql;
 pub mod sqlite;
 pub mod state;

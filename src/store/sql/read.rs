@@ -120,7 +120,7 @@ pub(super) fn past_row(kind: Kind, found: &dyn Cells) -> Result<Row> {
 }
 
 /// The key, of a row that starts with it.
-pub(super) fn key_of(kind: Kind, row: &dyn Cells) -> Key {
+pub fn key_of(kind: Kind, row: &dyn Cells) -> Key {
     Key::from_parts((0..kind.key_parts().len()).map(|at| row.text(at).unwrap_or_default()))
 }
 

@@ -2,7 +2,6 @@
 
 mod changes;
 mod pool;
-mod rekey;
 mod schema;
 mod write;
 
@@ -141,7 +140,7 @@ impl Store for Sqlite {
     fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.look(&connection)?;
-        rekey::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
+        write::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
     }
 
     fn learn(&self, plan: &Plan, key_id: &str) -> Result<()> {
