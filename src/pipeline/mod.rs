@@ -13,6 +13,7 @@ mod scope;
 mod seal;
 mod state;
 mod suggest;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -31,11 +32,12 @@ use crate::resolve::{self, Rules};
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use home::Home;
 use seal::STATUS;
 
+pub use home::Home;
 pub use keys::key_ring;
 pub use refresh::Export;
+pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
 pub struct Session {
