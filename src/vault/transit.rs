@@ -203,11 +203,13 @@ mod tests {
         let address = Address::new(Kind::Account, Key::single("taro"));
         let clear = Clear::new("open sesame".to_owned());
         let stored = store.hashed(&address, password(), "{SHA512-CRYPT}$6$x", &clear);
-        let told = transit.open_hashed(&address, password(), &telling.tell_hashed(&address, password(), &stored)).unwrap();
+        let told =
+            transit.open_hashed(&address, password(), &telling.tell_hashed(&address, password(), &stored)).unwrap();
         assert!(lent.recall(&address, password(), &told).unwrap().is("open sesame"));
         assert!(store.recall(&address, password(), &told).is_none());
         let sent = lent.hashed(&address, password(), "{SHA512-CRYPT}$6$y", &clear);
-        let taken = telling.take_hashed(&address, password(), &transit.seal_hashed(&address, password(), &sent)).unwrap();
+        let taken =
+            telling.take_hashed(&address, password(), &transit.seal_hashed(&address, password(), &sent)).unwrap();
         assert!(store.recall(&address, password(), &taken).unwrap().is("open sesame"));
     }
 

@@ -4,6 +4,7 @@ mod desk;
 mod digest;
 mod plan;
 mod read;
+pub mod remote;
 mod state;
 
 use serde_json::{Map, Value as Json, json};

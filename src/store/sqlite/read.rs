@@ -5,13 +5,14 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Statement};
 
 use super::schema::{self, columns_of};
+use crate::model::draft::Digest;
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Drift, Error, FieldId, Hashed, Inventory, Key, Kind, Logged, Result, Revision, Row, Sealed,
     Type, Value, Version,
 };
-use crate::store::Snapshot;
+use crate::store::{Each, Snapshot};
 
 pub struct Reading {
     pub(super) connection: Connection,
@@ -142,6 +143,23 @@ fn key_of(kind: Kind, row: &rusqlite::Row<'_>) -> Result<Key> {
     Ok(Key::from_parts(parts.iter().map(String::as_str)))
 }
 
+/// The digest of what was declared.
+fn digest(found: ValueRef<'_>) -> Option<Digest> {
+    match found {
+        ValueRef::Blob(bytes) => bytes.try_into().ok(),
+        _ => None,
+    }
+}
+
+/// The end of a statement: rows behind a key, whose parts are bound, in order.
+fn behind(kind: Kind, after: Option<&Key>, limit: usize) -> String {
+    let list = kind.key_parts().join(", ");
+    let marks: Vec<String> = (1..=kind.key_parts().len()).map(|at| format!("?{at}")).collect();
+    let which = after.map_or(String::new(), |_| format!("WHERE ({list}) > ({}) ", marks.join(", ")));
+    let most = if limit == usize::MAX { String::new() } else { format!(" LIMIT {limit}") };
+    format!("{which}ORDER BY {list}{most}")
+}
+
 pub(super) fn by_key(kind: Kind) -> String {
     let parts: Vec<String> = (1..).zip(kind.key_parts()).map(|(at, part)| format!("{part} = ?{at}")).collect();
     parts.join(" AND ")
@@ -159,39 +177,65 @@ impl Snapshot for Reading {
     fn inventory(&self, project: &str) -> Result<Inventory> {
         let mut inventory = Inventory::default();
         for kind in Kind::ALL {
-            let keys = kind.key_parts();
-            let list = keys.join(", ");
-            let sql = format!("SELECT {list}, yubin_declared, yubin_owner FROM {kind} ORDER BY {list}");
-            let mut statement = self.connection.prepare(&sql).map_err(failed)?;
-            let mut rows = statement.query([]).map_err(failed)?;
-            let mut other = String::new();
-            while let Some(row) = rows.next().map_err(failed)? {
-                let owner = match row.get_ref(keys.len() + 1).map_err(failed)? {
-                    ValueRef::Text(name) if name == project.as_bytes() => Owner::Us,
-                    ValueRef::Text(name) => {
-                        other.clear();
-                        other.push_str(&String::from_utf8_lossy(name));
-                        Owner::Other(inventory.owner_id(&other))
-                    }
-                    _ => Owner::Nobody,
+            self.list(kind, None, usize::MAX, &mut |parts, owner, declared| {
+                let owner = match owner {
+                    Some(name) if name == project => Owner::Us,
+                    Some(name) => Owner::Other(inventory.owner_id(name)),
+                    None => Owner::Nobody,
                 };
-                let declared = match row.get_ref(keys.len()).map_err(failed)? {
-                    ValueRef::Blob(bytes) => bytes.try_into().ok(),
-                    _ => None,
-                };
-                let mut parts = [""; 2];
-                for (at, part) in keys.iter().enumerate() {
-                    parts[at] = row.get_ref(at).map_err(failed)?.as_str().map_err(|_| odd(kind, part))?;
-                    if parts[at].contains('\0') {
-                        return Err(odd(kind, part));
-                    }
+                if inventory.of_mut(kind).push(parts, owner, declared) {
+                    return Ok(());
                 }
-                if !inventory.of_mut(kind).push(&parts[..keys.len()], owner, declared) {
-                    return Err(Error::failure(format!("the keys of table `{kind}` do not ascend bytewise")));
-                }
-            }
+                Err(Error::failure(format!("the keys of table `{kind}` do not ascend bytewise")))
+            })?;
         }
         Ok(inventory)
+    }
+
+    fn list(&self, kind: Kind, after: Option<&Key>, limit: usize, each: &mut Each<'_>) -> Result<()> {
+        let keys = kind.key_parts();
+        let list = keys.join(", ");
+        let sql = format!("SELECT {list}, yubin_declared, yubin_owner FROM {kind} {}", behind(kind, after, limit));
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows =
+            statement.query(rusqlite::params_from_iter(after.into_iter().flat_map(Key::parts))).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let other;
+            let owner = match row.get_ref(keys.len() + 1).map_err(failed)? {
+                ValueRef::Text(name) => {
+                    other = String::from_utf8_lossy(name);
+                    Some(&*other)
+                }
+                _ => None,
+            };
+            let mut parts = [""; 2];
+            for (at, part) in keys.iter().enumerate() {
+                parts[at] = row.get_ref(at).map_err(failed)?.as_str().map_err(|_| odd(kind, part))?;
+                if parts[at].contains('\0') {
+                    return Err(odd(kind, part));
+                }
+            }
+            each(&parts[..keys.len()], owner, digest(row.get_ref(keys.len()).map_err(failed)?))?;
+        }
+        Ok(())
+    }
+
+    fn page(
+        &self,
+        kind: Kind,
+        after: Option<&Key>,
+        limit: usize,
+        each: &mut dyn FnMut(Row, Option<Digest>) -> Result<()>,
+    ) -> Result<()> {
+        let sql =
+            format!("SELECT {} FROM {kind} {}", columns_of(kind, self.version).join(", "), behind(kind, after, limit));
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut rows =
+            statement.query(rusqlite::params_from_iter(after.into_iter().flat_map(Key::parts))).map_err(failed)?;
+        while let Some(found) = rows.next().map_err(failed)? {
+            each(row(kind, found)?, digest(found.get_ref(kind.key_parts().len()).map_err(failed)?))?;
+        }
+        Ok(())
     }
 
     fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>> {
