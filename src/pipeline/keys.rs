@@ -38,45 +38,10 @@ impl Session {
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
     pub(super) fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
-        if let Some(lent) = snapshot.and_then(|snapshot| snapshot.lent(&self.project.name)) {
-            return Ok(Some(lent));
+        match snapshot.and_then(|snapshot| snapshot.lent(&self.project.name)) {
+            Some(lent) => Ok(Some(lent)),
+            None => vault(&self.keys, snapshot.and_then(Snapshot::key_id)),
         }
-        let stored = snapshot.and_then(Snapshot::key_id);
-        let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
-        let mut opened = Vault::open(&self.keys)?;
-        if !fits(&opened) {
-            // A rekey may have put the new key in its place meanwhile.
-            opened = Vault::open(&self.keys)?;
-        }
-        match (opened, stored) {
-            (Some(vault), Some(id)) if vault.id() != id => self
-                .next_key(id)
-                .ok_or_else(|| {
-                    Error::failure(format!(
-                        "the key is not the one of this store: it is key {}, the store was written with key {id}",
-                        vault.id()
-                    ))
-                    .hint(match &self.keys {
-                        KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
-                        _ => "set YUBIN_KEY_FILE to the store's own key file",
-                    })
-                })
-                .map(Some),
-            (Some(vault), _) => Ok(Some(vault)),
-            // No key is ever made for a store that has one.
-            (None, Some(_)) => Ok(None),
-            (None, None) if matches!(self.keys, KeySource::Absent | KeySource::Server) => Ok(None),
-            (None, None) => Vault::generate().map(Some),
-        }
-    }
-
-    /// The store's key, where a rekey was interrupted after the store had taken it.
-    fn next_key(&self, id: &str) -> Option<Vault> {
-        let (KeySource::File(path) | KeySource::Beside(path)) = &self.keys else { return None };
-        let next = Vault::open_next(path, id)?;
-        // It serves where it is as well; the next run tries again.
-        let _ = Vault::promote(path, id);
-        Some(next)
     }
 
     pub(super) fn lost_key(&self) -> Error {
@@ -98,6 +63,45 @@ impl Session {
         Error::failure(format!("the store's key {name} is missing, and its secrets cannot be read without it"))
             .hint("restore the key file, or set YUBIN_KEY_FILE; a new key would not open them")
     }
+}
+
+/// The vault of a store whose key has this identity, or a new one for a store without a key; `None` if the key is
+/// lost.
+pub(super) fn vault(keys: &KeySource, stored: Option<&str>) -> Result<Option<Vault>> {
+    let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
+    let mut opened = Vault::open(keys)?;
+    if !fits(&opened) {
+        // A rekey may have put the new key in its place meanwhile.
+        opened = Vault::open(keys)?;
+    }
+    match (opened, stored) {
+        (Some(vault), Some(id)) if vault.id() != id => next_key(keys, id)
+            .ok_or_else(|| {
+                Error::failure(format!(
+                    "the key is not the one of this store: it is key {}, the store was written with key {id}",
+                    vault.id()
+                ))
+                .hint(match keys {
+                    KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
+                    _ => "set YUBIN_KEY_FILE to the store's own key file",
+                })
+            })
+            .map(Some),
+        (Some(vault), _) => Ok(Some(vault)),
+        // No key is ever made for a store that has one.
+        (None, Some(_)) => Ok(None),
+        (None, None) if matches!(keys, KeySource::Absent | KeySource::Server) => Ok(None),
+        (None, None) => Vault::generate().map(Some),
+    }
+}
+
+/// The store's key, where a rekey was interrupted after the store had taken it.
+fn next_key(keys: &KeySource, id: &str) -> Option<Vault> {
+    let (KeySource::File(path) | KeySource::Beside(path)) = keys else { return None };
+    let next = Vault::open_next(path, id)?;
+    // It serves where it is as well; the next run tries again.
+    let _ = Vault::promote(path, id);
+    Some(next)
 }
 
 /// The file itself, where the path is a link to it.

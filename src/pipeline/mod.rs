@@ -4,6 +4,7 @@
 mod facts;
 mod hand_over;
 mod home;
+pub mod hosted;
 mod keys;
 mod plan;
 mod refresh;

@@ -122,10 +122,11 @@ pub trait Snapshot: Send {
         None
     }
 
-    /// The resource of a key as it would be under another one, where only the server can seal its secrets anew.
-    fn called(&self, kind: Kind, key: &Key, new: &Key) -> Result<Option<Row>> {
-        let _ = (kind, key, new);
-        Ok(None)
+    /// Resources as they would be under other keys, those that exist in the order of the pairs (present and new
+    /// key), where only the server can seal their secrets anew.
+    fn called(&self, kind: Kind, keys: &[(Key, Key)]) -> Result<Vec<Row>> {
+        let _ = (kind, keys);
+        Ok(Vec::new())
     }
 
     /// Identity of the key that sealed what is stored.

@@ -133,6 +133,12 @@ impl<'a> Telling<'a> {
         self.transit.seal_hashed(address, field, &Hashed { text: stored.text.clone(), proof })
     }
 
+    /// The same as it would be under another address.
+    pub fn tell_hashed_called(&self, from: &Address, to: &Address, field: &Field, stored: &Hashed) -> String {
+        let proof = stored.proof.as_ref().and_then(|proof| self.store.move_proof(from, to, field, proof));
+        self.tell_hashed(to, field, &Hashed { text: stored.text.clone(), proof })
+    }
+
     /// A secret that the client has sealed, as the store holds it.
     pub fn take(&self, address: &Address, field: &Field, sealed: &str) -> Option<Sealed> {
         let clear = self.transit.open(address, field, sealed)?;

@@ -275,6 +275,7 @@ struct WrittenLearned {
     declared: String,
 }
 
+#[expect(clippy::option_option, reason = "null says something else than nothing")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenChange {

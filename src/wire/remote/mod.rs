@@ -3,9 +3,14 @@
 
 mod changeset;
 mod rows;
+mod told;
 
 pub use changeset::{Broken, Changeset, Sent, SentHead, SentSecret, learned_line, read_changeset, write_changeset};
 pub use rows::{Head, Listed, More, Tail, put_listed, put_row, read_listed, read_row};
+pub use told::{
+    Query, drift, put_logged, put_past_value, put_version, read_drift, read_key, read_logged, read_past_value,
+    read_revision, read_version,
+};
 
 use crate::model::{Address, FieldId, Value};
 

@@ -154,20 +154,25 @@ pub fn put_row(to: &mut Vec<u8>, kind: Kind, row: &Row, more: Option<&More<'_>>)
         }
         put(to, kind.field(cell.field).name);
         to.push(b':');
-        let told = match &cell.value {
-            Value::Sealed(_) | Value::Hashed(_) => more.and_then(|more| (more.tell)(&address, cell.field, &cell.value)),
-            _ => None,
-        };
-        match told {
-            Some(told) => {
-                to.extend_from_slice(b"{\"secret\":true,\"sealed\":");
-                put(to, told);
-                to.push(b'}');
-            }
-            None => put_value(to, Some(&cell.value)),
-        }
+        put_cell(to, &address, cell.field, &cell.value, more.map(|more| more.tell));
     }
     to.extend_from_slice(b"}}\n");
+}
+
+/// A value as it stands among the fields; of a secret, what is told.
+pub(super) fn put_cell(to: &mut Vec<u8>, address: &Address, field: FieldId, value: &Value, tell: Option<&Tell<'_>>) {
+    let told = match value {
+        Value::Sealed(_) | Value::Hashed(_) => tell.and_then(|tell| tell(address, field, value)),
+        _ => None,
+    };
+    match told {
+        Some(told) => {
+            to.extend_from_slice(b"{\"secret\":true,\"sealed\":");
+            put(to, told);
+            to.push(b'}');
+        }
+        None => put_value(to, Some(value)),
+    }
 }
 
 #[derive(Deserialize)]
@@ -181,6 +186,20 @@ struct WrittenRow {
     fields: Map<String, Json>,
 }
 
+/// The other way; `None` if it is no value of the field.
+pub(super) fn cell(address: &Address, field: FieldId, json: Json, open: &Open<'_>) -> Option<Value> {
+    let spec = address.kind.field(field);
+    if !spec.is_secret() {
+        return read_value(spec.ty, json);
+    }
+    Some(match json.get("sealed").and_then(Json::as_str) {
+        Some(sealed) => open(address, field, sealed)?,
+        // Which secret it is nobody tells; only that there is one.
+        None if matches!(spec.ty, Type::Password) => Value::Hashed(Box::new(Hashed { text: "".into(), proof: None })),
+        None => Value::Sealed(Sealed::from_bytes(&[])),
+    })
+}
+
 /// `None` if that is no such line.
 pub fn read_row(line: &[u8], open: &Open<'_>) -> Option<(Kind, Row)> {
     let written: WrittenRow = serde_json::from_slice(line).ok()?;
@@ -189,19 +208,7 @@ pub fn read_row(line: &[u8], open: &Open<'_>) -> Option<(Kind, Row)> {
     let mut cells = Vec::with_capacity(written.fields.len());
     for (name, json) in written.fields {
         let field: FieldId = kind.find(&name)?;
-        let spec = kind.field(field);
-        let value = if spec.is_secret() {
-            match json.get("sealed").and_then(Json::as_str) {
-                Some(sealed) => open(&address, field, sealed)?,
-                // Which secret it is nobody tells; only that there is one.
-                None if matches!(spec.ty, Type::Password) => {
-                    Value::Hashed(Box::new(Hashed { text: "".into(), proof: None }))
-                }
-                None => Value::Sealed(Sealed::from_bytes(&[])),
-            }
-        } else {
-            read_value(spec.ty, json)?
-        };
+        let value = cell(&address, field, json, open)?;
         cells.push(Cell { field, value });
     }
     cells.sort_by_key(|cell| cell.field);
