@@ -147,6 +147,17 @@ pub struct Above<'a> {
     pub against: Option<(&'a Path, Option<&'a str>)>,
 }
 
+/// The store that the project file names, and the folder that its path is relative to.
+pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
+    let root = load::find_root(start)?;
+    let mut diagnostics = Diagnostics::default();
+    let project = load::read_project(&root, None, &mut diagnostics)?;
+    if diagnostics.has_errors() {
+        return Err(Error::new(Code::Invalid, "the project file is invalid").hint("`yubin check` says what is wrong"));
+    }
+    Ok((project.store, root))
+}
+
 /// Reads the project file.
 pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let root = load::find_root(start)?;

@@ -41,7 +41,7 @@ pub struct Call {
     pub body_form: &'static str,
     pub body: Option<Received>,
     pub coding: Coding,
-    pub head: Option<oneshot::Sender<Response<Outgoing>>>,
+    pub head: Option<oneshot::Sender<Result<Response<Outgoing>, Problem>>>,
     pub runtime: Handle,
 }
 
@@ -83,9 +83,9 @@ impl Answer {
     }
 
     #[must_use]
-    pub fn told(mut self, revision: u64) -> Answer {
+    pub fn told(mut self, what: Told) -> Answer {
         if let Answer::Whole { told, .. } = &mut self {
-            told.revision = Some(revision);
+            *told = what;
         }
         self
     }
@@ -129,7 +129,7 @@ impl Call {
         let sink = Sink::new(sender, self.coding, self.server.limits.stall, &self.runtime)?;
         let mut response = head(StatusCode::OK, self.form, headers, self.coding);
         *response.body_mut() = body;
-        match self.head.take().map(|to| to.send(response)) {
+        match self.head.take().map(|to| to.send(Ok(response))) {
             Some(Ok(())) => Ok(sink),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }

@@ -77,7 +77,7 @@ impl Logins {
 }
 
 fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "token/invalid", detail)
+    Problem::new(StatusCode::UNAUTHORIZED, "token/unknown", detail)
         .hint("send `Authorization: Bearer` with a token of `yubin token create`")
 }
 

@@ -55,6 +55,13 @@ pub enum Run {
 const SESSION_ID: Takes = Takes::Text { max: 256 };
 const NUMBER: Takes = Takes::Number { min: 0, max: LARGEST };
 
+const PINNED: Param = query("revision", Takes::Tag, "only of this state");
+const CLIENT_KEY: Param =
+    header("Yubin-Client-Key", Takes::Hex(64), "of clients that plan: their public key, to which secrets are told");
+const PROJECT: Param = header("Yubin-Project", Takes::Text { max: 64 }, "of clients that plan: their project");
+const IF_MATCH: Param =
+    header("If-Match", Takes::Tag, "the ETag of the state that the changes were made from; without it the answer is 428");
+
 const fn gives(status: u16, doc: &'static str, forms: &'static [(&'static str, &'static str)]) -> Gives {
     Gives { status, doc, forms, etag: false }
 }
@@ -123,6 +130,163 @@ pub static ROUTES: &[Route] = &[
             "This document",
             &[gives(200, "The document.", &[(JSON, "Document")])],
             quick(status::openapi),
+        )
+    },
+    get(
+        "/v1/revision",
+        "currentRevision",
+        "Where the store is",
+        &[shows("The revision.", &[(JSON, "RevisionNow")])],
+        quick(state::revision),
+    ),
+    Route {
+        params: &[
+            query("kind", Takes::Kind, "only resources of this kind"),
+            query("after", Takes::Address, "only addresses behind this one"),
+            query(
+                "limit",
+                Takes::Number { min: 1, max: 1_000_000 },
+                "at most so many, 1000 by default; a page of JSON has 10,000 at most",
+            ),
+            query("revision", Takes::Tag, "only of this state, as `next` pins it"),
+            query("at", NUMBER, "as they were when this revision had been applied"),
+            query("view", Takes::Words(&["keys"]), "key, owner and digest alone"),
+            CLIENT_KEY,
+            PROJECT,
+        ],
+        fails: &[404, 410],
+        ..get(
+            "/v1/resources",
+            "listResources",
+            "Resources, ascending by address, of one consistent state over all pages",
+            &[shows("A page.", &[(JSON, "ResourcePage"), (NDJSON, "Line")])],
+            Run::Work(Work::Stream, state::resources),
+        )
+    },
+    Route {
+        method: "POST",
+        params: &[PINNED, CLIENT_KEY, PROJECT],
+        body: Some(Body { forms: &[JSON], schema: "Wanted", long: true }),
+        fails: &[410],
+        ..get(
+            "/v1/resources/query",
+            "queryResources",
+            "The resources of some keys",
+            &[shows("A head, a resource a line, and a last line.", &[(NDJSON, "Line")])],
+            Run::Work(Work::Stream, state::query_resources),
+        )
+    },
+    Route {
+        params: &[
+            path("address", Takes::Address, "percent-encoded: `account%2Finfo`"),
+            PINNED,
+            CLIENT_KEY,
+            PROJECT,
+        ],
+        fails: &[404, 410],
+        ..get(
+            "/v1/resources/{address}/versions",
+            "listVersions",
+            "Every state that a resource was in, oldest first",
+            &[shows("The states.", &[(JSON, "VersionList")])],
+            Run::Work(Work::Stream, state::versions),
+        )
+    },
+    Route {
+        params: &[
+            PINNED,
+            query("after", NUMBER, "only revisions older than this"),
+            query("limit", Takes::Number { min: 1, max: 10_000 }, "at most so many, 1000 by default"),
+        ],
+        fails: &[410],
+        ..get(
+            "/v1/revisions",
+            "listRevisions",
+            "The log, newest first",
+            &[shows("Revisions.", &[(JSON, "RevisionList")])],
+            quick(state::revisions),
+        )
+    },
+    Route {
+        params: &[path("n", NUMBER, "number of the revision"), PINNED, CLIENT_KEY, PROJECT],
+        fails: &[404, 410],
+        ..get(
+            "/v1/revisions/{n}",
+            "getRevision",
+            "A revision and its changes",
+            &[shows("The revision.", &[(JSON, "RevisionChanges")])],
+            Run::Work(Work::Stream, state::one_revision),
+        )
+    },
+    Route {
+        params: &[PINNED, CLIENT_KEY, PROJECT],
+        fails: &[410],
+        ..get(
+            "/v1/drift",
+            "listDrift",
+            "What other software has changed since yubin wrote it last",
+            &[shows("The drift.", &[(JSON, "DriftList")])],
+            quick(state::drift),
+        )
+    },
+    Route {
+        params: &[PINNED],
+        fails: &[410],
+        ..get(
+            "/v1/disabled",
+            "listDisabled",
+            "Resources that are disabled, and the revisions that did it",
+            &[shows("The resources.", &[(JSON, "DisabledList")])],
+            quick(state::disabled),
+        )
+    },
+    Route {
+        method: "POST",
+        params: &[PINNED, CLIENT_KEY, PROJECT],
+        body: Some(Body { forms: &[JSON], schema: "Query", long: true }),
+        fails: &[410],
+        ..get(
+            "/v1/queries",
+            "queryStore",
+            "What only few plans ask",
+            &[shows("The answer, in the form that belongs to the question.", &[(JSON, "Document")])],
+            Run::Work(Work::Stream, state::query),
+        )
+    },
+    Route {
+        method: "POST",
+        scope: Some(Scope::Apply),
+        params: &[
+            IF_MATCH,
+            header("Idempotency-Key", Takes::Visible { max: 255 }, "makes a retry safe, for 24 hours"),
+            query("rehearse", Takes::Flag, "do it all, and take it back"),
+            CLIENT_KEY,
+            PROJECT,
+        ],
+        body: Some(Body { forms: &[JSON, NDJSON], schema: "Changeset", long: true }),
+        fails: &[412, 428],
+        changes: true,
+        ..get(
+            "/v1/changesets",
+            "applyChangeset",
+            "Apply a changeset, all of it or nothing",
+            &[gives(200, "It is applied.", &[(JSON, "Applied")])],
+            Run::Work(Work::Apply, state::apply),
+        )
+    },
+    Route {
+        method: "POST",
+        scope: Some(Scope::Apply),
+        params: &[IF_MATCH, CLIENT_KEY, PROJECT],
+        body: Some(Body { forms: &[NDJSON], schema: "Line", long: true }),
+        fails: &[428],
+        changes: true,
+        ..get(
+            "/v1/records",
+            "learnRecords",
+            "Keep digests by which a client recognises its unchanged records",
+            &[gives(204, "They are kept, if the store still is at that revision.", &[])],
+            Run::Work(Work::Apply, state::learn),
         )
     },
     Route {

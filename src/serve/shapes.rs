@@ -53,7 +53,7 @@ struct Resource {
 #[derive(JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "the shape alone matters")]
-enum Kind {
+pub enum Kind {
     Account,
     Pattern,
     Server,
@@ -262,7 +262,7 @@ pub fn schemas() -> Map<String, Json> {
     }
     add!(
         Problem, RevisionNow, Resource, ResourcePage, Line, VersionList, RevisionList, RevisionChanges, DriftList,
-        DisabledList, Changeset, Applied, Query, NewSession, SessionList, EventList, NewToken, TokenList, Health,
+        DisabledList, super::state::Wanted, Changeset, Applied, Query, NewSession, SessionList, EventList, NewToken, TokenList, Health,
         Document
     );
     generator.take_definitions(true)
