@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Planned, Session};
 use crate::model::{Clear, Error, Result};
 use crate::store::Snapshot;
+use crate::store::http::{TokenSource, far};
 use crate::vault::{KeyFile, KeyRing, KeySource, Vault};
 
 /// Beside a database that is a file; others have no key of their own.
@@ -22,6 +23,19 @@ pub(super) fn key_source(database: Option<&Path>) -> KeySource {
     KeySource::Beside(real(PathBuf::from(beside)))
 }
 
+/// The token of a client, and its file, if it stands in one.
+pub(super) fn token_source() -> (TokenSource, Vec<PathBuf>) {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let file = given("YUBIN_TOKEN_FILE").map(|path| real(PathBuf::from(path)));
+    let own = file.iter().cloned().collect();
+    let source = match (given("YUBIN_TOKEN"), file) {
+        (Some(token), _) => TokenSource::Given(Clear::new(token)),
+        (None, Some(path)) => TokenSource::File(path),
+        (None, None) => TokenSource::Absent,
+    };
+    (source, own)
+}
+
 impl Session {
     /// Writes a key that was made for a new store, before anything that depends on it.
     pub fn keep_key(&self, planned: &mut Planned) -> Result<()> {
@@ -33,7 +47,13 @@ impl Session {
 
     /// Opens the store's secrets, for a product file that must carry them.
     pub fn unsealing(&self, snapshot: &dyn Snapshot) -> Result<Vault> {
+        self.refuse_far("a file with passwords")?;
         self.vault(Some(snapshot))?.ok_or_else(|| self.lost_key())
+    }
+
+    /// Refuses what cannot be done without the key of the store.
+    pub fn refuse_far(&self, what: &str) -> Result<()> {
+        if matches!(self.keys, KeySource::Server) { Err(far(what)) } else { Ok(()) }
     }
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.

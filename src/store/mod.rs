@@ -2,6 +2,8 @@
 //! one transaction or not at all.
 
 mod holder;
+pub mod http;
+mod sql;
 pub mod sqlite;
 pub mod state;
 

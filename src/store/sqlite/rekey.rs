@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::schema;
-use super::write::Failure;
 use crate::model::{Address, Code, Error, FieldId, Hashed, Key, Kind, Sealed, Type};
 use crate::store::Reseal;
+use crate::store::sql::{Failure, columns};
 
 /// Secrets of a column, with what names their row.
 struct Found {
@@ -24,15 +24,15 @@ pub fn rekey(connection: &mut Connection, old: &str, new: &str, reseal: &dyn Res
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = schema::look(&transaction).map_err(|stranger| match stranger {
         schema::Stranger::Unreadable(error) => Failure::Sqlite(error),
-        schema::Stranger::Newer(_) | schema::Stranger::Other => Failure::Moved(moved()),
+        schema::Stranger::Newer(_) | schema::Stranger::Other => Failure::Said(moved()),
     })?;
     schema::migrate(&transaction, found)?;
     let key: Option<String> =
         transaction.query_row("SELECT key_id FROM meta", [], |row| row.get(0)).optional()?.flatten();
     if key.as_deref() != Some(old) {
-        return Err(Failure::Moved(moved()));
+        return Err(Failure::Said(moved()));
     }
-    reseal.begin().map_err(Failure::Moved)?;
+    reseal.begin().map_err(Failure::Said)?;
     schema::drop_triggers(&transaction)?;
     let mut count = 0;
     for kind in Kind::ALL {
@@ -58,7 +58,9 @@ pub fn rekey(connection: &mut Connection, old: &str, new: &str, reseal: &dyn Res
 }
 
 fn moved() -> Error {
-    Error::new(Code::Conflict, "the store has got another key meanwhile").hint("run the same command again")
+    Error::new(Code::Conflict, "the store has got another key meanwhile")
+        .about("store/moved")
+        .hint("run the same command again")
 }
 
 fn tables(kind: Kind) -> [String; 2] {
@@ -100,7 +102,7 @@ fn or_lost<T>(done: crate::model::Result<T>, past: bool) -> Result<Option<T>, Fa
     match done {
         Ok(done) => Ok(Some(done)),
         Err(_) if past => Ok(None),
-        Err(error) => Err(Failure::Moved(error)),
+        Err(error) => Err(Failure::Said(error)),
     }
 }
 
@@ -133,7 +135,7 @@ fn rehash(
     past: bool,
     reseal: &dyn Reseal,
 ) -> Result<u64, Failure> {
-    let (hash, proof) = (kind.field(field).column(), schema::proof(kind, field));
+    let (hash, proof) = (kind.field(field).column(), columns::proof(kind, field));
     let mut statement = connection.prepare(&update(kind, past, &format!("{hash} = ?1, {proof} = ?2"), 2))?;
     let mut count = 0;
     for found in find(connection, kind, past, &proof, &hash)? {
