@@ -32,7 +32,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     // The line imports steps.
     &[("pipeline", &[])],
     // Doors import everything below.
-    &[("commands", &["schema"]), ("schema", &[]), ("serve", &[]), ("watch", &[])],
+    &[("commands", &["schema", "serve"]), ("schema", &[]), ("serve", &[]), ("watch", &[])],
     &[("main", &[])],
 ];
 
