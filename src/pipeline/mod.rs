@@ -14,6 +14,7 @@ mod scope;
 mod seal;
 mod state;
 mod suggest;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -33,11 +34,12 @@ use crate::resolve::{self, Rules};
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use home::Home;
 use seal::STATUS;
 
+pub use home::Home;
 pub use keys::key_ring;
 pub use refresh::Export;
+pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
 pub struct Session {
@@ -144,6 +146,17 @@ pub struct Above<'a> {
     pub trusted: Option<&'a Path>,
     /// `--against`: a snapshot in the place of the store, and the public key that must have signed it.
     pub against: Option<(&'a Path, Option<&'a str>)>,
+}
+
+/// The store that the project file names, and the folder that its path is relative to.
+pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
+    let root = load::find_root(start)?;
+    let mut diagnostics = Diagnostics::default();
+    let project = load::read_project(&root, None, &mut diagnostics)?;
+    if diagnostics.has_errors() {
+        return Err(Error::new(Code::Invalid, "the project file is invalid").hint("`yubin check` says what is wrong"));
+    }
+    Ok((project.store, root))
 }
 
 /// Reads the project file.

@@ -3,6 +3,8 @@
 
 mod holder;
 pub mod http;
+pub mod postgres;
+mod sql;
 pub mod sqlite;
 pub mod state;
 
