@@ -1,6 +1,7 @@
 //! A store over HTTP, from the side of its clients: what goes wrong on the way, and what comes of it.
 
 mod faults;
+mod served;
 mod server;
 mod trust;
 

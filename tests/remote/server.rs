@@ -37,12 +37,13 @@ impl Request {
         let mut bytes = Vec::new();
         let mut rest = value.as_bytes();
         while let Some((&first, tail)) = rest.split_first() {
-            (first, rest) = match first {
+            let (byte, behind) = match first {
                 b'%' => (u8::from_str_radix(std::str::from_utf8(&tail[..2]).unwrap(), 16).unwrap(), &tail[2..]),
                 b'+' => (b' ', tail),
                 _ => (first, tail),
             };
-            bytes.push(first);
+            bytes.push(byte);
+            rest = behind;
         }
         Some(String::from_utf8(bytes).unwrap())
     }

@@ -29,7 +29,7 @@ fn a_token_goes_to_no_other_server() {
 
 #[test]
 fn another_server_is_told_from_one_of_ours() {
-    let page = || Reply::stranger(200, "<html>hello</html>");
+    let page = || Reply::stranger(200, "<html>hello</html>\n");
     for (reply, said) in [
         (page(), "is no yubin server (it answers 200)"),
         (Reply::stranger(404, ""), "is no yubin server (it answers 404)"),
