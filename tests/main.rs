@@ -12,5 +12,6 @@ mod ids;
 mod interleavings;
 mod laws;
 mod layers;
+mod remote;
 mod schemas;
 mod support;

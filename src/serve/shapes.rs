@@ -261,8 +261,26 @@ pub fn schemas() -> Map<String, Json> {
         ($($shape:ty),*) => { $( generator.subschema_for::<$shape>(); )* };
     }
     add!(
-        Problem, RevisionNow, Resource, ResourcePage, Line, VersionList, RevisionList, RevisionChanges, DriftList,
-        DisabledList, super::state::Wanted, Changeset, Applied, Query, NewSession, SessionList, EventList, NewToken, TokenList, Health,
+        Problem,
+        RevisionNow,
+        Resource,
+        ResourcePage,
+        Line,
+        VersionList,
+        RevisionList,
+        RevisionChanges,
+        DriftList,
+        DisabledList,
+        super::state::Wanted,
+        Changeset,
+        Applied,
+        Query,
+        NewSession,
+        SessionList,
+        EventList,
+        NewToken,
+        TokenList,
+        Health,
         Document
     );
     generator.take_definitions(true)
