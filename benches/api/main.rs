@@ -91,8 +91,17 @@ fn measure() -> Result<()> {
     if !apply.wait()?.success() || server::revision(&server, &token)? != before + 1 {
         return Err("the apply has failed".into());
     }
-    figures.push(Figure::times(format!("apply over HTTP, {rows} overwrites, while others read"), took, direct, Bar::None));
-    figures.push(Figure::rate("reads a second meanwhile".to_owned(), reads.rate(), Bar::Least(f64::from(RATE) * 0.999)));
+    figures.push(Figure::times(
+        format!("apply over HTTP, {rows} overwrites, while others read"),
+        took,
+        direct,
+        Bar::None,
+    ));
+    figures.push(Figure::rate(
+        "reads a second meanwhile".to_owned(),
+        reads.rate(),
+        Bar::Least(f64::from(RATE) * 0.999),
+    ));
     for (name, part, bar) in [
         ("half of these reads", 0.5, Bar::None),
         ("99 % of these reads", 0.99, Bar::Most(20.0)),
@@ -137,7 +146,9 @@ fn timed(command: &mut Command, code: i32) -> Result<Duration> {
     let output = command.output()?;
     let took = start.elapsed();
     if output.status.code() != Some(code) {
-        return Err(format!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into());
+        return Err(
+            format!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into()
+        );
     }
     Ok(took)
 }
@@ -147,7 +158,10 @@ fn write(dir: &Path, rows: u32, changed: u32) -> Result<()> {
     let mut csv = "user,name,organization,address,incoming.host,incoming.username,outgoing.host\n".to_owned();
     for user in 0..rows {
         let organization = if user < changed { "本社営業部" } else { "総務部" };
-        writeln!(csv, "u{user:06},main,{organization},u{user:06}@example.jp,imap.example.jp,u{user:06},smtp.example.jp")?;
+        writeln!(
+            csv,
+            "u{user:06},main,{organization},u{user:06}@example.jp,imap.example.jp,u{user:06},smtp.example.jp"
+        )?;
     }
     Ok(fs::write(dir.join("a.csv"), csv)?)
 }

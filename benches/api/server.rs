@@ -19,7 +19,10 @@ impl Server {
     pub fn start(dir: &Path) -> Result<Server> {
         let log: PathBuf = dir.join("serve.log");
         let mut command = yubin(dir);
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?);
         let mut child = command.stdin(Stdio::null()).spawn()?;
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(30) {

@@ -26,7 +26,10 @@ fn a_changeset_is_one_revision() {
     assert_eq!(content.show["resources"][0]["owner"], PROJECT);
     let entry = &content.log["revisions"][0];
     assert_eq!(entry["project"], PROJECT);
-    assert_eq!(entry["summary"], json!({ "add": 1, "overwrite": 1, "delete": 1, "skip": 0, "blocked": 0, "unchanged": 0 }));
+    assert_eq!(
+        entry["summary"],
+        json!({ "add": 1, "overwrite": 1, "delete": 1, "skip": 0, "blocked": 0, "unchanged": 0 })
+    );
 }
 
 #[test]
@@ -192,7 +195,9 @@ fn a_body_is_json_or_lines_and_said_to_be() {
     for kind in [Some("text/csv"), Some("application/x-www-form-urlencoded"), Some("nonsense")] {
         call(kind, &body).problem(415);
     }
-    for broken in ["{", "[]", "null", "1", "\"x\"", "{}", "{\"changes\": []}", &body[..body.len() - 1], &format!("{body} x")] {
+    for broken in
+        ["{", "[]", "null", "1", "\"x\"", "{}", "{\"changes\": []}", &body[..body.len() - 1], &format!("{body} x")]
+    {
         let answer = call(Some(JSON), broken);
         assert!(matches!(answer.status, 400 | 422), "{broken}: {answer}");
         answer.problem(answer.status);

@@ -45,7 +45,18 @@ impl Twin {
         let direct = run_with(&self.direct, VARIABLES, args);
         let mut command = remote(&self.remote, &self.server.url(), &self.token, args);
         let remote = run_within(command.envs(VARIABLES.iter().copied()), DEADLINE);
-        let all = || format!("yubin {}\n--- direct: {}\n{}{}--- remote: {}\n{}{}", args.join(" "), direct.code, direct.stdout, direct.stderr, remote.code, remote.stdout, remote.stderr);
+        let all = || {
+            format!(
+                "yubin {}\n--- direct: {}\n{}{}--- remote: {}\n{}{}",
+                args.join(" "),
+                direct.code,
+                direct.stdout,
+                direct.stderr,
+                remote.code,
+                remote.stdout,
+                remote.stderr
+            )
+        };
         assert_eq!((direct.code, remote.code), (code, code), "{}", all());
         assert_eq!(self.plain(&direct.stdout), self.plain(&remote.stdout), "{}", all());
         direct
@@ -136,7 +147,13 @@ fn a_life_of_a_store_is_the_same_on_both_sides() {
     let nobody = run_with(&twin.direct, &[], &["show", "account/nobody"]).code;
     twin.both(nobody, &["show", "account/nobody"]);
     // Changes of each kind.
-    twin.write("a.yaml", &FIRST.replace("comment: one", "comment: uno").replace("host: one.jp", "host: eins.jp").replace(", p2: {}", ", p3: { server: hq }"));
+    twin.write(
+        "a.yaml",
+        &FIRST
+            .replace("comment: one", "comment: uno")
+            .replace("host: one.jp", "host: eins.jp")
+            .replace(", p2: {}", ", p3: { server: hq }"),
+    );
     twin.apply();
     twin.both(0, &["show", "--at", "1"]);
     twin.both(0, &["plan", "--between", "1", "2"]);
@@ -147,7 +164,13 @@ fn a_life_of_a_store_is_the_same_on_both_sides() {
     assert!(plan.stdout.contains("\"change\":\"changed\""), "{}", plan.stdout);
     twin.apply();
     // A name that is another, two exchanged, and a server with those that follow it.
-    twin.write("a.yaml", &FIRST.replace("accounts: { a:", "accounts: { a2: { previously: a }, x:").replace(" hq: {", " hq2: { previously: hq,").replace("server: hq", "server: hq2"));
+    twin.write(
+        "a.yaml",
+        &FIRST
+            .replace("accounts: { a:", "accounts: { a2: { previously: a }, x:")
+            .replace(" hq: {", " hq2: { previously: hq,")
+            .replace("server: hq", "server: hq2"),
+    );
     twin.apply();
     twin.both(0, &["log", "account/a2"]);
     // Back again, one by one.
@@ -259,7 +282,10 @@ fn what_is_refused_is_refused_the_same_on_both_sides() {
         (", 'c/d %': { protected: true }", ""),
         ("accounts: { a:", "accounts: { 'c/d %': { absent: true }, a:"),
     ] {
-        twin.write("a.yaml", &FIRST.replace("'c/d %': {}", "'c/d %': { protected: true }, e: {}, f: {}").replace(from, to));
+        twin.write(
+            "a.yaml",
+            &FIRST.replace("'c/d %': {}", "'c/d %': { protected: true }, e: {}, f: {}").replace(from, to),
+        );
         let code = run_with(&twin.direct, VARIABLES, &["plan"]).code;
         twin.both(code, &["plan"]);
         twin.both(code, &["apply", "--yes"]);
@@ -286,7 +312,8 @@ fn a_product_is_the_same_on_both_sides() {
     twin.run(0, &["apply", "--yes", "--format", "json"]);
     twin.compare();
     // What a product needs holds passwords, which a client does not get: it says so, and writes nothing.
-    let mut export = remote(&twin.remote, &twin.server.url(), &twin.token, &["export", "catchme-mail", "--all", "--out", "up.csv"]);
+    let mut export =
+        remote(&twin.remote, &twin.server.url(), &twin.token, &["export", "catchme-mail", "--all", "--out", "up.csv"]);
     let run = run_within(&mut export, DEADLINE);
     assert!(matches!(run.code, 0 | 1), "{}", run.stderr);
     let leaked = std::fs::read_to_string(twin.remote.file("up.csv")).is_ok_and(|text| text.contains("open sesame"));

@@ -166,7 +166,9 @@ fn what_is_no_yubin_server_is_told_from_one() {
     ] {
         fails(&site, &fake.url(), &site.token, &[1], &["yubin", &fake.url()]);
     }
-    for garbage in [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\0\0\0\0", b"", b"HTTP/1.1 200 OK\r\n", b"220 mail.example.jp ESMTP\r\n"] {
+    for garbage in
+        [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\0\0\0\0", b"", b"HTTP/1.1 200 OK\r\n", b"220 mail.example.jp ESMTP\r\n"]
+    {
         let fake = Fake::new(garbage);
         fails(&site, &fake.url(), &site.token, &[1], &[&fake.url()]);
     }
@@ -239,7 +241,13 @@ fn only_what_may_pass_is_tried_again() {
 #[test]
 fn plain_http_is_for_this_machine_alone() {
     let site = site();
-    for url in ["http://192.0.2.1", "http://example.com", "http://127.0.0.1.example.com", "http://0.0.0.0:1", "http://[2001:db8::1]:1"] {
+    for url in [
+        "http://192.0.2.1",
+        "http://example.com",
+        "http://127.0.0.1.example.com",
+        "http://0.0.0.0:1",
+        "http://[2001:db8::1]:1",
+    ] {
         let start = Instant::now();
         for args in COMMANDS {
             let run = run_within(&mut remote(&site.world, url, &site.token, args), DEADLINE);
@@ -260,7 +268,15 @@ fn the_address_of_a_store_holds_no_password() {
     let url = format!("http://user:hunter2@{}", site.server.address);
     let run = run_within(&mut remote(&site.world, &url, &site.token, &["show"]), DEADLINE);
     assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2"), "{}", run.stderr);
-    for odd in ["http://", "http://:80", "http:", "https://", "http://127.0.0.1:99999", "http://127.0.0.1:1/?x=1", "ftp://127.0.0.1"] {
+    for odd in [
+        "http://",
+        "http://:80",
+        "http:",
+        "https://",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:1/?x=1",
+        "ftp://127.0.0.1",
+    ] {
         let run = run_within(&mut remote(&site.world, odd, &site.token, &["show"]), DEADLINE);
         check(&run, &[1, 3, 64], &[], odd);
     }

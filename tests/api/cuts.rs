@@ -192,4 +192,3 @@ fn what_changes_between_the_two_halves_of_a_read_is_no_mixture() {
         }
     }
 }
-

@@ -152,7 +152,8 @@ fn many_may_wait() {
         let waiting: Vec<_> = (0..50)
             .map(|_| {
                 let api = &api;
-                scope.spawn(move || api.try_call(Method::GET, "/v1/events?wait=50", &[], "").map(|answer| answer.status))
+                scope
+                    .spawn(move || api.try_call(Method::GET, "/v1/events?wait=50", &[], "").map(|answer| answer.status))
             })
             .collect();
         std::thread::sleep(Duration::from_millis(500));
@@ -252,11 +253,13 @@ fn a_worker_gets_every_event_once_it_acknowledges_what_it_has_done() {
             done
         });
         for round in 0..20_u64 {
-            let (before, after) = (if round == 0 { "x".to_owned() } else { round.to_string() }, (round + 1).to_string());
+            let (before, after) =
+                (if round == 0 { "x".to_owned() } else { round.to_string() }, (round + 1).to_string());
             touch(&api, round + 1, &["jiro", "taro"], &before, &after);
         }
         let done = done.join().unwrap();
-        let expected: Vec<_> = (2..22).flat_map(|revision| ["jiro", "taro"].map(|user| (revision, user.to_owned()))).collect();
+        let expected: Vec<_> =
+            (2..22).flat_map(|revision| ["jiro", "taro"].map(|user| (revision, user.to_owned()))).collect();
         assert_eq!(done, expected);
     });
     assert!(events(&api, "").is_empty());

@@ -125,7 +125,8 @@ fn many_that_do_nothing_stop_nobody() {
 /// A gzip of 4 GiB of nothing, in 5 MB.
 fn bomb() -> Vec<u8> {
     // 64 KiB of zeros behind a full flush: it may stand there any number of times.
-    const BLOCK: [(usize, &[u8]); 3] = [(1, b"\xec\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a"), (63, b"\0"), (1, b"j\0\0\0\xff\xff")];
+    const BLOCK: [(usize, &[u8]); 3] =
+        [(1, b"\xec\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a"), (63, b"\0"), (1, b"j\0\0\0\xff\xff")];
     let block: Vec<u8> = BLOCK.iter().flat_map(|(times, bytes)| bytes.repeat(*times)).collect();
     [b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), block.repeat(65_536)].concat()
 }
@@ -164,7 +165,8 @@ fn a_body_over_the_limit_is_413() {
     assert!(answer.to_lowercase().contains("application/problem+json"), "{answer}");
     // Other bodies are small.
     let long = format!("{{\"id\":\"x\",\"user\":\"{}\"}}", "y".repeat(20_000_000));
-    if let Ok(answer) = site.api().try_call(Method::POST, "/v1/sessions", &[("content-type", "application/json")], long) {
+    if let Ok(answer) = site.api().try_call(Method::POST, "/v1/sessions", &[("content-type", "application/json")], long)
+    {
         answer.problem(413);
     }
     others_are_served(&site, 1);
@@ -245,7 +247,9 @@ fn of_a_million_lines_the_broken_one_is_named() {
     let before = site.content();
     let mut body = lines(&changeset(1, &[]));
     let change = |n: usize| {
-        format!("{{\"action\":\"add\",\"address\":\"account/n{n}\",\"kind\":\"account\",\"key\":[\"n{n}\"],\"source\":null,\"fields\":[]}}\n")
+        format!(
+            "{{\"action\":\"add\",\"address\":\"account/n{n}\",\"kind\":\"account\",\"key\":[\"n{n}\"],\"source\":null,\"fields\":[]}}\n"
+        )
     };
     for number in 2..COUNT {
         if number == COUNT - 10 {

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{POLICY, PROJECT, Site, add, applied, changeset, delete, lines, overwrite, post, post_lines, project, sharing};
+use super::{
+    POLICY, PROJECT, Site, add, applied, changeset, delete, lines, overwrite, post, post_lines, project, sharing,
+};
 use crate::support::http::Answer;
 
 const YAML: &str = "servers: { used: { incoming: { host: a.jp } }, free: { incoming: { host: b.jp } } }
@@ -69,14 +71,23 @@ fn what_does_not_fit_the_store_is_refused() {
     let site = Site::with(YAML);
     let rows: &[(&str, Json)] = &[
         ("another value before", overwrite("a", "y", "z")),
-        ("nothing before, where there is something", change("overwrite", "account/a", json!([field("comment", Json::Null, "z")]))),
-        ("something before, where there is nothing", change("overwrite", "account/a", json!([field("label", "x", "z")]))),
+        (
+            "nothing before, where there is something",
+            change("overwrite", "account/a", json!([field("comment", Json::Null, "z")])),
+        ),
+        (
+            "something before, where there is nothing",
+            change("overwrite", "account/a", json!([field("label", "x", "z")])),
+        ),
         ("what is there already", add("a", "y")),
         ("what is not there", overwrite("nobody", "x", "y")),
         ("a delete of what is not there", delete("nobody", "x")),
         ("a delete of what was something else", delete("a", "other")),
         ("no change at all", change("overwrite", "account/a", json!([field("comment", "x", "x")]))),
-        ("a rename of what is not there", with(change("rename", "account/n", json!([])), "previously", "account/nobody")),
+        (
+            "a rename of what is not there",
+            with(change("rename", "account/n", json!([])), "previously", "account/nobody"),
+        ),
         ("a rename to what is there", with(change("rename", "account/b", json!([])), "previously", "account/a")),
         ("a rename from nowhere", change("rename", "account/n", json!([]))),
         ("a rename of another kind", with(change("rename", "account/n", json!([])), "previously", "server/free")),
@@ -103,7 +114,11 @@ fn what_is_protected_or_in_use_stays() {
     let gone = json!([field("comment", "x", Json::Null), field("protected", true, Json::Null)]);
     refused("a protected account", change("delete", "account/safe", gone.clone()), "protected");
     // What the document says about it does not count.
-    refused("with a word for it", with(change("delete", "account/safe", gone.clone()), "protected", false), "protected");
+    refused(
+        "with a word for it",
+        with(change("delete", "account/safe", gone.clone()), "protected", false),
+        "protected",
+    );
     let disable = with(change("disable", "account/safe", json!([])), "purge_after", "14d");
     refused("to disable it", disable, "protected");
     refused("a server in use", change("delete", "server/used", host("a.jp")), "in_use");
@@ -152,7 +167,13 @@ fn a_value_is_one_that_the_field_can_hold() {
         ("name", json!("x")),
     ] {
         let what = format!("{name}: {after}");
-        let one = change("overwrite", "account/a", json!([field(name, Json::Null, after.clone())]));
+        // With what the store has, so that nothing but the value is wrong.
+        let before = match name {
+            "comment" => json!("x"),
+            "capacity" => json!("5MB"),
+            _ => Json::Null,
+        };
+        let one = change("overwrite", "account/a", json!([field(name, before, after.clone())]));
         lie(&site, 1, &what, &[one]);
         lie(&site, 1, &what, &[change("add", "account/new", json!([field(name, Json::Null, after)]))]);
     }
@@ -202,7 +223,10 @@ fn a_change_has_the_form_of_one() {
         ("added twice", vec![add("n", "x"), add("n", "y")]),
         ("added and deleted", vec![add("n", "x"), delete("n", "x")]),
         ("deleted and added", vec![delete("a", "x"), add("a", "x")]),
-        ("renamed and deleted", vec![with(change("rename", "account/n", json!([])), "previously", "account/a"), delete("a", "x")]),
+        (
+            "renamed and deleted",
+            vec![with(change("rename", "account/n", json!([])), "previously", "account/a"), delete("a", "x")],
+        ),
     ] {
         lie(&site, 1, what, &all);
     }
@@ -217,7 +241,17 @@ fn a_key_is_one_that_can_be_named() {
         lie(&site, 1, &format!("{name:?}"), &[one]);
     }
     // Odd and allowed, or refused; never half, and never an error of the server.
-    for name in ["\u{202e}gnp.exe", "\u{feff}x", "e\u{301}", "🦀", "..", "a/../b", "%00", "'; DROP TABLE account; --", &"x".repeat(100_000)] {
+    for name in [
+        "\u{202e}gnp.exe",
+        "\u{feff}x",
+        "e\u{301}",
+        "🦀",
+        "..",
+        "a/../b",
+        "%00",
+        "'; DROP TABLE account; --",
+        &"x".repeat(100_000),
+    ] {
         let revision = site.content().revision();
         let address = format!("account/{}", name.replace('%', "%25").replace('/', "%2F"));
         let one = with(add(name, "x"), "address", address.clone());
@@ -243,7 +277,14 @@ fn a_document_is_of_a_project_and_a_system_that_can() {
         with(good.clone(), "system", "nonsense"),
         with(good.clone(), "system", 1),
         // CatchMe@MAIL has no such field.
-        with(changeset(1, &[change("overwrite", "account/a", json!([field("incoming.security", Json::Null, "starttls")]))]), "system", "catchme-mail"),
+        with(
+            changeset(
+                1,
+                &[change("overwrite", "account/a", json!([field("incoming.security", Json::Null, "starttls")]))],
+            ),
+            "system",
+            "catchme-mail",
+        ),
         with(good.clone(), "project", 1),
         with(good.clone(), "base_revision", "1"),
         with(good.clone(), "base_revision", -1),

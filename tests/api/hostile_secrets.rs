@@ -92,7 +92,10 @@ fn a_secret_that_is_sealed_for_its_place_is_taken() {
     let site = site();
     let client = Client::new(&site);
     let sealed = client.sealed("a", "incoming.password", "neu-geheim");
-    assert_eq!(client.send(&[secret("a", "incoming.password", json!({ "sealed": sealed }))]).expect(200).json()["revision"], 2);
+    assert_eq!(
+        client.send(&[secret("a", "incoming.password", json!({ "sealed": sealed }))]).expect(200).json()["revision"],
+        2
+    );
     site.world.write("a.yaml", YAML.replace("geheim-2", "neu-geheim"));
     site.world.expect(0, &["plan", "--exit-code"]);
     site.run(0, &["plan", "--exit-code"]);
@@ -194,7 +197,9 @@ fn a_hash_is_one() {
     let site = site();
     let client = Client::new(&site);
     let (address, field) = place("a", "password");
-    for text in ["geheim-neu", "{PLAIN}geheim-neu", "{CLEARTEXT}geheim-neu", "", "{ARGON2ID}", "{ARGON2ID}\0", "{NONSENSE}x"] {
+    for text in
+        ["geheim-neu", "{PLAIN}geheim-neu", "{CLEARTEXT}geheim-neu", "", "{ARGON2ID}", "{ARGON2ID}\0", "{NONSENSE}x"]
+    {
         let clear = Clear::new(format!(" {text}"));
         let sealed = client.transit.seal(&address, field, &clear);
         refused(&client, text, secret("a", "password", json!({ "sealed": sealed })));
@@ -202,7 +207,10 @@ fn a_hash_is_one() {
         refused(&client, text, secret("a", "password", json!({ "sealed": sealed })));
     }
     // A proof that is not of this password, or of no project, says nothing about it later.
-    let forged = format!("{} {{ARGON2ID}}$argon2id$v=19$m=65536,t=3,p=1$qfu2h2EkFFzoYVb9F69yFw$6f7/33EUWpYCU+EHBeX6LuN/NDhDAz6XR8gbi137NIY", BASE64.encode([7; 60]));
+    let forged = format!(
+        "{} {{ARGON2ID}}$argon2id$v=19$m=65536,t=3,p=1$qfu2h2EkFFzoYVb9F69yFw$6f7/33EUWpYCU+EHBeX6LuN/NDhDAz6XR8gbi137NIY",
+        BASE64.encode([7; 60])
+    );
     let sealed = client.transit.seal(&address, field, &Clear::new(forged));
     refused(&client, "a forged proof", secret("a", "password", json!({ "sealed": sealed })));
 }
@@ -222,6 +230,9 @@ fn a_client_has_a_key_that_is_one() {
     for project in ["", "nobody", "*", "head-office/../branch"] {
         let headers = [("accept", NDJSON), ("yubin-client-key", key.as_str()), ("yubin-project", project)];
         let answer = site.api().call(Method::GET, "/v1/resources", &headers, "");
-        assert!(answer.status < 500 && !answer.body.contains("\"lent\":\"") && !answer.body.contains("\"sealed\":"), "{answer}");
+        assert!(
+            answer.status < 500 && !answer.body.contains("\"lent\":\"") && !answer.body.contains("\"sealed\":"),
+            "{answer}"
+        );
     }
 }

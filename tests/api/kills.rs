@@ -6,7 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 
-use super::{Content, POLICY, PROJECT, Site, add, applied, changeset, content, lines, post, post_lines, project, remote, token};
+use super::{
+    Content, POLICY, PROJECT, Site, add, applied, changeset, content, lines, post, post_lines, project, remote, token,
+};
 use crate::cli::database;
 use crate::support::World;
 use crate::support::http::Caller;
@@ -120,7 +122,8 @@ fn a_key_is_known_to_the_next_server() {
         std::thread::scope(|scope| {
             let posting = scope.spawn(|| {
                 let headers = [("if-match", "\"0\""), key[0], ("content-type", "application/json")];
-                api.try_call(reqwest::Method::POST, "/v1/changesets", &headers, body.to_string()).map(|answer| answer.status)
+                api.try_call(reqwest::Method::POST, "/v1/changesets", &headers, body.to_string())
+                    .map(|answer| answer.status)
             });
             std::thread::sleep(Duration::from_millis(millis));
             site.server.kill();

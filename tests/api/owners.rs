@@ -9,9 +9,14 @@ use crate::support::server::{DEADLINE, run_within};
 
 /// A store of two projects, and some that nobody owns.
 fn shared() -> Site {
-    let site = Site::with("servers: { s: { incoming: { host: a.jp } } }\naccounts: { ours: { comment: x, password: geheim } }\n");
+    let site = Site::with(
+        "servers: { s: { incoming: { host: a.jp } } }\naccounts: { ours: { comment: x, password: geheim } }\n",
+    );
     let other = sharing(&site.world, OTHER);
-    other.write("b.yaml", "servers: { t: { incoming: { host: b.jp } } }\naccounts: { theirs: { comment: x, password: geheim } }\n");
+    other.write(
+        "b.yaml",
+        "servers: { t: { incoming: { host: b.jp } } }\naccounts: { theirs: { comment: x, password: geheim } }\n",
+    );
     other.expect(0, &["apply", "--yes", "-q"]);
     database(&site.world).execute_batch("INSERT INTO account (name, comment) VALUES ('nobodys', 'x')").unwrap();
     site

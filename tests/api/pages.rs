@@ -147,7 +147,9 @@ fn lines_are_the_same_between_a_head_and_a_tail() {
     }
     assert_eq!(found, all);
     let keys = api.stream("/v1/resources?view=keys").expect(200).lines();
-    let of = |all: &[Json]| all.iter().map(|one| (one["kind"].clone(), one["key"].clone(), one["owner"].clone())).collect::<Vec<_>>();
+    let of = |all: &[Json]| {
+        all.iter().map(|one| (one["kind"].clone(), one["key"].clone(), one["owner"].clone())).collect::<Vec<_>>()
+    };
     assert_eq!(of(&keys[1..keys.len() - 1]), of(&all));
     assert!(keys[1].get("fields").is_none());
 }
@@ -210,7 +212,8 @@ fn the_log_is_that_of_the_program() {
     let site = Site::with(YAML);
     let api = site.api();
     for revision in 1..6 {
-        let (before, after) = (if revision == 1 { "two".to_owned() } else { revision.to_string() }, (revision + 1).to_string());
+        let (before, after) =
+            (if revision == 1 { "two".to_owned() } else { revision.to_string() }, (revision + 1).to_string());
         applied(post(&api, revision, &changeset(revision, &[overwrite("a", &before, &after)])));
     }
     let log = site.content().log["revisions"].clone();

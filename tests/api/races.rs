@@ -43,7 +43,8 @@ fn counters_lose_no_step() {
             }
             made
         };
-        let all: Vec<_> = (0..4).map(|n| callers[n % 2].clone()).map(|caller| scope.spawn(move || count(caller))).collect();
+        let all: Vec<_> =
+            (0..4).map(|n| callers[n % 2].clone()).map(|caller| scope.spawn(move || count(caller))).collect();
         all.into_iter().flat_map(|one| one.join().unwrap()).collect()
     });
     revisions.sort_unstable();
@@ -167,7 +168,10 @@ fn an_applier_beside_the_server_is_one_of_them() {
     });
     let content = site.content();
     assert_eq!(content.revision(), 16);
-    assert_eq!((content.field("account/o", "comment"), content.field("account/h", "comment")), (&json!("7"), &json!("7")));
+    assert_eq!(
+        (content.field("account/o", "comment"), content.field("account/h", "comment")),
+        (&json!("7"), &json!("7"))
+    );
 }
 
 /// What one server has answered is what the other answers next.
@@ -179,7 +183,10 @@ fn servers_tell_the_same() {
         let (before, after) = (round.to_string(), (round + 1).to_string());
         let one = &callers[usize::from(round % 2 == 0)];
         let two = &callers[usize::from(round % 2 == 1)];
-        assert_eq!(super::applied(post(one, round + 1, &changeset(round + 1, &[overwrite("a", &before, &after)]))), round + 2);
+        assert_eq!(
+            super::applied(post(one, round + 1, &changeset(round + 1, &[overwrite("a", &before, &after)]))),
+            round + 2
+        );
         assert_eq!(two.get("/v1/revision").json()["revision"], round + 2);
         assert_eq!(two.get("/v1/resources").json(), one.get("/v1/resources").json());
         // A token that is new at one is known to the other, and a session, too.

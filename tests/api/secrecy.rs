@@ -61,9 +61,14 @@ fn all_calls() -> Vec<(Method, String, Option<Json>)> {
     .into();
     calls.push(post("/v1/resources/query", json!({ "kind": "account", "keys": [["a"]] })));
     calls.push(post("/v1/resources/query", json!({ "kind": "account", "keys": [["a"]], "called": [["b"]] })));
-    for (kind, field, key) in [("account", "password", json!(["a"])), ("pattern", "incoming.password", json!(["taro", "p"]))] {
+    for (kind, field, key) in
+        [("account", "password", json!(["a"])), ("pattern", "incoming.password", json!(["taro", "p"]))]
+    {
         for query in ["past_values", "last_set", "ever"] {
-            calls.push(post("/v1/queries", json!({ "query": query, "kind": kind, "field": field, "key": key, "keys": [key], "word": null })));
+            calls.push(post(
+                "/v1/queries",
+                json!({ "query": query, "kind": kind, "field": field, "key": key, "keys": [key], "word": null }),
+            ));
         }
     }
     calls
@@ -152,7 +157,8 @@ fn every_call_that_changes_or_is_refused_is_written_down() {
         assert!(log.lines().any(|line| line.contains(status)), "no line of a {status}: {log}");
     }
     assert!(log.lines().all(|line| !line.contains('\u{1b}')));
-    let forbidden: Vec<_> = forbidden(&site).into_iter().chain([site.token.as_bytes().to_vec(), b"QQQQQQQQ".to_vec()]).collect();
+    let forbidden: Vec<_> =
+        forbidden(&site).into_iter().chain([site.token.as_bytes().to_vec(), b"QQQQQQQQ".to_vec()]).collect();
     assert_eq!(hidden(said.as_bytes(), &forbidden), None, "{said}");
 }
 
@@ -174,7 +180,10 @@ fn a_log_line_cannot_be_forged() {
     api.delete("/v1/sessions/x%0d%0aforged");
     std::thread::sleep(std::time::Duration::from_millis(300));
     let said = site.server.said();
-    assert!(!said.lines().any(|line| line.trim_start().starts_with("forged") || line.starts_with("2026-01-01 200")), "{said}");
+    assert!(
+        !said.lines().any(|line| line.trim_start().starts_with("forged") || line.starts_with("2026-01-01 200")),
+        "{said}"
+    );
     assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
     let run = run_within(&mut site.command(&["log"]), DEADLINE);
     assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{}", run.stdout);
@@ -187,7 +196,8 @@ fn other_origins_are_not_let_in() {
     let origin = ("origin", "https://evil.example");
     let token = token(&site.world, "read", &[PROJECT]);
     for path in ["/v1/revision", "/v1/resources", "/openapi.json", "/healthz"] {
-        let asked = [origin, ("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
+        let asked =
+            [origin, ("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
         for answer in [
             site.as_one_with(&token).call(Method::GET, path, &[origin], ""),
             site.as_one_with(&token).call(Method::OPTIONS, path, &asked, ""),

@@ -24,7 +24,12 @@ fn login(api: &Caller, id: &str, user: &str) {
 fn sessions(api: &Caller) -> Vec<String> {
     let answer = api.get("/v1/sessions").expect(200).json();
     let text = |json: &Json| json.as_str().unwrap().to_owned();
-    answer["sessions"].as_array().unwrap().iter().map(|one| format!("{} {}", text(&one["id"]), text(&one["user"]))).collect()
+    answer["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {}", text(&one["id"]), text(&one["user"])))
+        .collect()
 }
 
 fn pattern(user: &str, before: &str, after: &str) -> Json {
@@ -121,7 +126,9 @@ fn they_end_in_the_transaction_of_the_apply() {
     let reader = database(&site.world);
     let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%session%'";
     let table: String = reader.query_row(tables, [], |row| row.get(0)).unwrap();
-    let sql = format!("SELECT (SELECT organization FROM pattern WHERE user = 'taro' AND name = 'p'), (SELECT count(*) FROM {table} WHERE user = 'taro')");
+    let sql = format!(
+        "SELECT (SELECT organization FROM pattern WHERE user = 'taro' AND name = 'p'), (SELECT count(*) FROM {table} WHERE user = 'taro')"
+    );
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -63,7 +63,8 @@ fn each_scope_includes_those_before_it_and_nothing_else() {
 fn without_a_token_there_is_nothing_to_see() {
     let site = Site::with(YAML);
     let good = &site.token;
-    let (longer, shorter, other) = (format!("{good}A"), good[..good.len() - 1].to_owned(), format!("yubin_{}", "A".repeat(43)));
+    let (longer, shorter, other) =
+        (format!("{good}A"), good[..good.len() - 1].to_owned(), format!("yubin_{}", "A".repeat(43)));
     let upper = good.to_uppercase();
     for token in ["", "x", &longer, &shorter, &other, &upper, "yubin_", " ", &"y".repeat(10_000)] {
         for one in READ.iter().chain(APPLY).chain(ADMIN) {

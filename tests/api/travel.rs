@@ -113,13 +113,14 @@ fn a_proxy_sees_no_secret() {
     run(&site, &proxy, 0, &["apply", "plan.json"]);
     run(&site, &proxy, 0, &["plan", "--exit-code"]);
     run(&site, &proxy, 0, &["undo", "2", "--yes"]);
-    site.world.write("a.yaml", "servers: {}\naccounts: { a: { absent: true } }\npatterns: { taro: { p: { absent: true } } }\n");
     let rows = |sql: &str| -> Vec<String> {
         let store = database(&site.world);
         let mut statement = store.prepare(sql).unwrap();
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
-    let hashes = rows("SELECT password FROM account WHERE password IS NOT NULL UNION SELECT password FROM account_history WHERE password IS NOT NULL");
+    let hashes = rows(
+        "SELECT password FROM account WHERE password IS NOT NULL UNION SELECT password FROM account_history WHERE password IS NOT NULL",
+    );
     assert!(hashes.len() >= 3, "{hashes:?}");
     let mut words: Vec<Vec<u8>> = WORDS.iter().flat_map(|word| spellings(word.as_bytes())).collect();
     words.extend(hashes.iter().flat_map(|hash| spellings(hash.rsplit('$').next().unwrap().as_bytes())));

@@ -127,7 +127,8 @@ impl Answer {
             assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "no `{key}`: {self}");
         }
         let code = problem["code"].as_str().unwrap();
-        let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || "-_0123456789".contains(c));
+        let word =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || "-_0123456789".contains(c));
         assert!(code.split_once('/').is_some_and(|(area, what)| word(area) && word(what)), "`{code}`: {self}");
         problem
     }

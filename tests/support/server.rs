@@ -159,7 +159,8 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Run {
         std::thread::sleep(Duration::from_millis(5));
     };
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    let run = Run { code: status.and_then(|status| status.code()).unwrap_or(-1), stdout: read("out"), stderr: read("err") };
+    let run =
+        Run { code: status.and_then(|status| status.code()).unwrap_or(-1), stdout: read("out"), stderr: read("err") };
     assert!(status.is_some(), "{command:?} has not ended after {limit:?}\n{}\n{}", run.stdout, run.stderr);
     run
 }
