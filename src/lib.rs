@@ -31,6 +31,7 @@ pub mod refresh;
 pub mod render;
 pub mod resolve;
 pub mod schema;
+pub mod serve;
 pub mod store;
 pub mod system;
 pub mod vault;

@@ -532,7 +532,11 @@ fn a_store_of_an_older_version_is_brought_up() {
     }
     database()
         .execute_batch(
-            "DROP TABLE outside; DROP INDEX change_renames; ALTER TABLE change DROP COLUMN previously;
+            "DROP TABLE token; DROP TABLE session; DROP TABLE request; DROP TABLE acknowledged; DROP TABLE attempt;
+             DROP INDEX revision_by_changes; DROP INDEX revision_by_event;
+             ALTER TABLE meta DROP COLUMN events_done;
+             ALTER TABLE revision DROP COLUMN changes_before; ALTER TABLE revision DROP COLUMN last_event;
+             DROP TABLE outside; DROP INDEX change_renames; ALTER TABLE change DROP COLUMN previously;
              ALTER TABLE revision DROP COLUMN renames; ALTER TABLE revision DROP COLUMN disables;
              ALTER TABLE revision DROP COLUMN purges; ALTER TABLE revision DROP COLUMN git_commit",
         )

@@ -93,7 +93,7 @@ impl Diagnostic {
 }
 
 /// All diagnostics of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {

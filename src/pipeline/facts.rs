@@ -97,23 +97,27 @@ fn in_use(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<InUse>> {
 }
 
 fn protected_ones(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<Address>> {
-    let mut all = Vec::new();
-    for change in plan.changes.iter().filter(|change| change.action.loses()) {
-        let field = protected(change.kind);
-        let is_on = |value: Option<&Value>| value == Some(&Value::Bool(true));
-        let protected = match change.action {
-            // Its fields do not say what is disabled.
-            Action::Disable => {
-                let row = snapshot.fetch(change.kind, std::slice::from_ref(&change.key))?.pop();
-                is_on(row.as_ref().and_then(|row| row.get(field)))
-            }
-            _ => change.fields.iter().any(|one| one.field == field && is_on(one.before.as_deref())),
-        };
-        if protected {
-            all.push(change.address());
+    let is_on = |value: Option<&Value>| value == Some(&Value::Bool(true));
+    // Their fields do not say what is disabled.
+    let mut disabled: HashSet<(Kind, Key)> = HashSet::new();
+    for kind in Kind::ALL {
+        let of_kind = plan.changes.iter().filter(|one| one.kind == kind && one.action == Action::Disable);
+        let mut keys: Vec<Key> = of_kind.map(|change| change.key.clone()).collect();
+        if keys.is_empty() {
+            continue;
         }
+        keys.sort_unstable();
+        let rows = snapshot.fetch(kind, &keys)?.into_iter();
+        disabled.extend(rows.filter(|row| is_on(row.get(protected(kind)))).map(|row| (kind, row.key)));
     }
-    Ok(all)
+    let protects = |change: &&Change| match change.action {
+        Action::Disable => disabled.contains(&(change.kind, change.key.clone())),
+        _ => {
+            let field = protected(change.kind);
+            change.fields.iter().any(|one| one.field == field && is_on(one.before.as_deref()))
+        }
+    };
+    Ok(plan.changes.iter().filter(|change| change.action.loses()).filter(protects).map(Change::address).collect())
 }
 
 /// What limits of files and owners are counted against.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Planned, Session};
 use crate::model::{Clear, Error, Result};
 use crate::store::Snapshot;
+use crate::store::http::{TokenSource, far};
 use crate::vault::{KeyFile, KeyRing, KeySource, Vault};
 
 /// Beside a database that is a file; others have no key of their own.
@@ -22,6 +23,19 @@ pub(super) fn key_source(database: Option<&Path>) -> KeySource {
     KeySource::Beside(real(PathBuf::from(beside)))
 }
 
+/// The token of a client, and its file, if it stands in one.
+pub(super) fn token_source() -> (TokenSource, Vec<PathBuf>) {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let file = given("YUBIN_TOKEN_FILE").map(|path| real(PathBuf::from(path)));
+    let own = file.iter().cloned().collect();
+    let source = match (given("YUBIN_TOKEN"), file) {
+        (Some(token), _) => TokenSource::Given(Clear::new(token)),
+        (None, Some(path)) => TokenSource::File(path),
+        (None, None) => TokenSource::Absent,
+    };
+    (source, own)
+}
+
 impl Session {
     /// Writes a key that was made for a new store, before anything that depends on it.
     pub fn keep_key(&self, planned: &mut Planned) -> Result<()> {
@@ -33,50 +47,21 @@ impl Session {
 
     /// Opens the store's secrets, for a product file that must carry them.
     pub fn unsealing(&self, snapshot: &dyn Snapshot) -> Result<Vault> {
+        self.refuse_far("a file with passwords")?;
         self.vault(Some(snapshot))?.ok_or_else(|| self.lost_key())
+    }
+
+    /// Refuses what cannot be done without the key of the store.
+    pub fn refuse_far(&self, what: &str) -> Result<()> {
+        if matches!(self.keys, KeySource::Server) { Err(far(what)) } else { Ok(()) }
     }
 
     /// The vault of the store, or a new one for a store without a key; `None` if the key is lost.
     pub(super) fn vault(&self, snapshot: Option<&dyn Snapshot>) -> Result<Option<Vault>> {
-        if let Some(lent) = snapshot.and_then(|snapshot| snapshot.lent(&self.project.name)) {
-            return Ok(Some(lent));
+        match snapshot.and_then(|snapshot| snapshot.lent(&self.project.name)) {
+            Some(lent) => Ok(Some(lent)),
+            None => vault(&self.keys, snapshot.and_then(Snapshot::key_id)),
         }
-        let stored = snapshot.and_then(Snapshot::key_id);
-        let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
-        let mut opened = Vault::open(&self.keys)?;
-        if !fits(&opened) {
-            // A rekey may have put the new key in its place meanwhile.
-            opened = Vault::open(&self.keys)?;
-        }
-        match (opened, stored) {
-            (Some(vault), Some(id)) if vault.id() != id => self
-                .next_key(id)
-                .ok_or_else(|| {
-                    Error::failure(format!(
-                        "the key is not the one of this store: it is key {}, the store was written with key {id}",
-                        vault.id()
-                    ))
-                    .hint(match &self.keys {
-                        KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
-                        _ => "set YUBIN_KEY_FILE to the store's own key file",
-                    })
-                })
-                .map(Some),
-            (Some(vault), _) => Ok(Some(vault)),
-            // No key is ever made for a store that has one.
-            (None, Some(_)) => Ok(None),
-            (None, None) if matches!(self.keys, KeySource::Absent | KeySource::Server) => Ok(None),
-            (None, None) => Vault::generate().map(Some),
-        }
-    }
-
-    /// The store's key, where a rekey was interrupted after the store had taken it.
-    fn next_key(&self, id: &str) -> Option<Vault> {
-        let (KeySource::File(path) | KeySource::Beside(path)) = &self.keys else { return None };
-        let next = Vault::open_next(path, id)?;
-        // It serves where it is as well; the next run tries again.
-        let _ = Vault::promote(path, id);
-        Some(next)
     }
 
     pub(super) fn lost_key(&self) -> Error {
@@ -98,6 +83,45 @@ impl Session {
         Error::failure(format!("the store's key {name} is missing, and its secrets cannot be read without it"))
             .hint("restore the key file, or set YUBIN_KEY_FILE; a new key would not open them")
     }
+}
+
+/// The vault of a store whose key has this identity, or a new one for a store without a key; `None` if the key is
+/// lost.
+pub(super) fn vault(keys: &KeySource, stored: Option<&str>) -> Result<Option<Vault>> {
+    let fits = |vault: &Option<Vault>| vault.as_ref().is_none_or(|vault| stored.is_none_or(|id| vault.id() == id));
+    let mut opened = Vault::open(keys)?;
+    if !fits(&opened) {
+        // A rekey may have put the new key in its place meanwhile.
+        opened = Vault::open(keys)?;
+    }
+    match (opened, stored) {
+        (Some(vault), Some(id)) if vault.id() != id => next_key(keys, id)
+            .ok_or_else(|| {
+                Error::failure(format!(
+                    "the key is not the one of this store: it is key {}, the store was written with key {id}",
+                    vault.id()
+                ))
+                .hint(match keys {
+                    KeySource::Given(_) => "set YUBIN_KEY to the store's own key",
+                    _ => "set YUBIN_KEY_FILE to the store's own key file",
+                })
+            })
+            .map(Some),
+        (Some(vault), _) => Ok(Some(vault)),
+        // No key is ever made for a store that has one.
+        (None, Some(_)) => Ok(None),
+        (None, None) if matches!(keys, KeySource::Absent | KeySource::Server) => Ok(None),
+        (None, None) => Vault::generate().map(Some),
+    }
+}
+
+/// The store's key, where a rekey was interrupted after the store had taken it.
+fn next_key(keys: &KeySource, id: &str) -> Option<Vault> {
+    let (KeySource::File(path) | KeySource::Beside(path)) = keys else { return None };
+    let next = Vault::open_next(path, id)?;
+    // It serves where it is as well; the next run tries again.
+    let _ = Vault::promote(path, id);
+    Some(next)
 }
 
 /// The file itself, where the path is a link to it.

@@ -4,6 +4,7 @@
 mod facts;
 mod hand_over;
 mod home;
+pub mod hosted;
 mod keys;
 mod plan;
 mod refresh;
@@ -13,6 +14,7 @@ mod scope;
 mod seal;
 mod state;
 mod suggest;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -24,18 +26,20 @@ use crate::history;
 use crate::load::{self, Project, Reader};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
-    Address, Code, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, Value, Version, Wanted,
+    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, Value, Version,
+    Wanted,
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules};
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use home::Home;
 use seal::STATUS;
 
+pub use home::Home;
 pub use keys::key_ring;
 pub use refresh::Export;
+pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
 pub struct Session {
@@ -144,6 +148,17 @@ pub struct Above<'a> {
     pub against: Option<(&'a Path, Option<&'a str>)>,
 }
 
+/// The store that the project file names, and the folder that its path is relative to.
+pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
+    let root = load::find_root(start)?;
+    let mut diagnostics = Diagnostics::default();
+    let project = load::read_project(&root, None, &mut diagnostics)?;
+    if diagnostics.has_errors() {
+        return Err(Error::new(Code::Invalid, "the project file is invalid").hint("`yubin check` says what is wrong"));
+    }
+    Ok((project.store, root))
+}
+
 /// Reads the project file.
 pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let root = load::find_root(start)?;
@@ -162,7 +177,11 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let name = store.unwrap_or(&project.store).to_owned();
     // A path in the project file is relative to it, one from outside to where the user is.
     let base = if store.is_some() { start } else { root.as_path() };
-    let Home { name: store_name, store, keys, own } = Home::open(&name, base)?;
+    let Home { name: store_name, store, keys, own, exposed } = Home::open_for(&name, base, Some(&project.name))?;
+    if let Some(path) = exposed {
+        let message = format!("others than its owner may read the token file {}", path.display());
+        diagnostics.push(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it"));
+    }
     Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None })
 }
 
@@ -191,6 +210,19 @@ impl Session {
         Checked { files, resources }
     }
 
+    /// Does what reads the store in several steps, anew where the store has moved in between.
+    fn steadily<T>(&mut self, mut read: impl FnMut(&mut Session) -> Result<T>) -> Result<T> {
+        const TRIES: usize = 3;
+        for _ in 1..TRIES {
+            let said = self.diagnostics.clone();
+            match read(self) {
+                Err(error) if error.about == Some("store/gone") => self.diagnostics = said,
+                done => return done,
+            }
+        }
+        read(self)
+    }
+
     fn settle(&mut self) {
         if self.strict {
             self.diagnostics.make_strict();
@@ -200,6 +232,10 @@ impl Session {
 
     /// The plan that takes back a revision.
     pub fn undo(&mut self, revision: u64) -> Result<Planned> {
+        self.steadily(|session| session.undo_once(revision))
+    }
+
+    fn undo_once(&mut self, revision: u64) -> Result<Planned> {
         let snapshot = self.store.snapshot()?;
         let vault = self.vault(snapshot.as_deref())?;
         let Some(snapshot) = snapshot else {

@@ -28,6 +28,10 @@ impl Session {
     /// The plan from files and store; `None` if the input has errors, which then stand among the
     /// diagnostics.
     pub fn plan(&mut self, asked: &Asked) -> Result<Option<Planned>> {
+        self.steadily(|session| session.plan_once(asked))
+    }
+
+    fn plan_once(&mut self, asked: &Asked) -> Result<Option<Planned>> {
         let snapshot = self.store.snapshot()?;
         let secrets = asked.secrets;
         let mut scope = Scope::new(&asked.partial)?;
@@ -126,7 +130,10 @@ impl Session {
             let snapshot = locked();
             fetch(snapshot.as_deref().map(|one| &**one), &found, &gone, &inventory, system.ordered)
         })?;
-        rows.rename(&renames, |kind, row, new| renames::called(vault.as_ref(), kind, row, new))?;
+        {
+            let snapshot = locked();
+            renames::rename(&mut rows, &renames, vault.as_ref(), snapshot.as_deref().map(|one| &**one))?;
+        }
         let mut fetched = vec![found.outside.concat()];
         let stored = Stored { inventory: &inventory, rows: &rows, gone: &gone };
         let current = Current { rows: &rows, renames: &renames, terms: &terms, ..new };
@@ -195,7 +202,7 @@ impl Session {
             return Ok(None);
         }
         let snapshot = snapshot.map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let planned = self.judged(plan, vault, snapshot.as_deref())?;
+        let planned = self.judged_with(plan, vault, snapshot.as_deref(), &inventory)?;
         Ok(Some(Planned { secrets, secrets_digest, as_of, files: files_digests, ..planned }))
     }
 

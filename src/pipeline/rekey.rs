@@ -64,6 +64,7 @@ pub struct Rekeyed {
 impl Session {
     /// Puts every secret of the store under a new key, or the one of a file.
     pub fn rekey(&self, to: Option<&Path>) -> Result<Rekeyed> {
+        self.refuse_far("a new key")?;
         let nothing = || {
             Error::new(Code::Usage, "the store has no key yet, so there is none to replace")
                 .hint("the first apply with a secret makes one")

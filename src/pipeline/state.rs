@@ -21,6 +21,7 @@ pub struct TakenState {
 impl Session {
     /// The state of the store without secrets, signed with a key that only the store's key gives.
     pub fn redacted(&self) -> Result<TakenState> {
+        self.refuse_far("a snapshot")?;
         let nothing =
             || Error::failure("there is no store yet, so there is no state to take").hint("`yubin apply` makes one");
         let snapshot = self.store.snapshot()?.ok_or_else(nothing)?;

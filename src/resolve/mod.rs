@@ -23,6 +23,8 @@ pub struct Rules<'a> {
     pub given: &'a Given,
 }
 
+pub use value::misfit;
+
 /// What the store says about the resources of a draft.
 pub struct Stored<'a> {
     pub inventory: &'a Inventory,

@@ -15,8 +15,23 @@ pub struct Misfit {
     pub at: Option<Place>,
 }
 
-fn misfit<T>(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Result<T, Vec<Misfit>> {
+fn wrong<T>(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Result<T, Vec<Misfit>> {
     Err(vec![Misfit { code, message: message.into(), hint: hint.map(str::to_owned), at: None }])
+}
+
+/// Why a value cannot stand in a field, beside its type; for values that were not read from a file.
+pub fn misfit(spec: &Field, value: &Value) -> Option<String> {
+    let name = spec.name;
+    let mail = |text: &str| mail_flaw(text).map(|flaw| format!("`{name}` is no mail address: {flaw}"));
+    match (spec.ty, value) {
+        (Type::Mail, Value::Text(text)) => mail(text),
+        (Type::Mails, Value::Text(text)) => text.split(',').find_map(|one| mail(one.trim())),
+        (Type::Host, Value::Text(text)) => host_flaw(text).map(|(flaw, _)| format!("`{name}` is no host name: {flaw}")),
+        (Type::List, Value::List(items)) => items.iter().find_map(|item| mail(item)),
+        (Type::Text | Type::Multiline, _) => None,
+        (_, Value::Text(text)) if text.is_empty() => Some(format!("`{name}` cannot be empty")),
+        _ => None,
+    }
 }
 
 /// The items of a list, each a mail address.
@@ -48,7 +63,7 @@ pub fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
     };
     let textual = matches!(spec.ty, Type::Text | Type::Multiline);
     if text.is_empty() && !textual {
-        return misfit(
+        return wrong(
             "value/empty",
             format!("`{name}` cannot be empty"),
             Some("write `null` for the default, or leave it out"),
@@ -68,7 +83,7 @@ pub fn aim(spec: &Field, raw: Raw) -> Result<Aim, Vec<Misfit>> {
     match flaw {
         None => Ok(Aim::Value(Value::Text(text))),
         Some((message, hint)) => {
-            misfit(if matches!(spec.ty, Type::Host) { "value/host" } else { "value/address" }, message, Some(hint))
+            wrong(if matches!(spec.ty, Type::Host) { "value/host" } else { "value/address" }, message, Some(hint))
         }
     }
 }
@@ -78,7 +93,7 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
     let name = spec.name;
     let number_like = matches!(spec.ty, Type::Bool | Type::Int { .. });
     if quoted && number_like {
-        return misfit("value/type", format!("`{name}` is {}", type_words(spec.ty)), Some("write it without quotes"));
+        return wrong("value/type", format!("`{name}` is {}", type_words(spec.ty)), Some("write it without quotes"));
     }
     match spec.ty {
         Type::Int { min, max } => {
@@ -88,10 +103,10 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
             let digits = text.strip_prefix('-').unwrap_or(text);
             let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             if whole && (digits == "0" || !digits.starts_with('0')) {
-                return misfit("value/range", format!("`{name}` is a number from {min} to {max}"), None);
+                return wrong("value/range", format!("`{name}` is a number from {min} to {max}"), None);
             }
             let hint = whole.then_some("write the number without leading zeros");
-            misfit("value/type", format!("`{name}` is {}", type_words(spec.ty)), hint)
+            wrong("value/type", format!("`{name}` is {}", type_words(spec.ty)), hint)
         }
         Type::Bool => {
             if let Some(value) = Value::from_word(spec.ty, text) {
@@ -102,7 +117,7 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
                     "no" | "off" | "n" | "0" | "false" => Some("write `false`"),
                     _ => None,
                 };
-                misfit("value/type", format!("`{name}` is true or false"), near)
+                wrong("value/type", format!("`{name}` is true or false"), near)
             }
         }
         Type::Choice(words) => {
@@ -111,18 +126,18 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
             } else {
                 let near = did_you_mean(text, words.iter().copied());
                 let message = format!("`{name}` is one of `{}`{}", words.join("`, `"), instead(text, near));
-                misfit("value/choice", message, near.map(|near| format!("did you mean `{near}`?")).as_deref())
+                wrong("value/choice", message, near.map(|near| format!("did you mean `{near}`?")).as_deref())
             }
         }
         Type::Size => match Value::from_word(spec.ty, text) {
             Some(value) => Ok(Aim::Value(value)),
-            None => misfit("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`"), None),
+            None => wrong("value/type", format!("`{name}` is a size such as `512KB`, `5MB` or `unlimited`"), None),
         },
         Type::List => {
             // A CSV cell: parted by `;`.
             let mut parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
             match parts.clone().find_map(mail_flaw) {
-                Some(flaw) => misfit("value/address", format!("an item of `{name}` is no mail address: {flaw}"), None),
+                Some(flaw) => wrong("value/address", format!("an item of `{name}` is no mail address: {flaw}"), None),
                 None => Ok(Aim::Value(Value::List(parts.by_ref().map(CompactString::new).collect()))),
             }
         }
@@ -130,7 +145,7 @@ fn word(spec: &Field, text: &str, quoted: bool) -> Result<Aim, Vec<Misfit>> {
             Ok(Aim::Value(Value::Text(CompactString::new(text))))
         }
         // The formats read secrets themselves.
-        Type::Secret | Type::Password => misfit("secret/form", format!("`{name}` is a secret"), None),
+        Type::Secret | Type::Password => wrong("secret/form", format!("`{name}` is a secret"), None),
     }
 }
 

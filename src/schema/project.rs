@@ -21,8 +21,9 @@ struct ProjectFile {
     /// The product whose rules apply; generic by default.
     #[schemars(default, schema_with = "system_names")]
     system: Option<String>,
-    /// Where current state lives, sqlite:yubin.db by default. The path is relative to this file.
-    #[schemars(regex(pattern = "^sqlite:.+$"), example = &"sqlite:yubin.db")]
+    /// Where current state lives, sqlite:yubin.db by default: a file, whose path is relative to this one, a PostgreSQL
+    /// database (postgres://…), or the address of a yubin serve (https://…). A password does not belong here.
+    #[schemars(regex(pattern = "^(sqlite:.+|(postgres|postgresql|https?)://.+)$"), example = &"sqlite:yubin.db")]
     store: Option<String>,
     /// The files that declare what should be; by default every YAML and CSV file below this folder.
     sources: Option<Vec<SourceEntry>>,

@@ -2,10 +2,14 @@
 //! one transaction or not at all.
 
 mod holder;
+pub mod http;
+pub mod postgres;
+mod sql;
 pub mod sqlite;
 pub mod state;
 
 use crate::guard::Approved;
+use crate::model::draft::Digest;
 use crate::model::plan::Base;
 use crate::model::{
     Address, Attempt, Drift, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
@@ -108,6 +112,9 @@ pub trait Reseal {
     fn hashed(&self, address: &Address, field: FieldId, hash: Option<&str>, sealed: &Sealed) -> Result<Hashed>;
 }
 
+/// Takes the parts of a key, the owner and the digest of what was declared.
+pub type Each<'a> = dyn FnMut(&[&str], Option<&str>, Option<Digest>) -> Result<()> + 'a;
+
 pub trait Snapshot: Send {
     fn base(&self) -> Base;
 
@@ -118,10 +125,11 @@ pub trait Snapshot: Send {
         None
     }
 
-    /// The resource of a key as it would be under another one, where only the server can seal its secrets anew.
-    fn called(&self, kind: Kind, key: &Key, new: &Key) -> Result<Option<Row>> {
-        let _ = (kind, key, new);
-        Ok(None)
+    /// Resources as they would be under other keys, those that exist in the order of the pairs (present and new
+    /// key), where only the server can seal their secrets anew.
+    fn called(&self, kind: Kind, keys: &[(Key, Key)]) -> Result<Vec<Row>> {
+        let _ = (kind, keys);
+        Ok(Vec::new())
     }
 
     /// Identity of the key that sealed what is stored.
@@ -129,6 +137,19 @@ pub trait Snapshot: Send {
 
     /// Keys in ascending order, with owner and digest of what was declared.
     fn inventory(&self, project: &str) -> Result<Inventory>;
+
+    /// The same of one kind, behind a key and at most so many: parts of the key, owner, digest.
+    fn list(&self, kind: Kind, after: Option<&Key>, limit: usize, each: &mut Each<'_>) -> Result<()>;
+
+    /// Rows of a kind in ascending order of keys, behind a key and at most so many, with the digest of what was
+    /// declared.
+    fn page(
+        &self,
+        kind: Kind,
+        after: Option<&Key>,
+        limit: usize,
+        each: &mut dyn FnMut(Row, Option<Digest>) -> Result<()>,
+    ) -> Result<()>;
 
     /// The rows of those keys that exist, in the order of the keys.
     fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>>;

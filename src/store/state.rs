@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Entry, Receipt, Reseal, Snapshot, Store};
+use super::{Each, Entry, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
+use crate::model::draft::Digest;
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
 use crate::model::{
@@ -70,6 +71,24 @@ impl Snapshot for Taken {
             }
         }
         Ok(inventory)
+    }
+
+    fn list(&self, kind: Kind, after: Option<&Key>, limit: usize, each: &mut Each<'_>) -> Result<()> {
+        self.page(kind, after, limit, &mut |row, digest| {
+            each(&row.key.parts().collect::<Vec<_>>(), row.owner.as_deref(), digest)
+        })
+    }
+
+    fn page(
+        &self,
+        kind: Kind,
+        after: Option<&Key>,
+        limit: usize,
+        each: &mut dyn FnMut(Row, Option<Digest>) -> Result<()>,
+    ) -> Result<()> {
+        let rows = self.0.rows.of(kind);
+        let start = after.map_or(0, |after| rows.partition_point(|row| row.key <= *after));
+        rows[start..].iter().take(limit).try_for_each(|row| each(row.clone(), None))
     }
 
     fn fetch(&self, kind: Kind, keys: &[Key]) -> Result<Vec<Row>> {

@@ -178,6 +178,12 @@ impl Vault {
         &self.id
     }
 
+    /// Whether it is the key of one project, which a server has lent: it recognises secrets and does not open
+    /// what the server tells of them.
+    pub fn is_lent(&self) -> bool {
+        self.lent
+    }
+
     /// Signs what is said of the store; `None` if the key of the store is not at hand.
     pub fn signer(&self) -> Option<Signer> {
         (!self.lent).then(|| Signer::new(&self.signing_key))
@@ -209,6 +215,10 @@ impl Vault {
     }
 
     pub fn unseal(&self, address: &Address, field: &Field, sealed: &Sealed) -> Result<Clear> {
+        if self.lent && sealed.kept().is_some() {
+            let message = format!("the secret `{}` of `{address}` stays with the server", field.name);
+            return Err(Error::failure(message).hint("run this where the store is, with `--store` and its own address"));
+        }
         let broken =
             || Error::failure(format!("the secret `{}` of `{address}` cannot be opened with this key", field.name));
         let padded = self.unlock(&place(address, field), sealed).ok_or_else(broken)?;

@@ -133,6 +133,12 @@ impl<'a> Telling<'a> {
         self.transit.seal_hashed(address, field, &Hashed { text: stored.text.clone(), proof })
     }
 
+    /// The same as it would be under another address.
+    pub fn tell_hashed_called(&self, from: &Address, to: &Address, field: &Field, stored: &Hashed) -> String {
+        let proof = stored.proof.as_ref().and_then(|proof| self.store.move_proof(from, to, field, proof));
+        self.tell_hashed(to, field, &Hashed { text: stored.text.clone(), proof })
+    }
+
     /// A secret that the client has sealed, as the store holds it.
     pub fn take(&self, address: &Address, field: &Field, sealed: &str) -> Option<Sealed> {
         let clear = self.transit.open(address, field, sealed)?;
@@ -203,11 +209,13 @@ mod tests {
         let address = Address::new(Kind::Account, Key::single("taro"));
         let clear = Clear::new("open sesame".to_owned());
         let stored = store.hashed(&address, password(), "{SHA512-CRYPT}$6$x", &clear);
-        let told = transit.open_hashed(&address, password(), &telling.tell_hashed(&address, password(), &stored)).unwrap();
+        let told =
+            transit.open_hashed(&address, password(), &telling.tell_hashed(&address, password(), &stored)).unwrap();
         assert!(lent.recall(&address, password(), &told).unwrap().is("open sesame"));
         assert!(store.recall(&address, password(), &told).is_none());
         let sent = lent.hashed(&address, password(), "{SHA512-CRYPT}$6$y", &clear);
-        let taken = telling.take_hashed(&address, password(), &transit.seal_hashed(&address, password(), &sent)).unwrap();
+        let taken =
+            telling.take_hashed(&address, password(), &transit.seal_hashed(&address, password(), &sent)).unwrap();
         assert!(store.recall(&address, password(), &taken).unwrap().is("open sesame"));
     }
 

@@ -1,8 +1,10 @@
 //! The versioned JSON shapes: output of every command, the plan file. Fields are only ever added.
 
+mod desk;
 mod digest;
 mod plan;
 mod read;
+pub mod remote;
 mod state;
 
 use serde_json::{Map, Value as Json, json};
@@ -10,6 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
+pub use desk::{event, login, token};
 pub use digest::digest;
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// Writes what is a JSON text by itself.
-fn put(to: &mut Vec<u8>, value: impl Serialize) {
+pub(super) fn put(to: &mut Vec<u8>, value: impl Serialize) {
     // Strings, numbers and lists of them can always be written, and a vector takes them.
     let _ = serde_json::to_writer(to, &value);
 }

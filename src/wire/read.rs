@@ -205,14 +205,14 @@ impl Set {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Moved {
-    address: String,
-    field: Option<String>,
-    resource: Option<String>,
+pub(in crate::wire) struct Moved {
+    pub(in crate::wire) address: String,
+    pub(in crate::wire) field: Option<String>,
+    pub(in crate::wire) resource: Option<String>,
 }
 
 impl Moved {
-    pub(super) fn into_drift(self) -> Option<Drift> {
+    pub(in crate::wire) fn into_drift(self) -> Option<Drift> {
         const COLUMNS: [&str; 4] = ["yubin_owner", "yubin_revision", "yubin_disabled", "yubin_previously"];
         let address = Address::parse(&self.address).ok()?;
         let what = match (self.resource.as_deref(), self.field.as_deref()) {

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 
-use super::image::{self, Image, Sum};
-use super::schema::all_columns;
 use crate::model::{Action, Address, Change, Effect, Key, Kind, Plan};
+use crate::store::sql;
+use crate::store::sql::columns::all_columns;
+use crate::store::sql::image::{self, Image, Sum, Sums};
 
 /// Changes between two calls of `progress`.
 const STRIDE: u64 = 1_000;
@@ -49,8 +50,9 @@ impl<'c> Statements<'c> {
         })
     }
 
-    fn read(&mut self, key: &Key) -> rusqlite::Result<Option<Image<'static>>> {
-        self.read.query_row(rusqlite::params_from_iter(key.parts()), image::of_row).optional()
+    fn read(&mut self, kind: Kind, key: &Key) -> rusqlite::Result<Option<Image<'static>>> {
+        let parts = rusqlite::params_from_iter(key.parts());
+        self.read.query_row(parts, |row| Ok(image::of_row(kind, row))).optional()
     }
 
     fn remember(&mut self, key: &Key, revision: u64) -> rusqlite::Result<()> {
@@ -80,20 +82,6 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// What should stand in the store, and what does.
-pub struct Sums {
-    predicted: Sum,
-    held: Sum,
-    /// Some of the resources that are not as they should be.
-    pub strange: Vec<Address>,
-}
-
-impl Sums {
-    pub fn agree(&self) -> bool {
-        self.predicted == self.held
-    }
-}
-
 /// The writing of a plan.
 pub struct Writing<'a> {
     connection: &'a Connection,
@@ -114,12 +102,7 @@ pub struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    pub fn new(
-        connection: &'a Connection,
-        plan: &'a Plan,
-        revision: u64,
-        whole: bool,
-    ) -> rusqlite::Result<Writing<'a>> {
+    pub fn new(connection: &'a Connection, plan: &'a Plan, revision: u64, whole: bool) -> sql::Result<Writing<'a>> {
         let exists = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, bool>(0));
         // Yubin's own are dropped by now.
         let whole = whole || exists("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')")?;
@@ -141,7 +124,7 @@ impl<'a> Writing<'a> {
         })
     }
 
-    pub fn all(mut self, progress: &dyn Fn(u64)) -> rusqlite::Result<Sums> {
+    pub fn all(mut self, progress: &dyn Fn(u64)) -> sql::Result<Sums> {
         let plan = self.plan;
         let renames: Vec<&Change> = plan.changes.iter().filter(|change| change.action == Action::Rename).collect();
         // Before any server gets its new name: two may change places.
@@ -194,7 +177,7 @@ impl<'a> Writing<'a> {
     /// What the store holds of a resource before it is changed, which it then remembers. It no longer counts.
     fn before(&mut self, kind: Kind, key: &Key) -> rusqlite::Result<Option<Image<'static>>> {
         let of_kind = &mut self.statements[kind as usize];
-        let image = of_kind.read(key)?;
+        let image = of_kind.read(kind, key)?;
         of_kind.remember(key, self.revision)?;
         let counted = self.whole || self.moved.contains(&(kind, key.clone()));
         if let Some(image) = image.as_ref().filter(|_| counted) {
@@ -228,7 +211,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Some of the changes that have not left what they should.
-    fn strange(&mut self) -> rusqlite::Result<Vec<Address>> {
+    fn strange(&mut self) -> sql::Result<Vec<Address>> {
         const SOME: usize = 5;
         let written = self.plan.changes.iter().filter(|change| change.action.writes());
         let mut strange = Vec::new();
@@ -237,7 +220,7 @@ impl<'a> Writing<'a> {
             let statement = &mut self.statements[change.kind as usize].read;
             let mut rows = statement.query(rusqlite::params_from_iter(change.key.parts()))?;
             while let Some(row) = rows.next()? {
-                held.add_row(change.kind, row, &mut self.bytes)?;
+                held.add_row(change.kind, row, &mut self.bytes);
             }
             if held != *expected && strange.len() < SOME {
                 strange.push(change.address());
@@ -254,7 +237,7 @@ impl<'a> Writing<'a> {
 
     /// Resources that the plan does not touch, and that are not what they were: another connection still sees
     /// the state before.
-    fn strangers(&self, path: &str) -> rusqlite::Result<Vec<Address>> {
+    fn strangers(&self, path: &str) -> sql::Result<Vec<Address>> {
         let before = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let moved = self.moved.iter().map(|(kind, key)| (*kind, key));
         let touched: HashSet<(Kind, &Key)> =
@@ -321,7 +304,7 @@ impl<'a> Writing<'a> {
             let statement = &mut self.statements[kind as usize].read;
             let mut rows = statement.query(rusqlite::params_from_iter(key.parts()))?;
             while let Some(row) = rows.next()? {
-                held.add_row(kind, row, &mut self.bytes)?;
+                held.add_row(kind, row, &mut self.bytes);
             }
         }
         Ok(held)

@@ -9,12 +9,55 @@ use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
-use crate::model::{Field, FieldId, Kind, Type};
+use crate::model::{Kind, Type};
+use crate::store::sql::columns::{OWN_COLUMNS, all_columns, proofs};
+
+pub use crate::store::sql::VERSION;
 
 /// "yubi" in ASCII, so that a database can be told from one of other software.
 const APPLICATION_ID: i32 = 0x7975_6269;
-/// Counted up by each change of the schema, with a step in `STEPS`.
-pub const VERSION: i32 = 4;
+/// What a server keeps beside the state.
+macro_rules! desk {
+    () => {
+        "
+CREATE INDEX revision_by_changes ON revision (changes_before);
+CREATE INDEX revision_by_event ON revision (last_event) WHERE last_event IS NOT NULL;
+CREATE TABLE token (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  scope TEXT NOT NULL,
+  owners TEXT NOT NULL,
+  created TEXT NOT NULL,
+  expires TEXT,
+  revoked TEXT
+) STRICT;
+CREATE TABLE session (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_by_user ON session (user, id);
+CREATE TABLE request (
+  key BLOB PRIMARY KEY,
+  body BLOB NOT NULL,
+  revision INTEGER NOT NULL,
+  at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_by_time ON request (at);
+CREATE TABLE acknowledged (event INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE attempt (
+  event INTEGER NOT NULL,
+  hook TEXT NOT NULL,
+  tries INTEGER NOT NULL,
+  done INTEGER NOT NULL,
+  error TEXT,
+  at TEXT NOT NULL,
+  PRIMARY KEY (event, hook)
+) STRICT, WITHOUT ROWID;
+"
+    };
+}
 
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
@@ -61,12 +104,25 @@ const STEPS: [&str; VERSION as usize - 1] = [
        before INTEGER, during INTEGER NOT NULL, settled INTEGER
      ) STRICT;
      CREATE INDEX outside_open ON outside (kind, user, name) WHERE settled IS NULL;",
+    // What was caused before this counts as carried out: nobody has listened.
+    concat!(
+        "ALTER TABLE meta ADD COLUMN events_done INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE revision ADD COLUMN changes_before INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE revision ADD COLUMN last_event INTEGER;
+         UPDATE revision SET changes_before = before.count FROM (
+           SELECT revision AS of, sum(own) OVER (ORDER BY revision) - own AS count FROM (
+             SELECT revision,
+               coalesce((SELECT max(seq) FROM change WHERE change.revision = revision.revision), 0) AS own
+             FROM revision
+           )
+         ) AS before WHERE of = revision.revision;
+         UPDATE meta SET events_done = coalesce((
+           SELECT changes_before + coalesce((SELECT max(seq) FROM change WHERE change.revision = revision.revision), 0)
+           FROM revision ORDER BY revision DESC LIMIT 1
+         ), 0);",
+        desk!()
+    ),
 ];
-
-/// Columns of yubin before the fields: digest of the record that declared the resource, the
-/// project that owns it, the revision that wrote it, the one that disabled it, its name before its last rename.
-pub const OWN_COLUMNS: [&str; 5] =
-    ["yubin_declared", "yubin_owner", "yubin_revision", "yubin_disabled", "yubin_previously"];
 
 /// What stands in a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,14 +177,16 @@ pub fn migrate(connection: &Connection, found: Found) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", VERSION)
 }
 
-const COMMON: &str = "
+const COMMON: &str = concat!(
+    "
 CREATE TABLE meta (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   revision INTEGER NOT NULL,
   outside_writes INTEGER NOT NULL,
-  key_id TEXT
+  key_id TEXT,
+  events_done INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO meta VALUES (1, 0, 0, NULL);
+INSERT INTO meta VALUES (1, 0, 0, NULL, 0);
 CREATE TABLE revision (
   revision INTEGER PRIMARY KEY,
   at TEXT NOT NULL,
@@ -147,7 +205,9 @@ CREATE TABLE revision (
   renames INTEGER NOT NULL DEFAULT 0,
   disables INTEGER NOT NULL DEFAULT 0,
   purges INTEGER NOT NULL DEFAULT 0,
-  git_commit TEXT
+  git_commit TEXT,
+  changes_before INTEGER NOT NULL DEFAULT 0,
+  last_event INTEGER
 ) STRICT;
 CREATE TABLE change (
   revision INTEGER NOT NULL,
@@ -174,7 +234,9 @@ CREATE TABLE outside (
 CREATE INDEX outside_open ON outside (kind, user, name) WHERE settled IS NULL;
 CREATE VIEW effect AS
   SELECT revision, seq, effect, user, kind, name FROM change WHERE effect IS NOT NULL;
-";
+",
+    desk!()
+);
 
 pub fn ddl() -> String {
     let mut sql = COMMON.to_owned();
@@ -321,46 +383,4 @@ pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Key, yubin's own, fields, proofs of hashed passwords: the order of columns in every statement.
-pub fn all_columns(kind: Kind) -> Vec<String> {
-    let own = kind.key_parts().iter().chain(&OWN_COLUMNS).map(|column| (*column).to_owned());
-    own.chain(kind.fields().iter().map(Field::column)).chain(proofs(kind)).collect()
-}
-
-/// The same, as a store of an older version has them.
-pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
-    let mut columns = all_columns(kind);
-    if version < 4 {
-        for name in columns.iter_mut().filter(|name| NEW_IN_4.contains(&name.as_str())) {
-            *name = format!("NULL AS {name}");
-        }
-    }
-    if version < 3 {
-        for column in proofs(kind) {
-            let hash = column.trim_end_matches(PROOF);
-            columns.iter_mut().filter(|name| *name == hash).for_each(|name| *name = format!("NULL AS {hash}"));
-            columns.iter_mut().filter(|name| **name == column).for_each(|name| *name = format!("{hash} AS {column}"));
-        }
-    }
-    columns
-}
-
-const NEW_IN_4: [&str; 3] = ["yubin_disabled", "yubin_previously", "protected"];
-
-const PROOF: &str = "_proof";
-
-/// The fields that are stored as hashes.
-pub fn hashed(kind: Kind) -> impl Iterator<Item = FieldId> {
-    (0..).zip(kind.fields()).filter(|(_, field)| matches!(field.ty, Type::Password)).map(|(id, _)| id)
-}
-
-/// Columns beside those of hashes: by what they hold, an unchanged password is recognised.
-fn proofs(kind: Kind) -> impl Iterator<Item = String> {
-    hashed(kind).map(move |field| proof(kind, field))
-}
-
-pub fn proof(kind: Kind, field: FieldId) -> String {
-    format!("{}{PROOF}", kind.field(field).column())
 }

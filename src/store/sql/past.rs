@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use rusqlite::OptionalExtension;
-
-use super::read::{Reading, by_key, failed, past_row};
-use super::schema::columns_of;
+use super::columns::{by_key, columns_of, key_list};
+use super::read::{Reading, past_row};
+use super::{Cell, Next, number, text};
 use crate::model::{Address, Drift, Drifted, FieldId, Key, Kind, Result, Row, Value};
 
 /// A state that a resource was in, and the last revision at which it was.
@@ -18,7 +17,7 @@ impl Reading {
     /// Every resource as it was when the revision had been applied, in ascending order of keys.
     pub(super) fn scan_past(&self, kind: Kind, at: u64, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
         let columns = columns_of(kind, self.version).join(", ");
-        let keys = kind.key_parts().join(", ");
+        let keys = key_list(kind);
         let during = if self.version < 4 { "NULL" } else { "yubin_during" };
         let sql = format!(
             "SELECT {columns}, yubin_until, {during}, rowid AS version FROM {kind}_history WHERE yubin_revision <= ?1
@@ -28,14 +27,11 @@ impl Reading {
         );
         let count = columns_of(kind, self.version).len();
         let inserted = self.inserted(kind)?;
-        let mut statement = self.connection.prepare(&sql).map_err(failed)?;
-        let mut rows = statement.query([at]).map_err(failed)?;
         let mut last: Option<Past> = None;
         let mut in_force: Option<Row> = None;
-        while let Some(found) = rows.next().map_err(failed)? {
+        self.db.query(&sql, &[number(at)], &mut |found| {
             let row = past_row(kind, found)?;
-            let until: Option<u64> = found.get(count).map_err(failed)?;
-            let during: Option<u64> = found.get(count + 1).map_err(failed)?;
+            let (until, during) = (found.number(count), found.number(count + 1));
             let to = until.map(|until| until.saturating_sub(1)).or(during).unwrap_or(u64::MAX);
             let mut from = row.revision;
             match &last {
@@ -53,7 +49,8 @@ impl Reading {
                 in_force.get_or_insert_with(|| row.clone());
             }
             last = Some(Past { row, to });
-        }
+            Ok(Next::More)
+        })?;
         in_force.map_or(Ok(()), each)
     }
 
@@ -63,13 +60,13 @@ impl Reading {
         if self.version < 4 {
             return Ok(inserted);
         }
-        let sql = "SELECT user, name, min(during) FROM outside WHERE kind = ?1 AND before IS NULL GROUP BY user, name";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
-        let mut rows = statement.query([kind.name()]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let (user, name): (String, String) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-            inserted.insert(key(kind, &user, &name), row.get(2).map_err(failed)?);
-        }
+        let sql = "SELECT \"user\", name, min(during) FROM outside
+                   WHERE kind = ?1 AND before IS NULL GROUP BY \"user\", name";
+        self.db.query(sql, &[text(kind.name())], &mut |row| {
+            let (user, name) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+            inserted.insert(key(kind, user, name), row.count(2));
+            Ok(Next::More)
+        })?;
         Ok(inserted)
     }
 
@@ -79,15 +76,14 @@ impl Reading {
         if self.version < 4 {
             return Ok(drift);
         }
-        let sql = "SELECT kind, user, name, before FROM outside WHERE settled IS NULL";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let text = |at| row.get::<_, String>(at).map_err(failed);
-            let Some(kind) = Kind::from_name(&text(0)?) else { continue };
-            let address = Address::new(kind, key(kind, &text(1)?, &text(2)?));
-            let before: Option<i64> = row.get(3).map_err(failed)?;
-            let before = before.map_or(Ok(None), |rowid| self.image(kind, rowid))?;
+        let sql = "SELECT kind, \"user\", name, before FROM outside WHERE settled IS NULL";
+        let touched = self.db().all(sql, &[], |row| {
+            let (user, name) = (row.text(1).unwrap_or_default(), row.text(2).unwrap_or_default());
+            let kind = row.text(0).and_then(Kind::from_name);
+            Ok(kind.map(|kind| (Address::new(kind, key(kind, user, name)), row.number(3))))
+        })?;
+        for (address, before) in touched.into_iter().flatten() {
+            let before = before.map_or(Ok(None), |rowid| self.image(address.kind, rowid))?;
             let after = self.present(&address)?;
             drift.extend(compare(&address, before.as_ref(), after.as_ref()));
         }
@@ -95,23 +91,19 @@ impl Reading {
         Ok(drift)
     }
 
-    fn image(&self, kind: Kind, rowid: i64) -> Result<Option<Row>> {
+    fn image(&self, kind: Kind, rowid: u64) -> Result<Option<Row>> {
         let columns = columns_of(kind, self.version).join(", ");
         let sql = format!("SELECT {columns} FROM {kind}_history WHERE rowid = ?1");
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let found = statement.query_row([rowid], |row| Ok(past_row(kind, row))).optional().map_err(failed)?;
-        found.transpose()
+        Ok(self.db().first(&sql, &[number(rowid)], |row| Ok(past_row(kind, row)?))?)
     }
 
     /// The resource as it is, even if other software has written what cannot be read.
     fn present(&self, address: &Address) -> Result<Option<Row>> {
         let kind = address.kind;
         let columns = columns_of(kind, self.version).join(", ");
-        let sql = format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind));
-        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let parts = rusqlite::params_from_iter(address.key.parts());
-        let found = statement.query_row(parts, |row| Ok(past_row(kind, row))).optional().map_err(failed)?;
-        found.transpose()
+        let sql = format!("SELECT {columns} FROM {kind} WHERE {}", by_key(kind, 1));
+        let params: Vec<Cell<'_>> = address.key.parts().map(text).collect();
+        Ok(self.db().first(&sql, &params, |row| Ok(past_row(kind, row)?))?)
     }
 }
 

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use rusqlite::Connection;
-use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value as Owned};
 
-use super::schema::{self, OWN_COLUMNS};
-use crate::model::{Action, Change, FieldId, Key, Kind, Plan, Sealed, Value};
+use super::columns::{self, OWN_COLUMNS};
+use super::read::key_of;
+use super::{Cell as ValueRef, Cells, Database, Next};
+use crate::model::{Action, Address, Change, FieldId, Key, Kind, Plan, Sealed, Value};
 
-/// The columns of `schema::all_columns`, in their order.
+/// The columns of `columns::all_columns`, in their order.
 pub type Image<'a> = Vec<ToSqlOutput<'a>>;
 
 /// Places of yubin's own columns, behind those of the key.
@@ -52,7 +53,7 @@ fn cell(value: &Value) -> rusqlite::Result<ToSqlOutput<'_>> {
 /// The places of a field's columns: its own, and that of the proof beside a hash.
 pub fn places(kind: Kind, field: FieldId) -> (usize, Option<usize>) {
     let fields = kind.key_parts().len() + OWN_COLUMNS.len();
-    let proof = schema::hashed(kind).position(|hashed| hashed == field);
+    let proof = columns::hashed(kind).position(|hashed| hashed == field);
     (fields + usize::from(field), proof.map(|at| fields + kind.fields().len() + at))
 }
 
@@ -76,7 +77,7 @@ fn put<'a>(image: &mut Image<'a>, kind: Kind, field: FieldId, value: Option<&'a 
 pub fn carry_out<'a>(image: &mut Image<'a>, change: &'a Change, plan: &'a Plan, revision: u64) -> rusqlite::Result<()> {
     let own = change.kind.key_parts().len();
     if image.is_empty() {
-        image.resize(places(change.kind, 0).0 + change.kind.fields().len() + schema::hashed(change.kind).count(), NULL);
+        image.resize(count(change.kind), NULL);
     }
     for (at, part) in change.key.parts().enumerate() {
         image[at] = text(part);
@@ -173,48 +174,59 @@ impl Sum {
         self.0 = self.0.wrapping_sub(Sum::of(kind, image.iter().map(as_ref), bytes));
     }
 
-    pub fn add_row(&mut self, kind: Kind, row: &rusqlite::Row<'_>, bytes: &mut Vec<u8>) -> rusqlite::Result<()> {
-        let count = row.as_ref().column_count();
-        let mut broken = Ok(());
-        let columns = (0..count).map_while(|at| row.get_ref(at).map_err(|error| broken = Err(error)).ok());
-        let sum = Sum(Sum::of(kind, columns, bytes));
-        broken?;
-        self.join(sum);
-        Ok(())
+    pub fn add_row(&mut self, kind: Kind, row: &dyn Cells, bytes: &mut Vec<u8>) {
+        self.join(Sum::of_row(kind, row, bytes));
+    }
+
+    pub fn of_row(kind: Kind, row: &dyn Cells, bytes: &mut Vec<u8>) -> Sum {
+        Sum(Sum::of(kind, (0..count(kind)).map(|at| row.cell(at)), bytes))
     }
 
     /// Over everything that the store holds.
-    pub fn of_all(connection: &Connection) -> rusqlite::Result<Sum> {
+    pub fn of_all(db: &dyn Database) -> super::Result<Sum> {
         let (mut sum, mut bytes) = (Sum::default(), Vec::with_capacity(1_024));
         for kind in Kind::ALL {
-            let sql = format!("SELECT {} FROM {kind}", schema::all_columns(kind).join(", "));
-            let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                sum.add_row(kind, row, &mut bytes)?;
-            }
+            let sql = format!("SELECT {} FROM {kind}", columns::all_columns(kind).join(", "));
+            db.query(&sql, &[], &mut |row| {
+                sum.add_row(kind, row, &mut bytes);
+                Ok(Next::More)
+            })?;
         }
         Ok(sum)
     }
 }
 
-/// What is held of every resource of a kind.
-pub fn by_key(connection: &Connection, kind: Kind) -> rusqlite::Result<HashMap<Key, Sum>> {
-    let sql = format!("SELECT {} FROM {kind}", schema::all_columns(kind).join(", "));
-    let (mut all, mut bytes) = (HashMap::new(), Vec::new());
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let parts = (0..kind.key_parts().len()).map(|at| row.get(at));
-        let parts = parts.collect::<rusqlite::Result<Vec<String>>>()?;
-        let mut sum = Sum::default();
-        sum.add_row(kind, row, &mut bytes)?;
-        all.insert(Key::from_parts(parts.iter().map(String::as_str)), sum);
+/// What should stand in the store, and what does.
+pub struct Sums {
+    pub predicted: Sum,
+    pub held: Sum,
+    /// Some of the resources that are not as they should be.
+    pub strange: Vec<Address>,
+}
+
+impl Sums {
+    pub fn agree(&self) -> bool {
+        self.predicted == self.held
     }
+}
+
+/// What is held of every resource of a kind.
+pub fn by_key(db: &dyn Database, kind: Kind) -> super::Result<HashMap<Key, Sum>> {
+    let sql = format!("SELECT {} FROM {kind}", columns::all_columns(kind).join(", "));
+    let (mut all, mut bytes) = (HashMap::new(), Vec::new());
+    db.query(&sql, &[], &mut |row| {
+        all.insert(key_of(kind, row), Sum::of_row(kind, row, &mut bytes));
+        Ok(Next::More)
+    })?;
     Ok(all)
 }
 
-fn as_ref<'v>(value: &'v ToSqlOutput<'_>) -> ValueRef<'v> {
+/// How many columns an image has.
+fn count(kind: Kind) -> usize {
+    places(kind, 0).0 + kind.fields().len() + columns::hashed(kind).count()
+}
+
+pub fn as_ref<'v>(value: &'v ToSqlOutput<'_>) -> ValueRef<'v> {
     match value {
         ToSqlOutput::Borrowed(value) => *value,
         ToSqlOutput::Owned(value) => ValueRef::from(value),
@@ -228,6 +240,6 @@ pub fn is_null(value: &ToSqlOutput<'_>) -> bool {
 }
 
 /// The image of a row that was read.
-pub fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Image<'static>> {
-    (0..row.as_ref().column_count()).map(|at| Ok(ToSqlOutput::Owned(row.get::<_, Owned>(at)?))).collect()
+pub fn of_row(kind: Kind, row: &dyn Cells) -> Image<'static> {
+    (0..count(kind)).map(|at| ToSqlOutput::Owned(super::owned(row.cell(at)))).collect()
 }

@@ -1,0 +1,251 @@
+//! What a server keeps beside the state, the same in both databases.
+//!
+//! Events are the rows of the log that have an effect, numbered over all revisions; nothing is written for them
+//! until they are acknowledged. Those acknowledged in order are a number in `meta`, others stand in a table until
+//! the number has come up to them. A revision knows its last event, so that those without any cost no search.
+
+use super::{Cell, Cells, Database, Next, Result, VERSION, entry, number, or_null, text};
+use crate::model::{Address, Attempt, Error, Event, Key, Kind, Login, Scope, Token};
+use crate::store::Desk;
+
+/// A store whose connections are at hand.
+pub trait Connects {
+    /// Makes the store, or brings it up to this version.
+    fn bring_up(&self) -> crate::model::Result<()>;
+
+    /// One consistent read, of the version that the schema has; nothing where there is no store.
+    fn reading(&self, read: &mut dyn FnMut(&dyn Database, i32) -> Result<()>) -> crate::model::Result<()>;
+
+    /// One transaction.
+    fn writing(&self, write: &mut dyn FnMut(&dyn Database) -> Result<()>) -> crate::model::Result<()>;
+}
+
+/// Of a store that no server has prepared, nothing is known.
+fn read<T: Default>(
+    store: &impl Connects,
+    mut read: impl FnMut(&dyn Database) -> Result<T>,
+) -> crate::model::Result<T> {
+    let mut found = T::default();
+    store.reading(&mut |db, version| {
+        if version >= VERSION {
+            found = read(db)?;
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn write<T: Default>(
+    store: &impl Connects,
+    mut write: impl FnMut(&dyn Database) -> Result<T>,
+) -> crate::model::Result<T> {
+    let mut done = T::default();
+    store.writing(&mut |db| {
+        done = write(db)?;
+        Ok(())
+    })?;
+    Ok(done)
+}
+
+const TOKEN: &str = "id, name, hash, scope, owners, created, expires, revoked";
+
+fn token(row: &dyn Cells) -> Result<Token> {
+    let unreadable = || Error::failure("the table `token` holds what is no token");
+    Ok(Token {
+        id: row.string(0),
+        name: row.string(1),
+        hash: row.blob(2).and_then(|hash| hash.try_into().ok()).ok_or_else(unreadable)?,
+        scope: row.text(3).and_then(Scope::parse).ok_or_else(unreadable)?,
+        owners: row.text(4).and_then(|owners| serde_json::from_str(owners).ok()).ok_or_else(unreadable)?,
+        created: row.string(5),
+        expires: row.owned(6),
+        revoked: row.owned(7),
+    })
+}
+
+impl<C: Connects> Desk for C {
+    fn prepare(&self) -> crate::model::Result<()> {
+        self.bring_up()
+    }
+
+    fn tokens(&self) -> crate::model::Result<Vec<Token>> {
+        read(self, |db| db.all(&format!("SELECT {TOKEN} FROM token ORDER BY created, id"), &[], token))
+    }
+
+    fn token(&self, hash: &[u8; 32]) -> crate::model::Result<Option<Token>> {
+        let sql = format!("SELECT {TOKEN} FROM token WHERE hash = ?1");
+        read(self, |db| db.first(&sql, &[Cell::Blob(hash)], token))
+    }
+
+    fn add_token(&self, token: &Token) -> crate::model::Result<()> {
+        let owners = serde_json::Value::from(token.owners.clone()).to_string();
+        let sql = format!("INSERT INTO token ({TOKEN}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        write(self, |db| {
+            let params = [
+                text(&token.id),
+                text(&token.name),
+                Cell::Blob(&token.hash),
+                text(token.scope.name()),
+                text(&owners),
+                text(&token.created),
+                or_null(token.expires.as_deref()),
+                or_null(token.revoked.as_deref()),
+            ];
+            db.execute(&sql, &params).map(drop)
+        })
+    }
+
+    fn revoke_token(&self, id: &str, at: &str) -> crate::model::Result<bool> {
+        let sql = "UPDATE token SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
+        write(self, |db| Ok(db.execute(sql, &[text(id), text(at)])? > 0))
+    }
+
+    fn sessions(&self, user: Option<&str>, after: Option<&str>, limit: usize) -> crate::model::Result<Vec<Login>> {
+        let login = |row: &dyn Cells| Ok(Login { id: row.string(0), user: row.string(1), at: row.string(2) });
+        // No id is empty.
+        let (after, limit) = (text(after.unwrap_or_default()), number(limit as u64));
+        read(self, |db| match user {
+            Some(user) => db.all(
+                "SELECT id, \"user\", at FROM session WHERE \"user\" = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                &[text(user), after, limit],
+                login,
+            ),
+            None => {
+                let sql = "SELECT id, \"user\", at FROM session WHERE id > ?1 ORDER BY id LIMIT ?2";
+                db.all(sql, &[after, limit], login)
+            }
+        })
+    }
+
+    fn open_session(&self, login: &Login) -> crate::model::Result<bool> {
+        write(self, |db| {
+            let sql = "INSERT INTO session (id, \"user\", at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+            db.execute(sql, &[text(&login.id), text(&login.user), text(&login.at)])?;
+            let sql = "SELECT 1 FROM session WHERE id = ?1 AND \"user\" = ?2";
+            db.exists(sql, &[text(&login.id), text(&login.user)])
+        })
+    }
+
+    fn close_session(&self, id: &str) -> crate::model::Result<bool> {
+        write(self, |db| Ok(db.execute("DELETE FROM session WHERE id = ?1", &[text(id)])? > 0))
+    }
+
+    fn events(&self, after: u64, limit: usize) -> crate::model::Result<Vec<Event>> {
+        read(self, |db| pending(db, after, limit))
+    }
+
+    fn acknowledge(&self, id: u64) -> crate::model::Result<bool> {
+        write(self, |db| acknowledge(db, id))
+    }
+
+    fn attempts(&self) -> crate::model::Result<Vec<Attempt>> {
+        let sql = "SELECT event, hook, tries, done, error, at FROM attempt
+                   WHERE event > (SELECT events_done FROM meta)
+                     AND NOT EXISTS (SELECT 1 FROM acknowledged WHERE acknowledged.event = attempt.event)
+                   ORDER BY event, hook";
+        read(self, |db| {
+            db.all(sql, &[], |row| {
+                Ok(Attempt {
+                    event: row.count(0),
+                    hook: row.string(1),
+                    tries: row.count(2),
+                    done: row.count(3) != 0,
+                    error: row.owned(4),
+                    at: row.string(5),
+                })
+            })
+        })
+    }
+
+    fn tried(&self, attempt: &Attempt) -> crate::model::Result<()> {
+        let sql = "INSERT INTO attempt (event, hook, tries, done, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (event, hook) DO UPDATE
+                   SET tries = excluded.tries, done = excluded.done, error = excluded.error, at = excluded.at";
+        write(self, |db| {
+            let params = [
+                number(attempt.event),
+                text(&attempt.hook),
+                number(attempt.tries),
+                number(u64::from(attempt.done)),
+                or_null(attempt.error.as_deref()),
+                text(&attempt.at),
+            ];
+            db.execute(sql, &params).map(drop)
+        })
+    }
+
+    fn answered(&self, key: &[u8; 32]) -> crate::model::Result<Option<([u8; 32], u64)>> {
+        read(self, |db| entry::answered(db, key))
+    }
+}
+
+/// All events up to this one are acknowledged.
+fn done(db: &dyn Database) -> Result<u64> {
+    Ok(db.first("SELECT events_done FROM meta", &[], |row| Ok(row.count(0)))?.unwrap_or_default())
+}
+
+fn pending(db: &dyn Database, after: u64, limit: usize) -> Result<Vec<Event>> {
+    let after = after.max(done(db)?);
+    let revisions = db.all(
+        "SELECT revision, changes_before FROM revision WHERE last_event > ?1 ORDER BY revision",
+        &[number(after)],
+        |row| Ok((row.count(0), row.count(1))),
+    )?;
+    let sql = "SELECT seq, effect, kind, \"user\", name FROM change
+               WHERE revision = ?1 AND seq > ?2 AND effect IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM acknowledged WHERE event = ?3 + seq)
+               ORDER BY seq LIMIT ?4";
+    let mut events = Vec::new();
+    for (revision, before) in revisions {
+        let left = limit - events.len();
+        if left == 0 {
+            break;
+        }
+        let params = [number(revision), number(after.saturating_sub(before)), number(before), number(left as u64)];
+        db.query(sql, &params, &mut |row| {
+            let (kind, name) = (row.text(2).and_then(Kind::from_name), row.text(4).unwrap_or_default());
+            // What a newer yubin has written is for that one.
+            let Some(kind) = kind else { return Ok(Next::More) };
+            let key = row.text(3).map_or_else(|| Key::single(name), |user| Key::pair(user, name));
+            events.push(Event {
+                id: before + row.count(0),
+                effect: row.string(1),
+                user: key.first().to_owned(),
+                address: Address::new(kind, key),
+                revision,
+            });
+            Ok(Next::More)
+        })?;
+    }
+    Ok(events)
+}
+
+fn acknowledge(db: &dyn Database, id: u64) -> Result<bool> {
+    let sql = "SELECT revision, changes_before FROM revision WHERE changes_before < ?1
+               ORDER BY changes_before DESC, revision DESC LIMIT 1";
+    let of = db.first(sql, &[number(id)], |row| Ok((row.count(0), row.count(1))))?;
+    let Some((revision, before)) = of else { return Ok(false) };
+    let sql = "SELECT 1 FROM change WHERE revision = ?1 AND seq = ?2 AND effect IS NOT NULL";
+    if !db.exists(sql, &[number(revision), number(id - before)])? {
+        return Ok(false);
+    }
+    // Of a write that another holds up, the next acknowledgement makes up for it.
+    let is_ours = db.lock_meta()?;
+    let was = done(db)?;
+    if id <= was {
+        return Ok(true);
+    }
+    db.execute("INSERT INTO acknowledged (event) VALUES (?1) ON CONFLICT DO NOTHING", &[number(id)])?;
+    db.execute("DELETE FROM attempt WHERE event = ?1", &[number(id)])?;
+    if is_ours {
+        let next = match pending(db, was, 1)?.first() {
+            Some(event) => event.id - 1,
+            None => entry::changes(db)?,
+        };
+        if next > was {
+            db.execute("UPDATE meta SET events_done = ?1", &[number(next)])?;
+            db.execute("DELETE FROM acknowledged WHERE event <= ?1", &[number(next)])?;
+        }
+    }
+    Ok(true)
+}
