@@ -9,12 +9,14 @@ mod floods;
 mod hostile;
 mod hostile_secrets;
 mod kills;
+mod limits;
 mod openapi;
 mod owners;
 mod pages;
 mod races;
 mod secrecy;
 mod sessions;
+mod tls;
 mod tokens;
 mod travel;
 

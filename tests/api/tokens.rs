@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
+use super::limits;
 use super::{OTHER, PROJECT, Site, add, changeset, if_match, post, token};
 use crate::cli::{database, expect_with};
 use crate::support::http::{Answer, Caller, JSON};
@@ -61,7 +62,7 @@ fn each_scope_includes_those_before_it_and_nothing_else() {
 
 #[test]
 fn without_a_token_there_is_nothing_to_see() {
-    let site = Site::with(YAML);
+    let site = limits::site(&["--failed-logins", "100000"]);
     let good = &site.token;
     let (longer, shorter, other) =
         (format!("{good}A"), good[..good.len() - 1].to_owned(), format!("yubin_{}", "A".repeat(43)));

@@ -1,7 +1,7 @@
 //! `yubin serve` on a free port of this machine, and runs that may not take for ever.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,12 @@ impl Server {
     }
 
     pub fn start_with(world: &World, args: &[&str]) -> Server {
-        Server::spawn(world.command(&[&["serve"], args].concat()))
+        Server::spawn(world.command(&[&["serve"], args].concat()), is_ready)
+    }
+
+    /// One that speaks TLS: whoever can connect may try.
+    pub fn start_secure(world: &World, args: &[&str]) -> Server {
+        Server::spawn(world.command(&[&["serve"], args].concat()), |address| TcpStream::connect(address).is_ok())
     }
 
     /// Of a shell that has the program as `$0`, for limits that only a shell can set.
@@ -45,10 +50,10 @@ impl Server {
                 None => shell.env_remove(name),
             };
         }
-        Server::spawn(shell)
+        Server::spawn(shell, is_ready)
     }
 
-    fn spawn(mut command: Command) -> Server {
+    fn spawn(mut command: Command, is_ready: impl Fn(SocketAddr) -> bool) -> Server {
         let logs = TempDir::new().unwrap();
         let file = |name: &str| File::create(logs.path().join(name)).unwrap();
         let mut child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
@@ -60,7 +65,7 @@ impl Server {
                 panic!("the server ended with {status}: {said}");
             }
             address = address.or_else(|| printed(&said));
-            if address.is_some_and(is_ready) {
+            if address.is_some_and(&is_ready) {
                 break;
             }
             if start.elapsed() > DEADLINE {
