@@ -1,7 +1,7 @@
 //! The JSON of calls and answers, as the OpenAPI document describes it. What is written and read stands in `wire`.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
