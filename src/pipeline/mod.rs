@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod copy;
 mod facts;
 mod hand_over;
 mod home;
@@ -34,6 +35,7 @@ use crate::wire;
 use home::Home;
 use seal::STATUS;
 
+pub use copy::copy;
 pub use keys::key_ring;
 pub use refresh::Export;
 

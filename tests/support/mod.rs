@@ -1,5 +1,7 @@
 //! A hermetic folder to run the program in.
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -25,8 +25,9 @@ fn given(name: &str) -> Option<String> {
 /// No error repeats the address, which may hold a password.
 pub fn parse(url: &str) -> Result<Address> {
     let wrong = |what: String| {
-        Error::new(Code::Usage, format!("the address of the PostgreSQL store cannot be used: {what}"))
-            .hint("postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full; the password stands in PGPASSWORD or ~/.pgpass")
+        Error::new(Code::Usage, format!("the address of the PostgreSQL store cannot be used: {what}")).hint(
+            "postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full; the password stands in PGPASSWORD or ~/.pgpass",
+        )
     };
     let (front, query) = url.split_once('?').unwrap_or((url, ""));
     let (mut mode, mut root, mut passfile) = (given("PGSSLMODE"), given("PGSSLROOTCERT"), given("PGPASSFILE"));
@@ -178,7 +179,8 @@ mod tests {
 
     #[test]
     fn no_error_repeats_the_address() {
-        for url in ["postgres://u:hidden@h:no/d", "postgres://u:hidden@h/d?sslmode=maybe", "postgres://u:hidden@h/d?sslkey=x"]
+        for url in
+            ["postgres://u:hidden@h:no/d", "postgres://u:hidden@h/d?sslmode=maybe", "postgres://u:hidden@h/d?sslkey=x"]
         {
             let Err(error) = parse(url) else { panic!("{url}") };
             assert_eq!(error.code, Code::Usage);
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn modes_are_those_of_libpq() {
-        let trust = |query: &str| parse(&format!("postgres://u@h/d?{query}")).unwrap().trust.map(|trust| trust.describe());
+        let trust =
+            |query: &str| parse(&format!("postgres://u@h/d?{query}")).unwrap().trust.map(|trust| trust.describe());
         assert_eq!(trust("sslmode=disable"), None);
         assert_eq!(trust("sslmode=require"), Some("anyone"));
         assert_eq!(trust("sslmode=verify-ca"), Some("authority"));

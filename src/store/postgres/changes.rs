@@ -15,7 +15,7 @@ use crate::store::sql::{Cell, Database, Next, Result, Wanted, number, or_null, t
 /// Changes between two calls of `progress`.
 const STRIDE: u64 = 1_000;
 /// Rows that are in memory at once.
-const CHUNK: usize = 50_000;
+const CHUNK: usize = 10_000;
 
 /// A resource that stands in the store and is changed.
 struct Touched<'a> {
@@ -72,9 +72,10 @@ impl<'a> Writing<'a> {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action.writes()).collect();
         let mut touched: Vec<Touched<'_>> = Vec::new();
         for is_rename in [true, false] {
-            let own = changes.iter().enumerate().filter(|(_, change)| {
-                change.action != Action::Add && (change.action == Action::Rename) == is_rename
-            });
+            let own = changes
+                .iter()
+                .enumerate()
+                .filter(|(_, change)| change.action != Action::Add && (change.action == Action::Rename) == is_rename);
             touched.extend(own.map(|(at, change)| Touched {
                 kind: change.kind,
                 key: change.stored_key().clone(),
@@ -324,8 +325,10 @@ impl<'a> Writing<'a> {
         let mut held = Sum::default();
         for kind in Kind::ALL {
             let (_, of_p) = lists(kind);
-            let sql =
-                format!("SELECT {of_p} FROM {kind} AS p WHERE EXISTS (SELECT 1 FROM {TOUCHED} AS t WHERE {})", join(kind));
+            let sql = format!(
+                "SELECT {of_p} FROM {kind} AS p WHERE EXISTS (SELECT 1 FROM {TOUCHED} AS t WHERE {})",
+                join(kind)
+            );
             let bytes = &mut self.bytes;
             self.db.query(&sql, &[], &mut |row| {
                 held.add_row(kind, row, bytes);

@@ -54,14 +54,10 @@ impl Trust {
             (Trust::Anyone | Trust::With(..), _) => Arc::new(Verifier { inner: None, provider: Arc::clone(&provider) }),
             (trust, roots) => {
                 let inner: Arc<dyn ServerCertVerifier> = match roots {
-                    Some(roots) => {
-                        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                            .build()
-                            .map_err(|error| Error::failure("the root certificates cannot be used").because(error))?
-                    }
-                    None => Arc::new(
-                        rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(failed)?,
-                    ),
+                    Some(roots) => WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                        .build()
+                        .map_err(|error| Error::failure("the root certificates cannot be used").because(error))?,
+                    None => Arc::new(rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(failed)?),
                 };
                 if matches!(trust, Trust::Name) {
                     inner
