@@ -15,4 +15,5 @@ mod laws;
 mod layers;
 mod remote;
 mod schemas;
+mod stores;
 mod support;
