@@ -1,5 +1,6 @@
 //! All tests that run the program or several of its parts together, in one binary.
 
+mod api;
 mod browser;
 mod ci_examples;
 mod cli;

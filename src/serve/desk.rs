@@ -56,13 +56,6 @@ pub fn close_session(call: &mut Call) -> Outcome {
     Err(Problem::missing("there is no such session"))
 }
 
-pub fn list_events(call: &mut Call) -> Outcome {
-    let after = call.given.number("after").unwrap_or_default();
-    let events = call.server.desk()?.events(after, limit(call))?;
-    let events: Vec<Json> = events.iter().map(wire::event).collect();
-    Ok(Answer::json(StatusCode::OK, &json!({ "events": events })))
-}
-
 pub fn acknowledge(call: &mut Call) -> Outcome {
     if call.server.desk()?.acknowledge(call.given.number("id").unwrap_or_default())? {
         return Ok(Answer::empty());

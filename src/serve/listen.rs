@@ -180,7 +180,8 @@ async fn talk<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     line: &Arc<Line>,
     stream: T,
 ) {
-    let service = service_fn(|request| super::serve(Arc::clone(server), Arc::clone(line), request));
+    // In a box, so that an idle connection does not keep the room for a call.
+    let service = service_fn(|request| Box::pin(super::serve(Arc::clone(server), Arc::clone(line), request)));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut stop: watch::Receiver<bool> = server.stop.subscribe();

@@ -40,7 +40,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use self::audit::{Audit, Entry};
-use self::call::{Answer, Call, PROBLEM, Told};
+use self::call::{Call, PROBLEM, Told};
 use self::incoming::{Coding, drain, receive};
 use self::listen::{Busy, Line, Lines};
 use self::login::{Logins, login};
@@ -369,6 +369,13 @@ async fn answer(
             return Err(problem);
         }
     };
+    let coding = accept::coding(&head.headers);
+    if let Run::Here(run) = route.run {
+        let (server, token) = (Arc::clone(server), known.token.clone());
+        let runtime = Handle::current();
+        let mut call = Call { server, given, token, form, body_form, body: None, coding, head: None, runtime };
+        return run(&mut call)?.response(coding).ok_or_else(panicked);
+    }
     let Ok(permit) = Arc::clone(&server.in_flight).try_acquire_owned() else {
         drain(body);
         return Err(Problem::busy("too many requests are in work"));
@@ -381,7 +388,6 @@ async fn answer(
         }
     };
     let (sender, receiver) = oneshot::channel();
-    let coding = accept::coding(&head.headers);
     let call = Call {
         server: Arc::clone(server),
         given,
@@ -394,6 +400,7 @@ async fn answer(
         runtime: Handle::current(),
     };
     match route.run {
+        Run::Here(_) => Err(panicked()),
         Run::Events => events::answer(call, permit).await,
         Run::Work(sort, run) => {
             let place = server.pools.place(sort).await?;

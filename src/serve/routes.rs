@@ -48,6 +48,8 @@ pub struct Gives {
 #[derive(Clone, Copy)]
 pub enum Run {
     Work(Work, fn(&mut Call) -> Outcome),
+    /// Without a thread and whatever else is in work: it waits for nothing.
+    Here(fn(&mut Call) -> Outcome),
     /// Waits for events, without a thread.
     Events,
 }
@@ -108,7 +110,7 @@ pub static ROUTES: &[Route] = &[
             "healthz",
             "Whether the server runs",
             &[gives(200, "It runs.", &[(JSON, "Health")])],
-            quick(status::healthz),
+            Run::Here(status::healthz),
         )
     },
     Route {
@@ -138,7 +140,7 @@ pub static ROUTES: &[Route] = &[
             "openapi",
             "This document",
             &[gives(200, "The document.", &[(JSON, "Document")])],
-            quick(status::openapi),
+            Run::Here(status::openapi),
         )
     },
     get(
