@@ -1,5 +1,6 @@
 //! A store over HTTP, from the side of its clients: what goes wrong on the way, and what comes of it.
 
+mod cuts;
 mod faults;
 mod served;
 mod server;

@@ -1,5 +1,6 @@
 //! Whom a client trusts: which addresses, which certificates, which answers; and what it keeps to itself.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use yubin::store::Store;
 
 use super::server::{Reply, Server, TOKEN};
 use super::{answer, client, expect_error, project, rows};
+use crate::cli::private;
+use crate::support::served::{Served, token};
 use crate::support::{Run, World};
 
 #[test]
@@ -101,8 +104,8 @@ fn a_server_that_is_not_there_is_said_to_be() {
     assert!(error.contains("refuses the connection"), "{error}");
 }
 
-/// An authority, and a server's configuration with a certificate of it for these names and years.
-fn certified(names: &[&str], years: (i32, i32)) -> (String, ServerConfig) {
+/// An authority, a certificate of it for these names and years, and the key of that, in PEM.
+fn issued(names: &[&str], years: (i32, i32)) -> (String, rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -113,11 +116,17 @@ fn certified(names: &[&str], years: (i32, i32)) -> (String, ServerConfig) {
     params.not_before = date_time_ymd(years.0, 1, 1);
     params.not_after = date_time_ymd(years.1, 1, 1);
     let certificate = params.signed_by(&own, &issuer).unwrap();
+    (authority.pem(), certificate, own)
+}
+
+/// An authority, and a server's configuration with a certificate of it.
+fn certified(names: &[&str], years: (i32, i32)) -> (String, ServerConfig) {
+    let (authority, certificate, own) = issued(names, years);
     let key = PrivateKeyDer::try_from(own.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    (authority.pem(), config)
+    (authority, config)
 }
 
 #[test]
@@ -165,4 +174,39 @@ fn what_is_no_file_of_certificates_and_what_is_no_tls_is_said() {
     let run = run(&world, &["plan", "--store", &url], &[("YUBIN_TOKEN", TOKEN)]);
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("TLS") || run.stderr.contains("connection"), "{}", run.stderr);
+}
+
+#[test]
+fn a_store_is_kept_behind_tls() {
+    let world = World::project("generic", "");
+    let (authority, certificate, key) = issued(&["127.0.0.1"], (2020, 2090));
+    world.write("ca.pem", authority);
+    world.write("cert.pem", certificate.pem());
+    private(&world, "key.pem", &key.serialize_pem());
+    private(&world, "pw", "open sesame");
+    let (store, none) = ("sqlite:yubin.db", BTreeMap::new());
+    let server = Served::with(&world, store, &none, &["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let token = token(&world, store, &none, "apply", &["head-office"]);
+    let records = (0..5_000).map(|at| format!("account,n{at:05},number {at},${{file:pw}}\n"));
+    world.write("a.csv", format!("kind,name,comment,incoming.password\n{}", records.collect::<String>()));
+    let variables = [("YUBIN_TOKEN", token.as_str()), ("YUBIN_CA_FILE", "ca.pem")];
+    for args in [&["apply", "--yes", "-q"][..], &["plan", "--exit-code"], &["undo", "1", "--yes", "-q"]] {
+        let run = run(&world, &[&["--store", &server.url], args].concat(), &variables);
+        assert_eq!(run.code, 0, "{args:?}: {}", run.stderr);
+    }
+}
+
+/// Whoever writes the files must not choose to whom the token goes.
+#[test]
+fn files_that_are_not_trusted_name_no_server() {
+    let server = Server::start(|_, request| answer(request, &rows(3), 7, 1_000));
+    let world = project(&server);
+    world.write("trusted.yaml", "policy: {}\n");
+    let plan = ["plan", "--trusted-config", "trusted.yaml"];
+    let run_it = |args: &[&str]| run(&world, args, &[("YUBIN_TOKEN", TOKEN)]);
+    let refused = run_it(&plan);
+    assert_eq!(refused.code, 64, "{}", refused.stderr);
+    assert!(server.seen().is_empty());
+    assert_eq!(run_it(&[&plan[..], &["--store", &server.url()]].concat()).code, 0);
 }

@@ -16,7 +16,13 @@ pub struct Served {
 impl Served {
     /// Serves a store, with variables beside those of every run.
     pub fn start(world: &World, store: &str, variables: &BTreeMap<&'static str, String>) -> Served {
-        let mut command = world.command(&["serve", "--listen", "127.0.0.1:0", "--store", store, "--format", "json"]);
+        Served::with(world, store, variables, &[])
+    }
+
+    /// With further arguments.
+    pub fn with(world: &World, store: &str, variables: &BTreeMap<&'static str, String>, more: &[&str]) -> Served {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--store", store, "--format", "json"];
+        let mut command = world.command(&[&args, more].concat());
         command.envs(variables).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();

@@ -270,7 +270,7 @@ fn told(access: &Access, status: StatusCode, problem: &Problem, harmless: impl F
                 message = format!("{message}: {}", named.join("; "));
             }
             if more > 0 {
-                message.push_str(&format!("; and {more} more"));
+                message = format!("{message}; and {more} more");
             }
             let wrong = problem.refused.is_empty() && !problem.diagnostics.is_empty();
             with(if wrong { Code::Invalid } else { Code::Refused }, message, None)
