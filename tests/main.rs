@@ -13,4 +13,5 @@ mod interleavings;
 mod laws;
 mod layers;
 mod schemas;
+mod serve;
 mod support;
