@@ -133,8 +133,11 @@ impl Inner {
         if self.floods.len() >= SORTS && !self.floods.contains_key(&sort) {
             sort = (None, String::new());
         }
-        let flood =
-            self.floods.entry(sort).or_insert_with(|| Flood { since: Instant::now(), began: Timestamp::now(), count: 0 });
+        let flood = self.floods.entry(sort).or_insert_with(|| Flood {
+            since: Instant::now(),
+            began: Timestamp::now(),
+            count: 0,
+        });
         flood.count += 1;
         flood.count > SINGLY
     }
@@ -163,7 +166,9 @@ impl Inner {
         if let Err(error) = &done
             && !self.broken
         {
-            super::say(&format!("error: the audit cannot be written, nothing is changed until it can: {error}; {line}"));
+            super::say(&format!(
+                "error: the audit cannot be written, nothing is changed until it can: {error}; {line}"
+            ));
         }
         self.broken = done.is_err();
     }

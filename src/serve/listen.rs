@@ -103,11 +103,7 @@ impl Lines {
 /// Accepts until the server stops.
 pub async fn accept(server: Arc<Server>, listener: TcpListener) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(server.limits.idle)
-        .max_buf_size(4 * Limits::HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(server.limits.idle).max_buf_size(4 * Limits::HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -102,7 +102,8 @@ pub async fn login(
         return Err((problem.retry_after(wait), Some(token)));
     }
     if token.scope < scope {
-        let detail = format!("this needs a token of the scope `{}`, and this one is `{}`", scope.name(), token.scope.name());
+        let detail =
+            format!("this needs a token of the scope `{}`, and this one is `{}`", scope.name(), token.scope.name());
         return Err((Problem::new(StatusCode::FORBIDDEN, "token/scope", detail), Some(token)));
     }
     Ok(token)

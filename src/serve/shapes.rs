@@ -1,7 +1,7 @@
 //! The JSON of calls and answers, as the OpenAPI document describes it. What is written and read stands in `wire`.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -265,8 +265,26 @@ pub fn schemas() -> Map<String, Json> {
         ($($shape:ty),*) => { $( generator.subschema_for::<$shape>(); )* };
     }
     add!(
-        Problem, RevisionNow, Resource, ResourcePage, Line, VersionList, RevisionList, RevisionChanges, DriftList,
-        DisabledList, super::state::Wanted, Changeset, Applied, Query, NewSession, SessionList, EventList, NewToken, TokenList, Health,
+        Problem,
+        RevisionNow,
+        Resource,
+        ResourcePage,
+        Line,
+        VersionList,
+        RevisionList,
+        RevisionChanges,
+        DriftList,
+        DisabledList,
+        super::state::Wanted,
+        Changeset,
+        Applied,
+        Query,
+        NewSession,
+        SessionList,
+        EventList,
+        NewToken,
+        TokenList,
+        Health,
         Document
     );
     generator.take_definitions(true)

@@ -128,7 +128,12 @@ pub fn metrics(call: &mut Call) -> Outcome {
     );
     family("yubin_applies_total", "counter", "Changesets applied.", &total(&figures.applies));
     family("yubin_refusals_total", "counter", "Calls refused.", &total(&figures.refusals));
-    family("yubin_store_up", "gauge", "Whether the store can be reached.", &one(u8::from(revision.is_some()).to_string()));
+    family(
+        "yubin_store_up",
+        "gauge",
+        "Whether the store can be reached.",
+        &one(u8::from(revision.is_some()).to_string()),
+    );
     if let Some(revision) = revision {
         family("yubin_revision", "gauge", "Revision of the store.", &one(revision.to_string()));
     }

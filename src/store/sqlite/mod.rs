@@ -17,7 +17,7 @@ use super::holder::holder;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{Database, Failure};
-use super::{Desk, Entry, Receipt, Reseal, Snapshot, Store};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Plan, Result};
 
@@ -128,6 +128,10 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn desk(&self) -> Option<&dyn Desk> {
+        Some(self)
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
         Some(self)
     }
 
