@@ -562,6 +562,9 @@ fn a_flood_does_not_stop_others() {
         }
     }
     assert!(refused > 100, "{refused}");
+    // Who was good before is not turned away with those at the same address.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(served.get("/v1/revision", &admin).0, 200);
     // More idle connections than there may be: the oldest make room.
     let idle: Vec<TcpStream> = (0..120).map(|_| served.connect()).collect();
     assert_eq!(served.get("/healthz", "").0, 200);
@@ -696,12 +699,10 @@ fn what_is_in_flight_is_finished_before_a_stop() {
 fn the_examples_of_the_documentation_work() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).unwrap();
     let mut script = "set -euo pipefail\n".to_owned();
-    let mut routes = text.clone();
     for block in text.split("```sh\n").skip(1) {
         script.push_str(block.split("\n```").next().unwrap());
         script.push('\n');
     }
-    routes.retain(|c| c != '\n');
     let document = yubin::serve::document();
     for (path, _) in document["paths"].as_object().unwrap() {
         let literal = path.split('{').next().unwrap();
