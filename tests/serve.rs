@@ -165,7 +165,7 @@ fn audit(world: &World) -> Vec<Json> {
 }
 
 /// A project of its own folder that plans against the server.
-fn project(served: &Served, token: &str) -> (World, impl Fn(&World, i32, &[&str]) -> String) {
+fn project(served: &Served, token: &str) -> (World, impl Fn(&World, i32, &[&str]) -> String + use<>) {
     let world = World::project("generic", "policy: { plaintext_secrets: allow }\n");
     world.write("a.yaml", "patterns: { taro: { p: { address: taro@example.jp } } }\n");
     let (url, token) = (served.url.clone(), token.to_owned());
