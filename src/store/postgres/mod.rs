@@ -22,7 +22,7 @@ use super::sql::columns::Column;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{self, Cell, Cells, Database, Each, Failure, Load, VERSION, Wanted};
-use super::{Desk, Entry, Receipt, Reseal, Snapshot, Store, Whole};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Key, Kind, Plan, Result};
 
@@ -170,6 +170,10 @@ impl Store for Postgres {
     }
 
     fn desk(&self) -> Option<&dyn Desk> {
+        Some(self)
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
         Some(self)
     }
 
