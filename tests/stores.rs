@@ -1,6 +1,7 @@
 //! What every kind of store must do, through the program: the same cases for each.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 use yubin::guard::{Verdict, approve};
@@ -93,11 +94,15 @@ impl Home {
         match &self.other {
             Other::Sqlite => {
                 let connection = super::cli::database(&self.world);
-                statements.iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+                for sql in statements {
+                    connection.execute_batch(sql).unwrap();
+                }
             }
             Other::Postgres(database) => {
                 let mut client = database.client();
-                statements.iter().for_each(|sql| client.batch_execute(sql).unwrap());
+                for sql in statements {
+                    client.batch_execute(sql).unwrap();
+                }
             }
         }
     }
@@ -150,7 +155,7 @@ impl Home {
 fn normalise(json: &mut Json) {
     match json {
         Json::Object(entries) => {
-            for name in ["at", "store", "until", "since", "created"] {
+            for name in ["at", "store", "until", "since", "created", "purge_from"] {
                 entries.remove(name);
             }
             entries.values_mut().for_each(normalise);
@@ -222,8 +227,8 @@ fn keys_ascend_bytewise(home: &Home) {
     let mut yaml = "accounts:\n".to_owned();
     let mut patterns = "patterns:\n".to_owned();
     for name in names {
-        yaml += &format!("  \"{name}\": {{ comment: \"{name}\" }}\n");
-        patterns += &format!("  \"{name}\": {{ \"x {name}\": {{}}, B: {{}}, a: {{}} }}\n");
+        writeln!(yaml, "  \"{name}\": {{ comment: \"{name}\" }}").unwrap();
+        writeln!(patterns, "  \"{name}\": {{ \"x {name}\": {{}}, B: {{}}, a: {{}} }}").unwrap();
     }
     home.apply(&(yaml + &patterns));
     home.nothing_to_do();
@@ -248,7 +253,7 @@ fn all_values_come_back(home: &Home) {
         "accounts:\n  long: {{ comment: \"{long}\" }}\n  lists: {{ forward: {{ to: [a@x.jp, b@x.jp] }}, capacity: 7, visible: false }}\n"
     );
     for (number, text) in odd.enumerate() {
-        yaml += &format!("  o{number}: {{ comment: {} }}\n", serde_json::to_string(text).unwrap());
+        writeln!(yaml, "  o{number}: {{ comment: {} }}", serde_json::to_string(text).unwrap()).unwrap();
     }
     home.world.write("a.yaml", yaml);
     home.expect(0, &["apply", "--yes", "-q"]);
@@ -453,7 +458,7 @@ fn many_are_written(home: &Home) {
     let csv = |comment: &str, skip: usize| {
         let mut csv = "kind,name,comment\n".to_owned();
         for number in (0..12_000).filter(|number| number % skip != 1) {
-            csv += &format!("account,n{number:05},{comment}\n");
+            writeln!(csv, "account,n{number:05},{comment}").unwrap();
         }
         csv
     };
