@@ -10,7 +10,7 @@ use super::{Cli, Common, End, print_data, print_json};
 use crate::model::{Error, Result};
 use crate::{schema, serve};
 
-/// Print the JSON Schemas of project and resource files, and the OpenAPI document of `yubin serve`
+/// Print the JSON Schemas of project and resource files, and the description of the API
 #[derive(clap::Args)]
 pub struct SchemaArgs {
     /// Write them to this folder, a file each

@@ -1,5 +1,7 @@
 //! `yubin token`
 
+use std::fmt::Write as _;
+
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -9,6 +11,7 @@ use super::{Common, End, print, print_data, print_json};
 use crate::model::{Clear, Code, Error, Result, Scope, StorePlace, Token};
 use crate::pipeline::{AskedToken, Home, make_token, written};
 use crate::render::text;
+use crate::store::Desk;
 use crate::wire;
 
 /// Say who may call a server
@@ -90,14 +93,15 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
 fn line(token: &Json) -> String {
     let word = |name: &str| text::harmless(token[name].as_str().unwrap_or_default()).into_owned();
     let owners: Vec<&str> = token["owners"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    // Writing to a string cannot fail.
     let mut line = format!("{}  {:5}  {}", word("id"), word("scope"), word("name"));
     if !owners.is_empty() {
-        line.push_str(&format!("  of {}", text::harmless(&owners.join(", "))));
+        let _ = write!(line, "  of {}", text::harmless(&owners.join(", ")));
     }
-    line.push_str(&format!("  since {}", word("created")));
+    let _ = write!(line, "  since {}", word("created"));
     for (name, what) in [("expires", "until"), ("revoked", "revoked")] {
         if !token[name].is_null() {
-            line.push_str(&format!("  {what} {}", word(name)));
+            let _ = write!(line, "  {what} {}", word(name));
         }
     }
     line
@@ -155,7 +159,7 @@ impl Keeper {
                 if home.store.snapshot()?.is_none() {
                     return Ok(Vec::new());
                 }
-                let tokens: Vec<Token> = home.store.desk().map(|desk| desk.tokens()).transpose()?.unwrap_or_default();
+                let tokens: Vec<Token> = home.store.desk().map(Desk::tokens).transpose()?.unwrap_or_default();
                 Ok(tokens.iter().map(wire::token).collect())
             }
             Keeper::Server(remote) => {

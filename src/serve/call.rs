@@ -140,10 +140,11 @@ impl Call {
         let sink = Sink::new(sender, self.coding, self.server.limits.stall, &self.runtime)?;
         let mut response = head(StatusCode::OK, self.form, headers, self.coding);
         *response.body_mut() = body;
-        match self.head.take().map(|to| to.send(Ok(response))) {
-            Some(Ok(())) => Ok(sink),
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        let sent = match self.head.take() {
+            Some(to) => to.send(Ok(response)).is_ok(),
+            None => false,
+        };
+        if sent { Ok(sink) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
     pub fn token(&self) -> Result<&Token, Problem> {

@@ -19,7 +19,7 @@ pub fn limit(call: &Call) -> usize {
 
 pub fn list_sessions(call: &mut Call) -> Outcome {
     let (user, limit) = (call.given.text("user"), limit(call));
-    let sessions = call.server.desk()?.sessions(user, call.given.text("after"), limit)?;
+    let sessions = call.server.desk().sessions(user, call.given.text("after"), limit)?;
     let next = sessions.last().filter(|_| sessions.len() == limit).map(|last| {
         let user = user.map_or(String::new(), |user| format!("&user={}", encoded(user)));
         format!("/v1/sessions?after={}&limit={limit}{user}", encoded(&last.id))
@@ -38,7 +38,7 @@ pub fn open_session(call: &mut Call) -> Outcome {
             ));
         }
     }
-    let desk = call.server.desk()?;
+    let desk = call.server.desk();
     let known = desk.sessions(Some(&user), None, usize::MAX >> 1)?.into_iter().find(|login| login.id == id);
     let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let login = known.unwrap_or_else(|| Login { id, user, at: written(Timestamp::now()) });
@@ -50,21 +50,21 @@ pub fn open_session(call: &mut Call) -> Outcome {
 
 pub fn close_session(call: &mut Call) -> Outcome {
     let id = call.given.text("id").unwrap_or_default();
-    if call.server.desk()?.close_session(id)? {
+    if call.server.desk().close_session(id)? {
         return Ok(Answer::empty());
     }
     Err(Problem::missing("there is no such session"))
 }
 
 pub fn acknowledge(call: &mut Call) -> Outcome {
-    if call.server.desk()?.acknowledge(call.given.number("id").unwrap_or_default())? {
+    if call.server.desk().acknowledge(call.given.number("id").unwrap_or_default())? {
         return Ok(Answer::empty());
     }
     Err(Problem::missing("there is no such event"))
 }
 
 pub fn list_tokens(call: &mut Call) -> Outcome {
-    let tokens: Vec<Json> = call.server.desk()?.tokens()?.iter().map(wire::token).collect();
+    let tokens: Vec<Json> = call.server.desk().tokens()?.iter().map(wire::token).collect();
     Ok(Answer::json(StatusCode::OK, &json!({ "tokens": tokens })))
 }
 
@@ -77,7 +77,7 @@ pub fn create_token(call: &mut Call) -> Outcome {
     };
     let (token, text) =
         make_token(AskedToken { name: &name, scope, owners, expires: expires.as_deref() }, Timestamp::now())?;
-    call.server.desk()?.add_token(&token)?;
+    call.server.desk().add_token(&token)?;
     let mut json = wire::token(&token);
     json["token"] = text.expose().into();
     Ok(Answer::json(StatusCode::CREATED, &json))
@@ -85,7 +85,7 @@ pub fn create_token(call: &mut Call) -> Outcome {
 
 pub fn revoke_token(call: &mut Call) -> Outcome {
     let id = call.given.text("id").unwrap_or_default();
-    let revoked = call.server.desk()?.revoke_token(id, &written(Timestamp::now()))?;
+    let revoked = call.server.desk().revoke_token(id, &written(Timestamp::now()))?;
     call.server.logins.forget();
     if revoked {
         return Ok(Answer::empty());

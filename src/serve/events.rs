@@ -44,7 +44,7 @@ impl Drop for Waiting {
 /// Answers a call; `permit` is its place among those in work, which it leaves while it waits.
 pub async fn answer(call: Call, permit: OwnedSemaphorePermit) -> Result<Response<Outgoing>, Problem> {
     if call.form == EVENTS {
-        return Ok(stream(call));
+        return Ok(stream(&call));
     }
     let server = Arc::clone(&call.server);
     let wait = Duration::from_secs(call.given.number("wait").unwrap_or_default());
@@ -77,15 +77,15 @@ pub async fn answer(call: Call, permit: OwnedSemaphorePermit) -> Result<Response
 }
 
 async fn read(server: &Arc<Server>, after: u64, limit: usize) -> Result<Vec<Event>, Problem> {
-    work(server, Work::Quick, move |server| Ok(server.desk()?.events(after, limit)?)).await
+    work(server, Work::Quick, move |server| Ok(server.desk().events(after, limit)?)).await
 }
 
 /// Events as they come, until the client goes, the server stops or the token no longer holds.
-fn stream(call: Call) -> Response<Outgoing> {
+fn stream(call: &Call) -> Response<Outgoing> {
     let (sender, body) = Outgoing::channel();
     let server = Arc::clone(&call.server);
     let number = |name| call.given.number(name);
-    let (mut after, limit) = (number("Last-Event-ID").or(number("after")).unwrap_or_default(), desk::limit(&call));
+    let (mut after, limit) = (number("Last-Event-ID").or(number("after")).unwrap_or_default(), desk::limit(call));
     let token: Option<Arc<Token>> = call.token.clone();
     tokio::spawn(async move {
         let _waiting = Waiting::new(&server);

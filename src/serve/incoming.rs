@@ -124,13 +124,11 @@ struct Bounded {
 impl Read for Bounded {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(to).inspect_err(|_| self.state.store(BROKEN, Ordering::Release))?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => {
-                self.state.store(TOO_LONG, Ordering::Release);
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the body is too long"));
-            }
-        }
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            self.state.store(TOO_LONG, Ordering::Release);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the body is too long"));
+        };
+        self.left = left;
         Ok(read)
     }
 }

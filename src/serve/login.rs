@@ -124,7 +124,7 @@ async fn known(server: &Arc<Server>, headers: &HeaderMap, peer: IpAddr) -> Resul
         (None, _) => {
             server.logins.failed.has(peer).map_err(flood)?;
             let problem = unauthorized("there is no token");
-            return Err(Problem { code: "token/missing".into(), ..problem });
+            return Err(Problem { code: "token/missing", ..problem });
         }
         (Some(value), None) => value
             .to_str()
@@ -134,28 +134,20 @@ async fn known(server: &Arc<Server>, headers: &HeaderMap, peer: IpAddr) -> Resul
             .and_then(|(_, token)| token_hash(token.trim())),
         (Some(_), Some(_)) => None,
     };
-    let found = match hash {
-        Some(hash) => match server.logins.recall(&hash) {
-            Some(token) => Some(token),
-            None => {
-                // What others at this address try is no reason to turn away one who was good before.
-                if !server.logins.is_known(&hash) {
-                    server.logins.failed.has(peer).map_err(flood)?;
-                }
-                let permit = server.pools.place(Work::Quick).await?;
-                let at = Arc::clone(server);
-                let asked = tokio::task::spawn_blocking(move || {
-                    let _permit = permit;
-                    at.desk()?.token(&hash).map_err(Problem::from)
-                });
-                let token = asked.await.map_err(|_| Problem::busy("the server stops"))??;
-                server.logins.keep(hash, token)
+    let found = if let Some(hash) = hash {
+        if let Some(token) = server.logins.recall(&hash) {
+            Some(token)
+        } else {
+            // What others at this address try is no reason to turn away one who was good before.
+            if !server.logins.is_known(&hash) {
+                server.logins.failed.has(peer).map_err(flood)?;
             }
-        },
-        None => {
-            server.logins.failed.has(peer).map_err(flood)?;
-            None
+            let asked = super::work(server, Work::Quick, move |server| Ok(server.desk().token(&hash)?)).await?;
+            server.logins.keep(hash, asked)
         }
+    } else {
+        server.logins.failed.has(peer).map_err(flood)?;
+        None
     };
     found
         .filter(|token| token_holds(token, Timestamp::now()))
@@ -171,12 +163,10 @@ pub async fn still(server: &Arc<Server>, token: &Token) -> bool {
     let Ok(permit) = server.pools.place(Work::Quick).await else { return true };
     let asked = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        at.desk().ok().map(|desk| desk.token(&hash))
+        at.desk().token(&hash)
     });
     match asked.await {
-        Ok(Some(Ok(found))) => {
-            server.logins.keep(hash, found).is_some_and(|token| token_holds(&token, Timestamp::now()))
-        }
+        Ok(Ok(found)) => server.logins.keep(hash, found).is_some_and(|token| token_holds(&token, Timestamp::now())),
         // A store that is away for a moment is no reason to end what goes on.
         _ => true,
     }

@@ -91,8 +91,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn desk(&self) -> std::result::Result<&dyn Desk, Problem> {
-        Ok(self.hosted.desk())
+    fn desk(&self) -> &dyn Desk {
+        self.hosted.desk()
     }
 
     /// The revision, as of a second ago at most; `None` if the store cannot be reached.
@@ -269,10 +269,7 @@ async fn serve(
     let answered = answer(&server, peer, request, &mut known).await;
     let (mut response, code) = match answered {
         Ok(response) => (response, None),
-        Err(problem) => {
-            let code = problem.code.clone();
-            (refusal(&problem), Some(code))
-        }
+        Err(problem) => (refusal(&problem), Some(problem.code)),
     };
     decorate(response.headers_mut());
     response.body_mut().hold(Box::new(busy));
@@ -287,9 +284,8 @@ async fn serve(
     }
     if refused || (changes && known.token.is_some()) {
         let told = response.extensions_mut().remove::<Told>().unwrap_or_default();
-        let mut path = path;
-        path.truncate(path.floor_char_boundary(512));
-        let told_code = told.code.as_deref().or(code.as_deref());
+        let path: String = path.chars().take(512).collect();
+        let told_code = told.code.as_deref().or(code);
         let entry = Entry {
             token: known.token.as_deref(),
             peer,

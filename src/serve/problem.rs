@@ -1,7 +1,5 @@
 //! What a caller is told when a call fails: RFC 9457.
 
-use std::borrow::Cow;
-
 use hyper::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
@@ -11,21 +9,20 @@ use crate::model::{Code, Error, harmless};
 pub struct Problem {
     pub status: StatusCode,
     /// The command line's code for the same thing.
-    pub code: Cow<'static, str>,
+    pub code: &'static str,
     pub detail: String,
     pub hint: Option<String>,
     /// Further members: `refused`, `diagnostics`.
-    pub more: Map<String, Json>,
+    pub more: Option<Box<Map<String, Json>>>,
     /// Seconds after which to try again.
     pub retry_after: Option<u64>,
     /// Methods that the path takes.
-    pub allow: Option<String>,
+    pub allow: Option<Box<str>>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        let (code, detail) = (Cow::Borrowed(code), detail.into());
-        Problem { status, code, detail, hint: None, more: Map::new(), retry_after: None, allow: None }
+        Problem { status, code, detail: detail.into(), hint: None, more: None, retry_after: None, allow: None }
     }
 
     pub fn bad(detail: impl Into<String>) -> Problem {
@@ -58,7 +55,7 @@ impl Problem {
 
     #[must_use]
     pub fn with(mut self, name: &str, value: Json) -> Problem {
-        self.more.insert(name.to_owned(), value);
+        self.more.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 
@@ -74,7 +71,7 @@ impl Problem {
         if let Some(hint) = &self.hint {
             json["hint"] = harmless(hint).into();
         }
-        for (name, value) in &self.more {
+        for (name, value) in self.more.iter().flat_map(|more| more.iter()) {
             json[name] = value.clone();
         }
         let mut bytes = json.to_string().into_bytes();

@@ -464,7 +464,7 @@ pub fn find(method: &Method, at: &str) -> Result<(&'static Route, Vec<String>), 
     let allow = methods.into_iter().collect::<Vec<_>>().join(", ");
     let mut problem =
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "request/method", format!("this path takes {allow} only"));
-    problem.allow = Some(allow);
+    problem.allow = Some(allow.into());
     Err(problem)
 }
 

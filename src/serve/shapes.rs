@@ -230,7 +230,8 @@ struct Token {
     #[schemars(required, schema_with = "text_or_null")]
     revoked: Option<String>,
     /// The token itself, in the answer to the call that makes it and never again.
-    token: Option<String>,
+    #[serde(rename = "token")]
+    itself: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -1,6 +1,7 @@
 //! The state and its log: reading them, and taking changesets.
 
-use std::io::{self, BufRead, Read, Write};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, Read, Write as _};
 
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderName};
@@ -112,7 +113,8 @@ pub fn resources(call: &mut Call) -> Outcome {
     let mut rest = format!("&limit={}&revision={}", which.limit, remote::tag(base));
     for name in ["kind", "at", "view"] {
         if let Some(value) = given.text(name) {
-            rest.push_str(&format!("&{name}={value}"));
+            // Writing to a string cannot fail.
+            let _ = write!(rest, "&{name}={value}");
         }
     }
     let next =
@@ -334,7 +336,7 @@ pub fn apply(call: &mut Call) -> Outcome {
     let request = request.as_ref().filter(|_| !rehearse);
     let caller = Caller { token, key: call.given.text("Yubin-Client-Key"), base, request };
     let planned = match hosted.accept(set, &caller).map_err(declined)? {
-        Accepted::Done(revision) => return Ok(done_before(call, revision)?),
+        Accepted::Done(revision) => return done_before(call, revision),
         Accepted::Plan(planned) => planned,
     };
     if !planned.verdict.refused.is_empty() {
@@ -368,7 +370,7 @@ pub fn apply(call: &mut Call) -> Outcome {
 }
 
 /// The answer to a request whose first answer may have been lost.
-fn done_before(call: &Call, revision: u64) -> std::result::Result<Answer, Problem> {
+fn done_before(call: &Call, revision: u64) -> Outcome {
     let (found, _) = call.server.hosted.view(None)?.revisions(Some(revision + 1), 1)?;
     let summary = found.into_iter().next().filter(|found| found["revision"] == revision);
     let summary = summary.map_or_else(|| json!({}), |found| found["summary"].clone());

@@ -16,10 +16,13 @@ use super::problem::Problem;
 /// Upper bounds of durations, in seconds.
 const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
 
+/// How many took no longer than each bound, how many there were, and how long they took together.
+type Took = ([u64; BOUNDS.len()], u64, f64);
+
 #[derive(Default)]
 pub struct Figures {
     requests: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
-    durations: Mutex<BTreeMap<&'static str, ([u64; BOUNDS.len()], u64, f64)>>,
+    durations: Mutex<BTreeMap<&'static str, Took>>,
     pub in_flight: AtomicUsize,
     pub waiting: AtomicUsize,
     pub connections: AtomicUsize,
@@ -81,6 +84,7 @@ impl Glance {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "calls of the table have one type")]
 pub fn healthz(_: &mut Call) -> Outcome {
     Ok(Answer::json(StatusCode::OK, &json!({ "status": "ok" })))
 }
@@ -95,12 +99,14 @@ pub fn readyz(call: &mut Call) -> Outcome {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "calls of the table have one type")]
 pub fn openapi(_: &mut Call) -> Outcome {
     static DOCUMENT: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = DOCUMENT.get_or_init(|| format!("{:#}\n", openapi::document()).into_bytes());
     Ok(Answer::of(StatusCode::OK, JSON, bytes.clone()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "calls of the table have one type")]
 pub fn metrics(call: &mut Call) -> Outcome {
     let (figures, revision) = (&call.server.figures, call.server.glance());
     let mut text = String::new();
