@@ -84,8 +84,7 @@ impl Command<'_> {
 fn arguments(words: &[String], happening: &Happening) -> Result<Vec<String>, Failed> {
     let (revision, mut options) = (happening.revision.to_string(), true);
     // In the order of `PLACEHOLDERS`.
-    let values =
-        [&happening.user, &happening.address, &happening.effect, &revision, &happening.id].map(String::as_str);
+    let values = [&happening.user, &happening.address, &happening.effect, &revision, &happening.id].map(String::as_str);
     let mut arguments = Vec::with_capacity(words.len());
     for word in words {
         let parts = parts(word);

@@ -58,9 +58,7 @@ pub enum Ready<'a> {
 impl Ready<'_> {
     pub fn new<'a>(hook: &'a Hook, around: &Around<'_>) -> Result<Ready<'a>, Failed> {
         Ok(match &hook.how {
-            How::Command { words, variables } => {
-                Ready::Command(command::Command::new(hook, words, variables, around)?)
-            }
+            How::Command { words, variables } => Ready::Command(command::Command::new(hook, words, variables, around)?),
             How::Webhook { url, secret } => {
                 let secret = secret.as_ref().map(|source| fetch(hook, source, around)).transpose()?;
                 Ready::Webhook(Box::new(webhook::Webhook::new(hook, url, secret, around)?))

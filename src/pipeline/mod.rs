@@ -1,11 +1,13 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod deliver;
 mod facts;
 mod hand_over;
 mod home;
 pub mod hosted;
 mod keys;
+mod outbox;
 mod plan;
 mod refresh;
 mod rekey;
@@ -36,7 +38,9 @@ use crate::wire;
 use home::Home;
 use seal::STATUS;
 
+pub use deliver::Applied;
 pub use keys::key_ring;
+pub use outbox::{Id, Pending};
 pub use refresh::Export;
 
 /// A project, and the store it is planned against.
@@ -347,6 +351,7 @@ impl Session {
             commit: commit.as_deref(),
             request: None,
         };
+        self.expect_notices(planned.plan.base.revision);
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 

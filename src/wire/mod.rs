@@ -1,6 +1,7 @@
 //! The versioned JSON shapes: output of every command, the plan file. Fields are only ever added.
 
 mod digest;
+mod hook;
 mod plan;
 mod read;
 pub mod remote;
@@ -12,6 +13,7 @@ use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
 pub use digest::digest;
+pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};

@@ -16,8 +16,8 @@ use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
-    StorePlace, Trust,
+    Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
+    Severity, StorePlace, Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
