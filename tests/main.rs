@@ -8,6 +8,7 @@ mod edit;
 mod explain;
 mod fixtures;
 mod fuzz;
+mod hooks;
 mod ids;
 mod interleavings;
 mod laws;

@@ -159,8 +159,8 @@ pub fn carry_out(
     if !common.is_json() {
         common.say(&(common.words().applied)(revision));
     }
-    let applied = Applied::of(&planned.plan, revision);
-    let problems = deliver(common, session, Some(&applied));
+    let applied = (!session.project.hooks.is_empty()).then(|| Applied::of(&planned.plan, revision));
+    let problems = deliver(common, session, applied.as_ref());
     if common.is_json() {
         receipt(session, &planned, revision, &problems)?;
     }

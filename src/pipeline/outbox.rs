@@ -97,7 +97,8 @@ impl Session {
                 })?;
             }
         }
-        for (revision, attempts) in self.notices(outbox)? {
+        let (own, last) = self.own_revisions()?;
+        for (revision, attempts) in self.notices_of(outbox, &own, last)? {
             let (project, at) = revisions.get(&revision).cloned().unwrap_or_default();
             let effect = Trigger::Notify.name().to_owned();
             let id = notice_id(revision);
@@ -107,12 +108,16 @@ impl Session {
     }
 
     /// The revisions that hooks are still to tell of, and what has come of it.
-    fn notices(&self, outbox: &dyn Outbox) -> Result<BTreeMap<u64, Vec<Attempt>>> {
+    pub(super) fn notices_of(
+        &self,
+        outbox: &dyn Outbox,
+        revisions: &BTreeMap<u64, Revision>,
+        last: u64,
+    ) -> Result<BTreeMap<u64, Vec<Attempt>>> {
         let mut pending: BTreeMap<u64, Vec<Attempt>> = BTreeMap::new();
         if !outbox.remembers() {
             return Ok(pending);
         }
-        let (revisions, last) = self.own_revisions()?;
         for told in self.told(outbox, last)? {
             for (at, revision) in revisions.range(told.revision + 1..).map(|(revision, _)| *revision).enumerate() {
                 let tries = if at == 0 { told.tries } else { 0 };

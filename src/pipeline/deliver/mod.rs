@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::{Session, key_ring};
 use crate::hooks::Around;
-use crate::model::{Diagnostic, Hook, Plan, Result, Revision, Trigger};
+use crate::model::{Diagnostic, Event, Hook, Plan, Result, Revision, Trigger};
 use crate::store::Outbox;
 use crate::vault::Fetcher;
 use carrier::Carrier;
@@ -114,6 +114,9 @@ impl Session {
     ) -> Result<Vec<Diagnostic>> {
         let until = patience.map(|patience| Instant::now() + patience);
         let project = self.project.name.as_str();
+        if applied.is_none() && self.is_idle(outbox)? {
+            return Ok(Vec::new());
+        }
         let lease = Lease::new(outbox, project)?;
         if !lease.take(until)? {
             let message = "another run has delivered effects all the time; what is left is still pending";
@@ -147,6 +150,23 @@ impl Session {
             problems.push(Diagnostic::warning("hook/unfinished", message).hint(AGAIN));
         }
         Ok(problems)
+    }
+
+    /// Whether there is nothing to do, as far as can be seen at a glance: then nothing is written.
+    fn is_idle(&self, outbox: &dyn Outbox) -> Result<bool> {
+        let (revisions, last) = self.own_revisions()?;
+        if revisions.is_empty() {
+            return Ok(true);
+        }
+        let page = outbox.events(0, PAGE)?;
+        let hooks = &self.project.hooks;
+        let concerns = |event: &Event| {
+            revisions.contains_key(&event.revision) && hooks.iter().any(|hook| hook.carries_out(&event.effect))
+        };
+        if page.len() >= PAGE || page.iter().any(concerns) {
+            return Ok(false);
+        }
+        Ok(self.notices_of(outbox, &revisions, last)?.is_empty())
     }
 
     /// The revisions of the project, and the number of the last of all.
