@@ -5,16 +5,16 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::child;
 
 /// Each question has this long. Nobody should wait longer to learn what is only written beside a plan.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The most that an answer may take, in bytes: names of 100,000 files and more.
-const MOST: u64 = 16 * 1024 * 1024;
+const MOST: usize = 16 * 1024 * 1024;
 /// Commits that are read for acknowledgements.
 const COMMITS: &str = "--max-count=20";
 /// The trailer of a commit that consents to a plan.
@@ -238,21 +238,7 @@ impl Git {
         command.arg("--no-pager").args(SETTINGS.iter().flat_map(|setting| ["-c", setting])).args(settings);
         command.args(arguments).current_dir(folder).env_clear();
         command.envs(self.variables.iter().map(|(name, value)| (OsStr::new(name), value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let until = Instant::now() + self.limit;
-        let mut child = command.spawn().ok()?;
-        let said = listen(&mut child, until).filter(|said| said.len() as u64 <= MOST);
-        while said.is_some() && Instant::now() < until {
-            match child.try_wait() {
-                Ok(Some(status)) => return said.filter(|_| status.success()),
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Err(_) => break,
-            }
-        }
-        stop(&mut child);
-        None
+        child::run(&mut command, b"", MOST, self.limit).ok().map(|mut said| std::mem::take(&mut *said))
     }
 }
 
@@ -263,31 +249,6 @@ fn is_kept(name: &str) -> bool {
         || name == "GIT_CONFIG_COUNT"
         || name.starts_with("GIT_CONFIG_KEY_")
         || name.starts_with("GIT_CONFIG_VALUE_")
-}
-
-/// What a program prints until it closes its output, and one byte more than it may; `None` if it takes
-/// too long.
-fn listen(child: &mut Child, until: Instant) -> Option<Vec<u8>> {
-    let output = child.stdout.take()?;
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut said = Vec::new();
-        let done = output.take(MOST + 1).read_to_end(&mut said);
-        // Nobody waits any more if this came too late.
-        let _ = send.send(done.map(|_| said));
-    });
-    receive.recv_timeout(until.saturating_duration_since(Instant::now())).ok()?.ok()
-}
-
-/// Ends a program and what it has started.
-fn stop(child: &mut Child) {
-    #[cfg(unix)]
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        // It may have ended meanwhile.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// The trailers of a message: the last paragraph, if each of its lines is one. A squash puts those of its commits
@@ -314,6 +275,8 @@ fn trailers(message: &str) -> Vec<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     /// A repository of its own, with none of the settings of whoever runs the tests.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[(&str, &[&str])]] = &[
     // Nouns: nothing of ours.
     &[("model", &[])],
-    // Facts import nouns; a document names the system of its plan.
-    &[("system", &[]), ("wire", &["system"])],
+    // Facts import nouns; a document names the system of its plan. So do the ways to other programs and machines.
+    &[("system", &[]), ("wire", &["system"]), ("child", &[]), ("net", &[])],
     // Steps import nouns and facts, never another step.
     &[
         ("load", &["format"]),
@@ -23,6 +23,8 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("ownership", &[]),
         ("refresh", &[]),
         ("vault", &[]),
+        // The secret of a webhook is fetched like others.
+        ("hooks", &["vault"]),
         ("render", &[]),
         // What guard approves is what a store takes: the permission is a type of guard's own. What a server
         // has lent is a key of the vault's.
@@ -170,7 +172,7 @@ fn only_some_modules_touch_the_world() {
             &["serde", "std::fs", "fs::", "std::io", "std::env", "TcpStream", "std::process", "println!", "rusqlite"],
             &[
                 "commands", "load", "store", "vault", "pipeline", "wire", "render", "format", "schema", "probe",
-                "serve", "watch", "history", "main", "lib", "checkout",
+                "serve", "watch", "history", "main", "lib", "checkout", "child", "net", "hooks",
             ],
         ),
         // Only doors print and exit.

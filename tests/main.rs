@@ -13,5 +13,8 @@ mod ids;
 mod interleavings;
 mod laws;
 mod layers;
+mod remote;
 mod schemas;
+mod serve;
+mod stores;
 mod support;

@@ -89,8 +89,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let name = hosted.name().to_owned();
-    let options =
-        Options { listen, tls, behind_proxy: args.behind_proxy, limits, audit: args.audit.clone() };
+    let options = Options { listen, tls, behind_proxy: args.behind_proxy, limits, audit: args.audit.clone() };
     serve::run(hosted, options, |address| {
         let url = format!("{scheme}://{address}");
         common.say(&format!("{name} is served at {url}"));

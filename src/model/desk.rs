@@ -89,6 +89,21 @@ pub struct Attempt {
     pub at: String,
 }
 
+/// Of which revisions a hook has told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Name of the hook.
+    pub hook: String,
+    /// Of all those of its project up to this one.
+    pub revision: u64,
+    /// Failed attempts at the next.
+    pub tries: u64,
+    /// Of the last failed one, without secrets.
+    pub error: Option<String>,
+    /// Of the last one: RFC 3339, UTC.
+    pub at: String,
+}
+
 /// A request that must be carried out once, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod copy;
 mod facts;
 mod hand_over;
 mod home;
@@ -26,8 +27,8 @@ use crate::history;
 use crate::load::{self, Project, Reader};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, Value, Version,
-    Wanted,
+    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, StorePlace, Value,
+    Version, Wanted,
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules};
@@ -36,6 +37,7 @@ use crate::vault::{KeySource, Vault};
 use crate::wire;
 use seal::STATUS;
 
+pub use copy::copy;
 pub use home::Home;
 pub use keys::key_ring;
 pub use refresh::Export;
@@ -175,6 +177,10 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
+    if above.trusted.is_some() && store.is_none() && matches!(StorePlace::parse(&name), Ok(StorePlace::Http(_))) {
+        let message = "the files are not trusted, and name the server that the token would go to";
+        return Err(Error::new(Code::Usage, message).hint("name it with `--store` or YUBIN_STORE"));
+    }
     // A path in the project file is relative to it, one from outside to where the user is.
     let base = if store.is_some() { start } else { root.as_path() };
     let Home { name: store_name, store, keys, own, exposed } = Home::open_for(&name, base, Some(&project.name))?;

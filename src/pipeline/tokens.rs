@@ -47,7 +47,8 @@ pub fn make_token(asked: AskedToken<'_>, now: Timestamp) -> Result<(Token, Clear
         }
     }
     let expires = expires.map(|text| expiry(text, now)).transpose()?;
-    let failed = |error: getrandom::Error| Error::failure("the system has no random numbers").because(error.to_string());
+    let failed =
+        |error: getrandom::Error| Error::failure("the system has no random numbers").because(error.to_string());
     let (mut secret, mut id) = (Zeroizing::new([0; 32]), [0; 4]);
     getrandom::fill(&mut *secret).and_then(|()| getrandom::fill(&mut id)).map_err(failed)?;
     let text = Zeroizing::new(format!("{PREFIX}{}", BASE64.encode(*secret)));
@@ -141,7 +142,9 @@ mod tests {
         assert!(!text.expose().contains(&token.id));
         let (other, _) = asked(Scope::Read, &[], None).unwrap();
         assert!(!is_same_hash(token.hash, other.hash));
-        for wrong in ["", "yubin_", "yubin_x", &text.expose().replace("yubin_", "other_"), &format!("{}=", text.expose())] {
+        for wrong in
+            ["", "yubin_", "yubin_x", &text.expose().replace("yubin_", "other_"), &format!("{}=", text.expose())]
+        {
             assert_eq!(token_hash(wrong), None);
         }
     }

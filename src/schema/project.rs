@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Value as Json, json};
 
 use crate::load::{FormatName, LIMIT_KEYS};
-use crate::model::Kind;
+use crate::model::{Kind, Trigger};
 use crate::system;
 
 /// A project of yubin: what it owns, by which rules, and where current state lives.
@@ -31,6 +31,8 @@ struct ProjectFile {
     policy: Option<PolicyBlock>,
     /// Where secrets may come from, and the keys of those that stand encrypted in files.
     secrets: Option<SecretsBlock>,
+    /// What is run or called for the effects of an apply.
+    hooks: Option<Vec<HookBlock>>,
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
@@ -132,6 +134,48 @@ struct SecretsBlock {
 }
 
 #[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [
+    { "required": ["command"], "not": { "required": ["secret"] } },
+    { "required": ["webhook"], "not": { "required": ["env"] } },
+]))]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct HookBlock {
+    /// What the hook is called; what it has done is kept under this name.
+    #[schemars(regex(pattern = r"^[^\s!-,/:-@\[-\^`\{-~]{1,64}$"), example = &"kick")]
+    name: String,
+    /// What it is run for: each user who is logged out, each account whose mail is lost, each revision.
+    #[schemars(schema_with = "triggers")]
+    on: Vec<String>,
+    /// A program and its arguments, word by word, without a shell; {user}, {address}, {effect}, {revision} and {event}
+    /// are replaced.
+    #[schemars(length(min = 1), example = ["doveadm", "kick", "{user}"])]
+    command: Option<Vec<String>>,
+    /// Environment variables that the command is given beside PATH, HOME, the locale and the like.
+    #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")), example = ["KUBECONFIG"])]
+    env: Option<Vec<String>>,
+    /// An address to which the event is posted as JSON; http:// on this machine alone.
+    #[schemars(regex(pattern = "^https?://.+$"), example = &"https://chat.example.jp/hooks/mail")]
+    webhook: Option<String>,
+    /// What the calls of a webhook are signed with.
+    secret: Option<HookSecret>,
+    /// How long one attempt may take, from 1s to 10m.
+    #[schemars(regex(pattern = "^[0-9]{1,3}[sm]$"), extend("default" = "30s"))]
+    timeout: Option<String>,
+}
+
+/// Where a secret stands.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+enum HookSecret {
+    /// An environment variable.
+    Env(String),
+    /// A file; relative to this one.
+    File(String),
+}
+
+#[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "the shape alone matters")]
 struct PasswordsBlock {
@@ -197,6 +241,15 @@ fn kind_names(_: &mut SchemaGenerator) -> schemars::Schema {
     json_schema!({ "type": "string", "enum": Kind::ALL.map(Kind::name) })
 }
 
+fn triggers(_: &mut SchemaGenerator) -> schemars::Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "enum": Trigger::ALL.map(Trigger::name) },
+        "minItems": 1,
+        "uniqueItems": true,
+    })
+}
+
 fn limits(_: &mut SchemaGenerator) -> schemars::Schema {
     let limit = json!([
         { "type": "integer", "minimum": 0 },
@@ -253,7 +306,7 @@ fn without_null(schema: &mut Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, TOP_KEYS};
+    use crate::load::{HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, TOP_KEYS};
 
     fn keys(schema: &Json) -> Vec<&str> {
         let mut keys: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -275,6 +328,7 @@ mod tests {
         let passwords = &schema["properties"]["policy"]["properties"]["passwords"];
         assert_eq!(keys(passwords), sorted(PASSWORD_KEYS.iter().map(|key| key.name)));
         assert_eq!(keys(&schema["properties"]["secrets"]), sorted(SECRET_KEYS.iter().map(|key| key.name)));
+        assert_eq!(keys(&schema["properties"]["hooks"]["items"]), sorted(HOOK_KEYS.into_iter()));
         let source = &schema["properties"]["sources"]["items"]["anyOf"][1];
         assert_eq!(keys(source), sorted(SOURCE_KEYS.into_iter()));
     }

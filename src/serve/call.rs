@@ -47,7 +47,13 @@ pub struct Call {
 
 /// An answer, whole or begun.
 pub enum Answer {
-    Whole { status: StatusCode, form: &'static str, headers: Vec<(HeaderName, String)>, body: Vec<u8>, told: Told },
+    Whole {
+        status: StatusCode,
+        form: &'static str,
+        headers: Vec<(HeaderName, String)>,
+        body: Vec<u8>,
+        told: Told,
+    },
     /// It is on its way through `Call::stream`.
     Streamed,
 }
@@ -104,7 +110,12 @@ impl Answer {
     }
 }
 
-fn head(status: StatusCode, form: &'static str, headers: &[(HeaderName, String)], coding: Coding) -> Response<Outgoing> {
+fn head(
+    status: StatusCode,
+    form: &'static str,
+    headers: &[(HeaderName, String)],
+    coding: Coding,
+) -> Response<Outgoing> {
     let mut response = Response::new(Outgoing::whole(Vec::new()));
     *response.status_mut() = status;
     let to = response.headers_mut();

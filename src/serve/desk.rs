@@ -32,7 +32,10 @@ pub fn open_session(call: &mut Call) -> Outcome {
     let NewSession { id, user } = call.read()?;
     for text in [&id, &user] {
         if text.is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
-            return Err(Problem::unfit("session/invalid", "id and user have 1 to 256 characters, no control characters"));
+            return Err(Problem::unfit(
+                "session/invalid",
+                "id and user have 1 to 256 characters, no control characters",
+            ));
         }
     }
     let desk = call.server.desk()?;
@@ -51,13 +54,6 @@ pub fn close_session(call: &mut Call) -> Outcome {
         return Ok(Answer::empty());
     }
     Err(Problem::missing("there is no such session"))
-}
-
-pub fn list_events(call: &mut Call) -> Outcome {
-    let after = call.given.number("after").unwrap_or_default();
-    let events = call.server.desk()?.events(after, limit(call))?;
-    let events: Vec<Json> = events.iter().map(wire::event).collect();
-    Ok(Answer::json(StatusCode::OK, &json!({ "events": events })))
 }
 
 pub fn acknowledge(call: &mut Call) -> Outcome {
@@ -79,7 +75,8 @@ pub fn create_token(call: &mut Call) -> Outcome {
         shapes::Scope::Apply => Scope::Apply,
         shapes::Scope::Admin => Scope::Admin,
     };
-    let (token, text) = make_token(AskedToken { name: &name, scope, owners, expires: expires.as_deref() }, Timestamp::now())?;
+    let (token, text) =
+        make_token(AskedToken { name: &name, scope, owners, expires: expires.as_deref() }, Timestamp::now())?;
     call.server.desk()?.add_token(&token)?;
     let mut json = wire::token(&token);
     json["token"] = text.expose().into();

@@ -204,7 +204,8 @@ async fn spill(mut chunk: Vec<u8>, file: Option<File>) -> Result<(Vec<u8>, Optio
 }
 
 fn no_room() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server/no-room", "the server has no room for the body now").retry_after(30)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "server/no-room", "the server has no room for the body now")
+        .retry_after(30)
 }
 
 /// Takes some more of a body that nobody wants: a client that is still sending would not read the answer.

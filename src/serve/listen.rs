@@ -103,11 +103,7 @@ impl Lines {
 /// Accepts until the server stops.
 pub async fn accept(server: Arc<Server>, listener: TcpListener) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(server.limits.idle)
-        .max_buf_size(4 * Limits::HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(server.limits.idle).max_buf_size(4 * Limits::HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -184,7 +180,8 @@ async fn talk<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     line: &Arc<Line>,
     stream: T,
 ) {
-    let service = service_fn(|request| super::serve(Arc::clone(server), Arc::clone(line), request));
+    // In a box, so that an idle connection does not keep the room for a call.
+    let service = service_fn(|request| Box::pin(super::serve(Arc::clone(server), Arc::clone(line), request)));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut stop: watch::Receiver<bool> = server.stop.subscribe();

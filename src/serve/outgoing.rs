@@ -112,9 +112,7 @@ impl Sink {
         let chunks = Chunks { sender: sender.clone(), chunk: Vec::new(), stall, runtime: runtime.clone() };
         let encoder = match coding {
             Coding::Identity => Encoder::Plain(chunks),
-            Coding::Gzip => {
-                Encoder::Gzip(flate2::write::GzEncoder::new(chunks, flate2::Compression::new(GZIP_LEVEL)))
-            }
+            Coding::Gzip => Encoder::Gzip(flate2::write::GzEncoder::new(chunks, flate2::Compression::new(GZIP_LEVEL))),
             Coding::Zstd => Encoder::Zstd(zstd::Encoder::new(chunks, ZSTD_LEVEL)?),
         };
         Ok(Sink { encoder: Some(encoder), sender, runtime: runtime.clone() })

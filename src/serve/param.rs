@@ -17,12 +17,19 @@ pub enum Where {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Takes {
-    Number { min: u64, max: u64 },
+    Number {
+        min: u64,
+        max: u64,
+    },
     Flag,
     /// So many characters, none of them control characters.
-    Text { max: usize },
+    Text {
+        max: usize,
+    },
     /// Characters that a header can hold.
-    Visible { max: usize },
+    Visible {
+        max: usize,
+    },
     Words(&'static [&'static str]),
     Kind,
     Address,
@@ -145,7 +152,12 @@ impl Given {
 }
 
 /// Takes the parameters of a request; `path` is what stands in the place of those of the path.
-pub fn take(params: &'static [Param], path: Vec<String>, query: Option<&str>, headers: &HeaderMap) -> Result<Given, Problem> {
+pub fn take(
+    params: &'static [Param],
+    path: Vec<String>,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Given, Problem> {
     let mut given = Given::default();
     for (param, text) in params.iter().filter(|param| param.place == Where::Path).zip(path) {
         given.put(param, text)?;
@@ -232,8 +244,20 @@ mod tests {
     #[test]
     fn what_is_wrong_is_refused() {
         for query in [
-            "limit=", "limit=0", "limit=11", "limit=+1", "limit=1.0", "limit=1&limit=1", "colour=red", "wait", "&",
-            "limit=%zz", "limit=%3", "limit=1%00", "%ff=1", "limit=99999999999999999999",
+            "limit=",
+            "limit=0",
+            "limit=11",
+            "limit=+1",
+            "limit=1.0",
+            "limit=1&limit=1",
+            "colour=red",
+            "wait",
+            "&",
+            "limit=%zz",
+            "limit=%3",
+            "limit=1%00",
+            "%ff=1",
+            "limit=99999999999999999999",
         ] {
             assert!(check("account/info", query, None).is_err(), "{query}");
         }

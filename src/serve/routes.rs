@@ -48,6 +48,8 @@ pub struct Gives {
 #[derive(Clone, Copy)]
 pub enum Run {
     Work(Work, fn(&mut Call) -> Outcome),
+    /// Without a thread and whatever else is in work: it waits for nothing.
+    Here(fn(&mut Call) -> Outcome),
     /// Waits for events, without a thread.
     Events,
 }
@@ -59,8 +61,11 @@ const PINNED: Param = query("revision", Takes::Tag, "only of this state");
 const CLIENT_KEY: Param =
     header("Yubin-Client-Key", Takes::Hex(64), "of clients that plan: their public key, to which secrets are told");
 const PROJECT: Param = header("Yubin-Project", Takes::Text { max: 64 }, "of clients that plan: their project");
-const IF_MATCH: Param =
-    header("If-Match", Takes::Tag, "the ETag of the state that the changes were made from; without it the answer is 428");
+const IF_MATCH: Param = header(
+    "If-Match",
+    Takes::Tag,
+    "the ETag of the state that the changes were made from; without it the answer is 428",
+);
 
 const fn gives(status: u16, doc: &'static str, forms: &'static [(&'static str, &'static str)]) -> Gives {
     Gives { status, doc, forms, etag: false }
@@ -71,7 +76,13 @@ const fn shows(doc: &'static str, forms: &'static [(&'static str, &'static str)]
     Gives { status: 200, doc, forms, etag: true }
 }
 
-const fn get(path: &'static str, id: &'static str, summary: &'static str, answers: &'static [Gives], run: Run) -> Route {
+const fn get(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    answers: &'static [Gives],
+    run: Run,
+) -> Route {
     Route {
         method: "GET",
         path,
@@ -99,7 +110,7 @@ pub static ROUTES: &[Route] = &[
             "healthz",
             "Whether the server runs",
             &[gives(200, "It runs.", &[(JSON, "Health")])],
-            quick(status::healthz),
+            Run::Here(status::healthz),
         )
     },
     Route {
@@ -177,12 +188,7 @@ pub static ROUTES: &[Route] = &[
         )
     },
     Route {
-        params: &[
-            path("address", Takes::Address, "percent-encoded: `account%2Finfo`"),
-            PINNED,
-            CLIENT_KEY,
-            PROJECT,
-        ],
+        params: &[path("address", Takes::Address, "percent-encoded: `account%2Finfo`"), PINNED, CLIENT_KEY, PROJECT],
         fails: &[404, 410],
         ..get(
             "/v1/resources/{address}/versions",
@@ -456,11 +462,8 @@ pub fn find(method: &Method, at: &str) -> Result<(&'static Route, Vec<String>), 
         return Err(Problem::missing("there is nothing at this path").hint("GET /openapi.json says what there is"));
     }
     let allow = methods.into_iter().collect::<Vec<_>>().join(", ");
-    let mut problem = Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "request/method",
-        format!("this path takes {allow} only"),
-    );
+    let mut problem =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "request/method", format!("this path takes {allow} only"));
     problem.allow = Some(allow);
     Err(problem)
 }

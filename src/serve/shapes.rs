@@ -1,7 +1,7 @@
 //! The JSON of calls and answers, as the OpenAPI document describes it. What is written and read stands in `wire`.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -67,7 +67,7 @@ struct ResourcePage {
     revision: u64,
     resources: Vec<Map<String, Json>>,
     /// Where the next page of the same state is.
-    #[schemars(required)]
+    #[schemars(required, schema_with = "text_or_null")]
     next: Option<String>,
 }
 
@@ -88,7 +88,7 @@ struct VersionList {
 struct RevisionList {
     /// Newest first.
     revisions: Vec<Map<String, Json>>,
-    #[schemars(required)]
+    #[schemars(required, schema_with = "text_or_null")]
     next: Option<String>,
 }
 
@@ -170,7 +170,7 @@ struct Session {
 struct SessionList {
     /// Ascending by id.
     sessions: Vec<Session>,
-    #[schemars(required)]
+    #[schemars(required, schema_with = "text_or_null")]
     next: Option<String>,
 }
 
@@ -225,9 +225,9 @@ struct Token {
     scope: Scope,
     owners: Vec<String>,
     created: String,
-    #[schemars(required)]
+    #[schemars(required, schema_with = "text_or_null")]
     expires: Option<String>,
-    #[schemars(required)]
+    #[schemars(required, schema_with = "text_or_null")]
     revoked: Option<String>,
     /// The token itself, in the answer to the call that makes it and never again.
     token: Option<String>,
@@ -250,6 +250,10 @@ struct Health {
 #[expect(dead_code, reason = "the shape alone matters")]
 struct Document(Map<String, Json>);
 
+fn text_or_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"] })
+}
+
 /// `components/schemas` of the OpenAPI document.
 pub fn schemas() -> Map<String, Json> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -261,8 +265,26 @@ pub fn schemas() -> Map<String, Json> {
         ($($shape:ty),*) => { $( generator.subschema_for::<$shape>(); )* };
     }
     add!(
-        Problem, RevisionNow, Resource, ResourcePage, Line, VersionList, RevisionList, RevisionChanges, DriftList,
-        DisabledList, super::state::Wanted, Changeset, Applied, Query, NewSession, SessionList, EventList, NewToken, TokenList, Health,
+        Problem,
+        RevisionNow,
+        Resource,
+        ResourcePage,
+        Line,
+        VersionList,
+        RevisionList,
+        RevisionChanges,
+        DriftList,
+        DisabledList,
+        super::state::Wanted,
+        Changeset,
+        Applied,
+        Query,
+        NewSession,
+        SessionList,
+        EventList,
+        NewToken,
+        TokenList,
+        Health,
         Document
     );
     generator.take_definitions(true)

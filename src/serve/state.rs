@@ -115,7 +115,8 @@ pub fn resources(call: &mut Call) -> Outcome {
             rest.push_str(&format!("&{name}={value}"));
         }
     }
-    let next = |last: Option<Address>| last.map(|last| format!("/v1/resources?after={}{rest}", encoded(&last.to_string())));
+    let next =
+        |last: Option<Address>| last.map(|last| format!("/v1/resources?after={}{rest}", encoded(&last.to_string())));
     let mut pieces = Pieces { call, base, sink: None };
     let done = if lines {
         write_lines(&mut pieces, &view, client.as_ref(), |pieces| {
@@ -155,10 +156,7 @@ fn write_lines(
     line(pieces, &Tail { next })
 }
 
-fn write_page(
-    pieces: &mut Pieces<'_>,
-    body: impl FnOnce(&mut Pieces<'_>) -> Result<Option<String>>,
-) -> Result<()> {
+fn write_page(pieces: &mut Pieces<'_>, body: impl FnOnce(&mut Pieces<'_>) -> Result<Option<String>>) -> Result<()> {
     pieces.put(format!("{{\"revision\":{},\"resources\":[", pieces.base.revision).as_bytes())?;
     let next = body(pieces)?;
     pieces.put(format!("],\"next\":{}}}\n", json!(next)).as_bytes())
@@ -180,12 +178,14 @@ pub fn query_resources(call: &mut Call) -> Outcome {
     let unfit = |detail: &str| Problem::unfit("request/unfit", detail);
     let kind = Kind::from_name(&kind).ok_or_else(|| unfit("`kind` is none"))?;
     let key = |parts: &Vec<String>| {
-        let fits = parts.len() == kind.key_parts().len()
-            && parts.iter().all(|part| !part.is_empty() && !part.contains('\0'));
-        fits.then(|| Key::from_parts(parts.iter().map(String::as_str))).ok_or_else(|| unfit("a key is none of its kind"))
+        let fits =
+            parts.len() == kind.key_parts().len() && parts.iter().all(|part| !part.is_empty() && !part.contains('\0'));
+        fits.then(|| Key::from_parts(parts.iter().map(String::as_str)))
+            .ok_or_else(|| unfit("a key is none of its kind"))
     };
     let keys = keys.iter().map(key).collect::<std::result::Result<Vec<Key>, _>>()?;
-    let called = called.map(|called| called.iter().map(key).collect::<std::result::Result<Vec<Key>, _>>()).transpose()?;
+    let called =
+        called.map(|called| called.iter().map(key).collect::<std::result::Result<Vec<Key>, _>>()).transpose()?;
     if called.as_ref().is_some_and(|called| called.len() != keys.len()) {
         return Err(unfit("`called` has a key for each of `keys`"));
     }
@@ -408,7 +408,9 @@ pub fn learn(call: &mut Call) -> Outcome {
         Broken::Wrong(detail) => Problem::unfit("request/unfit", detail),
     })?;
     if !set.changes.is_empty() {
-        return Err(Problem::unfit("request/unfit", "this call takes digests alone").hint("changes go to /v1/changesets"));
+        return Err(
+            Problem::unfit("request/unfit", "this call takes digests alone").hint("changes go to /v1/changesets")
+        );
     }
     call.server.hosted.learn(&Plan { project, base, learned: set.learned, ..Plan::default() })?;
     Ok(Answer::empty())

@@ -8,12 +8,13 @@ mod sql;
 pub mod sqlite;
 pub mod state;
 
+use self::sql::Database;
 use crate::guard::Approved;
 use crate::model::draft::Digest;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, Attempt, Drift, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
-    Revision, Row, Sealed, Token, Value, Version,
+    Address, Attempt, Drift, Error, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
+    Revision, Row, Sealed, Token, Told, Value, Version,
 };
 use crate::vault::Vault;
 
@@ -35,8 +36,43 @@ pub struct Receipt {
     pub again: bool,
 }
 
+/// What is still to be carried out, and how far hooks have come with it. Nothing here counts as a revision.
+pub trait Outbox: Send + Sync {
+    /// What is still to be carried out, in ascending order of ids, at most so many.
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>>;
+
+    /// `false` if there is no such event, `true` also if it is acknowledged already.
+    fn acknowledge(&self, id: u64) -> Result<bool>;
+
+    /// Whether the store keeps what hooks have tried and told, and which run is at it. One that does not keeps
+    /// nothing of the following.
+    fn remembers(&self) -> bool;
+
+    /// What hooks have tried of the events with these ids, the first and the last included, that are still to be
+    /// carried out.
+    fn attempts(&self, first: u64, last: u64) -> Result<Vec<Attempt>>;
+
+    /// Keeps the last attempts of hooks at events, and what is carried out now, at once.
+    fn settle(&self, tried: &[Attempt], done: &[u64]) -> Result<()>;
+
+    /// How far the hooks of a project have told of its revisions. A hook that is new is not among them.
+    fn told(&self, project: &str) -> Result<Vec<Told>>;
+
+    /// Never takes back what is told.
+    fn tell(&self, project: &str, told: &Told) -> Result<()>;
+
+    /// Takes the delivery for a project until then, or keeps it for as long; `false` if another run has it.
+    /// Both times are RFC 3339, UTC.
+    fn hold(&self, project: &str, holder: &str, now: &str, until: &str) -> Result<bool>;
+
+    fn let_go(&self, project: &str, holder: &str) -> Result<()>;
+
+    /// The users whom a revision has logged out, sorted and at most so many, and how many they are.
+    fn logged_out(&self, revision: u64, limit: usize) -> Result<(Vec<String>, u64)>;
+}
+
 /// What a server keeps beside the state. Nothing here counts as a revision.
-pub trait Desk {
+pub trait Desk: Outbox {
     /// Makes the store, or brings it up to this version.
     fn prepare(&self) -> Result<()>;
 
@@ -60,18 +96,6 @@ pub trait Desk {
     /// `false` if there is no such session.
     fn close_session(&self, id: &str) -> Result<bool>;
 
-    /// What is still to be carried out, in ascending order of ids, at most so many.
-    fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>>;
-
-    /// `false` if there is no such event, `true` also if it is acknowledged already.
-    fn acknowledge(&self, id: u64) -> Result<bool>;
-
-    /// What hooks have tried of the events that are still to be carried out.
-    fn attempts(&self) -> Result<Vec<Attempt>>;
-
-    /// Keeps the last attempt of a hook at an event.
-    fn tried(&self, attempt: &Attempt) -> Result<()>;
-
     /// What the request has done: the digest of its body, and the revision that it made.
     fn answered(&self, key: &[u8; 32]) -> Result<Option<([u8; 32], u64)>>;
 }
@@ -79,6 +103,16 @@ pub trait Desk {
 pub trait Store: Send + Sync {
     /// `None` where a server keeps it, or nobody does.
     fn desk(&self) -> Option<&dyn Desk> {
+        None
+    }
+
+    /// `None` where nothing can be written.
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        None
+    }
+
+    /// The database in which the store is, if it can be copied from and to here.
+    fn database(&self) -> Option<&dyn Whole> {
         None
     }
 
@@ -99,6 +133,44 @@ pub trait Store: Send + Sync {
 
     /// Does all that `commit` does, comparison of the state included, and rolls back.
     fn rehearse(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<()>;
+}
+
+/// A store as what its tables hold.
+pub trait Whole {
+    /// One consistent read; `false` if there is no store.
+    fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<bool>;
+
+    /// Makes the store and fills it, in one transaction; refused where there is one.
+    fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<()>;
+}
+
+/// What has been copied.
+pub struct Copied {
+    pub revision: u64,
+    pub rows: u64,
+    /// Over all tables, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// Copies a store whole, all or nothing, and compares what the copy holds with what has been read; `None` if there
+/// is nothing to copy. `progress` is told how many rows are written.
+pub fn copy(from: &dyn Whole, to: &dyn Whole, progress: &dyn Fn(u64)) -> Result<Option<Copied>> {
+    let mut copied = None;
+    from.whole(&mut |source| {
+        let (base, _) = sql::entry::base(source)?;
+        to.fill(&mut |target| {
+            let read = sql::copy::copy(source, target, progress)?;
+            let held = sql::copy::digest(target)?;
+            if held != read {
+                let message = "the copy does not hold what has been read; nothing has been written";
+                return Err(Error::failure(message).into());
+            }
+            copied = Some(Copied { revision: base.revision, rows: held.rows, digest: held.hex() });
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(copied)
 }
 
 /// Turns secrets that one key has sealed into those of another.

@@ -113,6 +113,18 @@ impl<'a> Fetcher<'a> {
         if !self.trust.allows_real(&real) {
             return Err(("secret/outside", format!("the file `{name}` leaves the project through a link"), OUTSIDE));
         }
+        self.content(&real, name)
+    }
+
+    /// A file that is named where the project is not trusted to name any, wherever it stands.
+    pub fn trusted_file(&self, path: &Path, name: &str) -> Fetched {
+        let unread = |error| ("secret/missing", format!("the file `{name}` cannot be read: {error}"), RELATIVE);
+        let clear = self.content(&fs::canonicalize(path).map_err(unread)?, name)?;
+        not_empty(clear, &format!("the file `{name}`"))
+    }
+
+    fn content(&self, real: &Path, name: &str) -> Fetched {
+        let unread = |error| ("secret/missing", format!("the file `{name}` cannot be read: {error}"), RELATIVE);
         let is_own =
             |own: &PathBuf| real.as_os_str().as_encoded_bytes().starts_with(own.as_os_str().as_encoded_bytes());
         if self.own.iter().any(is_own) {
@@ -122,10 +134,10 @@ impl<'a> Fetcher<'a> {
         if !real.is_file() {
             return missing(format!("`{name}` is no ordinary file"), RELATIVE);
         }
-        if fs::metadata(&real).map_err(unread)?.len() > MOST {
+        if fs::metadata(real).map_err(unread)?.len() > MOST {
             return missing(format!("the file `{name}` holds more than 64 KiB"), "a password is far shorter");
         }
-        let bytes = fs::read(&real).map(Zeroizing::new).map_err(unread)?;
+        let bytes = fs::read(real).map(Zeroizing::new).map_err(unread)?;
         let what = format!("the file `{name}`");
         if is_encrypted(name) {
             return utf8(&self.open(&bytes, &what)?, &what);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{PROJECT, POLICY, Site, add, applied, changeset, lines, post, post_lines, project, token};
+use super::{POLICY, PROJECT, Site, add, applied, changeset, lines, post, post_lines, project, token};
 use crate::support::server::Server;
 
 /// A site whose server is started with these flags.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use super::{PROJECT, POLICY, Site, project, remote, token};
+use super::{POLICY, PROJECT, Site, project, remote, token};
 use crate::support::World;
 use crate::support::server::{DEADLINE, Server, run_within};
 

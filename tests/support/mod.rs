@@ -1,7 +1,9 @@
 //! A hermetic folder to run the program in.
 
 pub mod http;
+pub mod postgres;
 pub mod proxy;
+pub mod served;
 pub mod server;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! `yubin.yaml`.
 
 mod given;
+mod hooks;
 mod policy;
 mod secrets;
 
@@ -15,12 +16,13 @@ use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Given, Key as ResourceKey, Kind, Place, Policy, Result, Severity,
-    StorePlace, Trust,
+    Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
+    Severity, StorePlace, Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
 
+pub use hooks::HOOK_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
 
@@ -68,6 +70,8 @@ pub struct Project {
     pub policy: Policy,
     /// `secrets:`.
     pub trust: Trust,
+    /// `hooks:`.
+    pub hooks: Vec<Hook>,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
@@ -88,7 +92,7 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads the project file, and the one that stands above its `policy:` and `secrets:`. What is wrong
+/// Reads the project file, and the one that stands above its `policy:`, `secrets:` and `hooks:`. What is wrong
 /// with single values stands among the diagnostics; the project is then good for reporting problems of
 /// the other files too, and for nothing else.
 pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
@@ -99,6 +103,7 @@ pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagn
         project.policy = other.policy;
         project.given.allow_zero_capacity = other.given.allow_zero_capacity;
         project.trust = foreign(root, path, other.trust);
+        project.hooks = hooks::foreign(other.hooks, root, path);
         project.trusted = Some(other.bytes);
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
@@ -141,6 +146,7 @@ fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mu
         sources: None,
         policy: Policy::default(),
         trust: Trust::default(),
+        hooks: Vec::new(),
         given: Given::default(),
         users: None,
         users_file: None,
@@ -221,6 +227,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "sources", read: |look, node| look.sources(node) },
     Key { name: "policy", read: |look, node| look.policy(node) },
     Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
+    Key { name: "hooks", read: |look, node| look.hooks(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },

@@ -1,12 +1,12 @@
 //! Which server, and by what right: the address of a store over HTTP, its token, and who vouches for its
 //! certificate.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 
 use crate::model::{Clear, Code, Error, Result};
+use crate::net::is_loopback;
 use crate::vault::{is_exposed, read_small};
 
 /// Where the token of a client comes from.
@@ -102,16 +102,6 @@ impl Access {
     /// As it is named in output.
     pub fn shown(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => address.is_loopback(),
-        Ok(IpAddr::V6(address)) => address.is_loopback(),
-        Err(_) => host == "localhost",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls to a server: what every request carries, how long it may take, and what is tried again.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,18 +9,16 @@ use reqwest::blocking::{Body, Client, RequestBuilder, Response};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use reqwest::redirect::Policy;
-use reqwest::tls::Certificate;
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::access::Access;
 use super::failure;
 use crate::model::{Clear, Error, Result};
+use crate::net;
 use crate::vault::{ClientKey, pick, read_small};
 use crate::wire::remote::API;
 
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long the head of an answer may take, and then each piece of it.
 pub const STALL: Duration = Duration::from_secs(60);
 /// How long an apply may take when all of it is sent: as long as others may hold the store before it.
@@ -137,12 +135,6 @@ impl Line {
     }
 
     fn client(&self, limit: Option<Duration>, token: &Clear) -> Result<Client> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // That there is one already is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let loopback = self.access.is_loopback();
         let mut headers = HeaderMap::new();
         let bearer = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
         let mut bearer = HeaderValue::try_from(bearer.as_str())
@@ -158,36 +150,17 @@ impl Line {
             let name = HeaderValue::from_bytes(project.as_bytes());
             headers.insert("yubin-project", name.map_err(|_| Error::failure("the project's name fits no header"))?);
         }
-        let mut builder = Client::builder()
+        let pem = match &self.access.authorities {
+            Some(path) => Some(read_small(path).map_err(|error| net::no_authorities(path).because(error))?),
+            None => None,
+        };
+        let authorities = self.access.authorities.as_deref().zip(pem.as_deref().map(Vec::as_slice));
+        let builder = net::client(&self.access.url, authorities)?
             .default_headers(headers)
-            // The token is for the server that is named.
-            .redirect(Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT)
             .timeout(limit)
             .tcp_keepalive(ALIVE)
             .tcp_keepalive_interval(ALIVE)
-            .tcp_keepalive_retries(2)
-            .https_only(self.access.url.scheme() == "https");
-        if loopback {
-            // Nothing that is sent in clear goes through others, and packing costs more than the way.
-            builder = builder.no_proxy().no_gzip().no_zstd();
-        }
-        if self.access.url.scheme() == "http" {
-            // No certificate is looked at, so that a system without any will do.
-            builder = builder.tls_certs_only([]);
-        } else if let Some(path) = &self.access.authorities {
-            let unread = || {
-                Error::failure(format!("the certificates of {} cannot be read", path.display()))
-                    .hint("YUBIN_CA_FILE names a file of certificates in PEM")
-            };
-            let pem = read_small(path).map_err(|error| unread().because(error))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| unread())?;
-            if certificates.is_empty() {
-                return Err(unread());
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
+            .tcp_keepalive_retries(2);
         builder.build().map_err(|error| {
             let message = "a connection cannot be prepared";
             Error::failure(message).because(failure::causes(&error)).hint(

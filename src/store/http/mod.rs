@@ -5,6 +5,7 @@ mod access;
 mod call;
 mod commit;
 mod failure;
+mod outbox;
 mod pipe;
 mod snapshot;
 
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use self::call::Line;
 use self::snapshot::Reading;
-use super::{Entry, Receipt, Reseal, Snapshot, Store};
+use super::{Entry, Outbox, Receipt, Reseal, Snapshot, Store};
 use crate::guard::Approved;
 use crate::model::{Error, Plan, Result};
 
@@ -42,6 +43,10 @@ pub fn far(what: &str) -> Error {
 }
 
 impl Store for Http {
+    fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(self)
+    }
+
     fn rekey(&self, _: &str, _: &str, _: &dyn Reseal) -> Result<u64> {
         Err(far("a new key"))
     }

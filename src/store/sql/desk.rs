@@ -5,8 +5,8 @@
 //! the number has come up to them. A revision knows its last event, so that those without any cost no search.
 
 use super::{Cell, Cells, Database, Next, Result, VERSION, entry, number, or_null, text};
-use crate::model::{Address, Attempt, Error, Event, Key, Kind, Login, Scope, Token};
-use crate::store::Desk;
+use crate::model::{Address, Attempt, Error, Event, Key, Kind, Login, Scope, Token, Told};
+use crate::store::{Desk, Outbox};
 
 /// A store whose connections are at hand.
 pub trait Connects {
@@ -63,7 +63,7 @@ fn token(row: &dyn Cells) -> Result<Token> {
     })
 }
 
-impl<C: Connects> Desk for C {
+impl<C: Connects + Send + Sync> Desk for C {
     fn prepare(&self) -> crate::model::Result<()> {
         self.bring_up()
     }
@@ -130,21 +130,35 @@ impl<C: Connects> Desk for C {
         write(self, |db| Ok(db.execute("DELETE FROM session WHERE id = ?1", &[text(id)])? > 0))
     }
 
+    fn answered(&self, key: &[u8; 32]) -> crate::model::Result<Option<([u8; 32], u64)>> {
+        read(self, |db| entry::answered(db, key))
+    }
+}
+
+impl<C: Connects + Send + Sync> Outbox for C {
     fn events(&self, after: u64, limit: usize) -> crate::model::Result<Vec<Event>> {
         read(self, |db| pending(db, after, limit))
     }
 
     fn acknowledge(&self, id: u64) -> crate::model::Result<bool> {
-        write(self, |db| acknowledge(db, id))
+        write(self, |db| {
+            let known = mark(db, id)?;
+            advance(db)?;
+            Ok(known)
+        })
     }
 
-    fn attempts(&self) -> crate::model::Result<Vec<Attempt>> {
+    fn remembers(&self) -> bool {
+        true
+    }
+
+    fn attempts(&self, first: u64, last: u64) -> crate::model::Result<Vec<Attempt>> {
         let sql = "SELECT event, hook, tries, done, error, at FROM attempt
-                   WHERE event > (SELECT events_done FROM meta)
+                   WHERE event >= ?1 AND event <= ?2 AND event > (SELECT events_done FROM meta)
                      AND NOT EXISTS (SELECT 1 FROM acknowledged WHERE acknowledged.event = attempt.event)
                    ORDER BY event, hook";
         read(self, |db| {
-            db.all(sql, &[], |row| {
+            db.all(sql, &[number(first), number(last)], |row| {
                 Ok(Attempt {
                     event: row.count(0),
                     hook: row.string(1),
@@ -157,26 +171,89 @@ impl<C: Connects> Desk for C {
         })
     }
 
-    fn tried(&self, attempt: &Attempt) -> crate::model::Result<()> {
-        let sql = "INSERT INTO attempt (event, hook, tries, done, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                   ON CONFLICT (event, hook) DO UPDATE
-                   SET tries = excluded.tries, done = excluded.done, error = excluded.error, at = excluded.at";
+    fn settle(&self, tried: &[Attempt], done: &[u64]) -> crate::model::Result<()> {
+        write(self, |db| {
+            tried.iter().try_for_each(|attempt| keep(db, attempt))?;
+            done.iter().try_for_each(|id| mark(db, *id).map(drop))?;
+            if done.is_empty() { Ok(()) } else { advance(db) }
+        })
+    }
+
+    fn told(&self, project: &str) -> crate::model::Result<Vec<Told>> {
+        let sql = "SELECT hook, revision, tries, error, at FROM told WHERE project = ?1 ORDER BY hook";
+        read(self, |db| {
+            db.all(sql, &[text(project)], |row| {
+                Ok(Told {
+                    hook: row.string(0),
+                    revision: row.count(1),
+                    tries: row.count(2),
+                    error: row.owned(3),
+                    at: row.string(4),
+                })
+            })
+        })
+    }
+
+    fn tell(&self, project: &str, told: &Told) -> crate::model::Result<()> {
+        let sql = "INSERT INTO told (project, hook, revision, tries, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (project, hook) DO UPDATE
+                   SET revision = excluded.revision, tries = excluded.tries, error = excluded.error, at = excluded.at
+                   WHERE told.revision <= excluded.revision";
         write(self, |db| {
             let params = [
-                number(attempt.event),
-                text(&attempt.hook),
-                number(attempt.tries),
-                number(u64::from(attempt.done)),
-                or_null(attempt.error.as_deref()),
-                text(&attempt.at),
+                text(project),
+                text(&told.hook),
+                number(told.revision),
+                number(told.tries),
+                or_null(told.error.as_deref()),
+                text(&told.at),
             ];
             db.execute(sql, &params).map(drop)
         })
     }
 
-    fn answered(&self, key: &[u8; 32]) -> crate::model::Result<Option<([u8; 32], u64)>> {
-        read(self, |db| entry::answered(db, key))
+    fn hold(&self, project: &str, holder: &str, now: &str, until: &str) -> crate::model::Result<bool> {
+        // Who waits does not write.
+        let others = "SELECT 1 FROM delivery WHERE project = ?1 AND holder <> ?2 AND until >= ?3";
+        if read(self, |db| db.exists(others, &[text(project), text(holder), text(now)]))? {
+            return Ok(false);
+        }
+        let sql = "INSERT INTO delivery (project, holder, until) VALUES (?1, ?2, ?4)
+                   ON CONFLICT (project) DO UPDATE SET holder = excluded.holder, until = excluded.until
+                   WHERE delivery.holder = excluded.holder OR delivery.until < ?3";
+        write(self, |db| Ok(db.execute(sql, &[text(project), text(holder), text(now), text(until)])? > 0))
     }
+
+    fn let_go(&self, project: &str, holder: &str) -> crate::model::Result<()> {
+        let sql = "DELETE FROM delivery WHERE project = ?1 AND holder = ?2";
+        write(self, |db| db.execute(sql, &[text(project), text(holder)]).map(drop))
+    }
+
+    fn logged_out(&self, revision: u64, limit: usize) -> crate::model::Result<(Vec<String>, u64)> {
+        let of = "FROM change WHERE revision = ?1 AND effect = 'logout' AND \"user\" IS NOT NULL";
+        let list = format!("SELECT DISTINCT \"user\" {of} ORDER BY \"user\" LIMIT ?2");
+        let count = format!("SELECT count(DISTINCT \"user\") {of}");
+        read(self, |db| {
+            let users = db.all(&list, &[number(revision), number(limit as u64)], |row| Ok(row.string(0)))?;
+            let count = db.first(&count, &[number(revision)], |row| Ok(row.count(0)))?;
+            Ok((users, count.unwrap_or_default()))
+        })
+    }
+}
+
+fn keep(db: &dyn Database, attempt: &Attempt) -> Result<()> {
+    let sql = "INSERT INTO attempt (event, hook, tries, done, error, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (event, hook) DO UPDATE
+               SET tries = excluded.tries, done = excluded.done, error = excluded.error, at = excluded.at";
+    let params = [
+        number(attempt.event),
+        text(&attempt.hook),
+        number(attempt.tries),
+        number(u64::from(attempt.done)),
+        or_null(attempt.error.as_deref()),
+        text(&attempt.at),
+    ];
+    db.execute(sql, &params).map(drop)
 }
 
 /// All events up to this one are acknowledged.
@@ -220,7 +297,8 @@ fn pending(db: &dyn Database, after: u64, limit: usize) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-fn acknowledge(db: &dyn Database, id: u64) -> Result<bool> {
+/// Marks an event as carried out; `false` if there is none.
+fn mark(db: &dyn Database, id: u64) -> Result<bool> {
     let sql = "SELECT revision, changes_before FROM revision WHERE changes_before < ?1
                ORDER BY changes_before DESC, revision DESC LIMIT 1";
     let of = db.first(sql, &[number(id)], |row| Ok((row.count(0), row.count(1))))?;
@@ -229,23 +307,27 @@ fn acknowledge(db: &dyn Database, id: u64) -> Result<bool> {
     if !db.exists(sql, &[number(revision), number(id - before)])? {
         return Ok(false);
     }
-    // Of a write that another holds up, the next acknowledgement makes up for it.
-    let is_ours = db.lock_meta()?;
-    let was = done(db)?;
-    if id <= was {
-        return Ok(true);
-    }
-    db.execute("INSERT INTO acknowledged (event) VALUES (?1) ON CONFLICT DO NOTHING", &[number(id)])?;
-    db.execute("DELETE FROM attempt WHERE event = ?1", &[number(id)])?;
-    if is_ours {
-        let next = match pending(db, was, 1)?.first() {
-            Some(event) => event.id - 1,
-            None => entry::changes(db)?,
-        };
-        if next > was {
-            db.execute("UPDATE meta SET events_done = ?1", &[number(next)])?;
-            db.execute("DELETE FROM acknowledged WHERE event <= ?1", &[number(next)])?;
-        }
+    if id > done(db)? {
+        db.execute("INSERT INTO acknowledged (event) VALUES (?1) ON CONFLICT DO NOTHING", &[number(id)])?;
+        db.execute("DELETE FROM attempt WHERE event = ?1", &[number(id)])?;
     }
     Ok(true)
+}
+
+/// Brings the number of those acknowledged in order up.
+fn advance(db: &dyn Database) -> Result<()> {
+    // Of a write that another holds up, the next acknowledgement makes up for it.
+    if !db.lock_meta()? {
+        return Ok(());
+    }
+    let was = done(db)?;
+    let next = match pending(db, was, 1)?.first() {
+        Some(event) => event.id - 1,
+        None => entry::changes(db)?,
+    };
+    if next > was {
+        db.execute("UPDATE meta SET events_done = ?1", &[number(next)])?;
+        db.execute("DELETE FROM acknowledged WHERE event <= ?1", &[number(next)])?;
+    }
+    Ok(())
 }

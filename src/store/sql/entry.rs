@@ -120,13 +120,15 @@ pub fn begin(db: &dyn Database, plan: &Plan, entry: &Entry<'_>) -> Result<Begun>
     Ok(Begun::Revision(revision))
 }
 
-/// Keeps the digests by which unchanged records are recognised.
+/// Keeps the digests by which unchanged records are recognised; of what other projects own, nobody else says any.
 pub fn learn(db: &dyn Database, plan: &Plan) -> Result<()> {
     for kind in Kind::ALL.into_iter().filter(|kind| plan.learned.iter().any(|(of, ..)| of == kind)) {
-        let by: Vec<Column> = columns::keys(kind).map(|name| Column { name, holds: Holds::Text }).collect();
+        let owner = columns::OWN_COLUMNS[1].to_owned();
+        let by = columns::keys(kind).chain([owner]).map(|name| Column { name, holds: Holds::Text });
+        let by: Vec<Column> = by.collect();
         let mut rows = db.update(kind.name(), &by, &[Column::new(columns::OWN_COLUMNS[0], Holds::Bytes)])?;
         for (_, key, digest) in plan.learned.iter().filter(|(of, ..)| *of == kind) {
-            let cells: Vec<Cell<'_>> = key.parts().map(text).chain([Cell::Blob(digest)]).collect();
+            let cells: Vec<Cell<'_>> = key.parts().map(text).chain([text(&plan.project), Cell::Blob(digest)]).collect();
             rows.row(&cells.as_slice())?;
         }
         rows.finish()?;

@@ -55,6 +55,20 @@ CREATE TABLE attempt (
   at TEXT NOT NULL,
   PRIMARY KEY (event, hook)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE told (
+  project TEXT NOT NULL,
+  hook TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  tries INTEGER NOT NULL,
+  error TEXT,
+  at TEXT NOT NULL,
+  PRIMARY KEY (project, hook)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (
+  project TEXT PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 "
     };
 }
