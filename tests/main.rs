@@ -15,4 +15,6 @@ mod laws;
 mod layers;
 mod remote;
 mod schemas;
+mod serve;
+mod stores;
 mod support;

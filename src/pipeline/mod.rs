@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod copy;
 mod facts;
 mod hand_over;
 mod home;
@@ -36,6 +37,7 @@ use crate::vault::{KeySource, Vault};
 use crate::wire;
 use seal::STATUS;
 
+pub use copy::copy;
 pub use home::Home;
 pub use keys::key_ring;
 pub use refresh::Export;

@@ -63,6 +63,11 @@ impl Audit {
                 Error::failure(format!("the audit file {} cannot be written", path.display())).because(error)
             })?;
             inner.file = Some(file);
+            inner.write(&json!({ "at": written(Timestamp::now()), "audit": "started" }));
+            if inner.broken {
+                return Err(Error::failure(format!("the audit file {} cannot be written", path.display()))
+                    .hint("make room for it, or name another file"));
+            }
         }
         Ok(Audit { path, inner: Mutex::new(inner) })
     }
@@ -205,13 +210,28 @@ mod tests {
         audit.sum_up(true);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 12);
-        assert_eq!(lines[11]["refused"], 990);
+        assert_eq!(lines.len(), 13);
+        assert_eq!(lines[12]["refused"], 990);
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Audit::open(Some(folder.path().join("no/such/folder"))).is_err());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn where_nothing_can_be_written_nothing_is_changed() {
+        assert!(Audit::open(Some(PathBuf::from("/dev/full"))).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let audit = Audit::open(Some(path)).unwrap();
+        audit.inner.lock().unwrap().file = Some(append(&PathBuf::from("/dev/full")).unwrap());
+        assert!(audit.works());
+        let (peer, method, path) = ("192.0.2.1".parse().unwrap(), "POST", "/v1/changesets");
+        audit.write(&Entry { token: None, peer, method, path, status: 200, code: None, revision: None, refused: false });
+        assert!(audit.inner.lock().unwrap().broken);
+        assert!(audit.works(), "the file itself can be written again");
     }
 }

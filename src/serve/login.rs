@@ -60,6 +60,11 @@ impl Logins {
         Some(Arc::clone(&one.token))
     }
 
+    /// Whether it was a good one when it was last seen.
+    fn is_known(&self, hash: &[u8; 32]) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
+    }
+
     fn keep(&self, hash: [u8; 32], token: Option<Token>) -> Option<Arc<Token>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A hash that found it is the one of the token, and a store that says otherwise is not believed.
@@ -133,7 +138,10 @@ async fn known(server: &Arc<Server>, headers: &HeaderMap, peer: IpAddr) -> Resul
         Some(hash) => match server.logins.recall(&hash) {
             Some(token) => Some(token),
             None => {
-                server.logins.failed.has(peer).map_err(flood)?;
+                // What others at this address try is no reason to turn away one who was good before.
+                if !server.logins.is_known(&hash) {
+                    server.logins.failed.has(peer).map_err(flood)?;
+                }
                 let permit = server.pools.place(Work::Quick).await?;
                 let at = Arc::clone(server);
                 let asked = tokio::task::spawn_blocking(move || {

@@ -17,6 +17,7 @@ mod pool;
 mod problem;
 mod routes;
 mod shapes;
+mod signals;
 mod state;
 mod status;
 mod steady;
@@ -35,7 +36,6 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
@@ -132,7 +132,7 @@ pub fn run(hosted: Hosted, options: Options, listening: impl FnOnce(SocketAddr) 
     let Options { listen, tls, behind_proxy, mut limits, audit } = options;
     let audit = Audit::open(audit)?;
     let tls = tls.map(|(certificate, key)| Tls::open(certificate, key)).transpose()?;
-    limits.connections = affordable(limits.connections);
+    limits.connections = signals::affordable(limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(Pools::THREADS)
@@ -158,15 +158,12 @@ pub fn run(hosted: Hosted, options: Options, listening: impl FnOnce(SocketAddr) 
     });
     let result = runtime.block_on(async {
         let (listener, address) = bind(&listen)?;
-        let failed = |error| Error::failure("the server cannot hear signals").because(error);
-        let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-        let hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        let (mut stop, reload) = signals::listen()?;
         tokio::spawn(events::watch(Arc::clone(&server)));
-        tokio::spawn(look_after(Arc::clone(&server), hangup));
+        tokio::spawn(look_after(Arc::clone(&server), reload));
         listening(address)?;
         let accepting = tokio::spawn(listen::accept(Arc::clone(&server), listener));
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        stop.heard().await;
         say("stopping: what is in flight is finished first");
         server.stop.send_replace(true);
         // The socket is closed with it.
@@ -175,8 +172,7 @@ pub fn run(hosted: Hosted, options: Options, listening: impl FnOnce(SocketAddr) 
             left = timeout(grace, server.lines.empty()) => if left.is_err() {
                 say("what is still in flight is given up; what is not committed is rolled back");
             },
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+            () = stop.heard() => {}
         }
         Ok(())
     });
@@ -209,31 +205,11 @@ fn bind(addresses: &[SocketAddr]) -> Result<(tokio::net::TcpListener, SocketAddr
     })
 }
 
-/// As many connections as there can be file descriptors for, beside those of the store and of bodies.
-fn affordable(connections: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const OTHERS: u64 = 1_000;
-    let wanted = connections as u64 + OTHERS;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    if current.is_some_and(|current| current < most) {
-        // If that is refused, what there is must do.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
-    }
-    let there = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
-    if there >= wanted {
-        return connections;
-    }
-    let rest = usize::try_from(there.saturating_sub(OTHERS).max(there / 2)).unwrap_or(connections);
-    say(&format!("warning: the limit of open files allows {rest} connections, not {connections}"));
-    rest
-}
-
 /// Certificates that change, and the sums of the audit.
-async fn look_after(server: Arc<Server>, mut hangup: tokio::signal::unix::Signal) {
+async fn look_after(server: Arc<Server>, mut reload: signals::Reload) {
     loop {
         let hung_up = tokio::select! {
-            _ = hangup.recv() => true,
+            () = reload.heard() => true,
             () = tokio::time::sleep(Duration::from_secs(1)) => false,
         };
         let at = Arc::clone(&server);
@@ -475,6 +451,14 @@ async fn begin(
                 .hint(format!("there is {}", offered.join(", ")))
         })?,
     };
+    if route.changes && !server.audit.works() {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "audit/failed",
+            "the audit cannot be written, and nothing is changed until it can",
+        )
+        .retry_after(30));
+    }
     let Some(takes) = &route.body else {
         if !body.is_end_stream() && head.method != Method::GET {
             return Err(Problem::bad("this call takes no body"));
@@ -494,14 +478,6 @@ async fn begin(
                 .hint("gzip, zstd, or none")
         })?,
     };
-    if route.changes && !server.audit.works() {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "audit/failed",
-            "the audit cannot be written, and nothing is changed until it can",
-        )
-        .retry_after(30));
-    }
     Ok((route, given, form, body_form, encoding))
 }
 

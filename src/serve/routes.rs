@@ -140,7 +140,7 @@ pub static ROUTES: &[Route] = &[
             "openapi",
             "This document",
             &[gives(200, "The document.", &[(JSON, "Document")])],
-            Run::Here(status::openapi),
+            quick(status::openapi),
         )
     },
     get(

@@ -48,23 +48,36 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// What was seen of the store, and when: those who ask without a token must not each ask it.
 #[derive(Default)]
-pub struct Glance(Mutex<Option<(Instant, Option<u64>)>>);
+pub struct Glance(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    revision: Option<u64>,
+    at: Option<Instant>,
+    /// Since when somebody asks.
+    asking: Option<Instant>,
+}
 
 impl Glance {
     const FRESH: Duration = Duration::from_secs(1);
+    /// Who has asked for so long will not come back.
+    const LOST: Duration = Duration::from_secs(60);
 
     /// The revision; `None` if the store cannot be reached.
     pub fn of(&self, look: impl FnOnce() -> Option<u64>) -> Option<u64> {
-        // One asks, the others wait for what it hears.
-        let mut seen = lock(&self.0);
-        match *seen {
-            Some((at, revision)) if at.elapsed() < Self::FRESH => revision,
-            _ => {
-                let revision = look();
-                *seen = Some((Instant::now(), revision));
-                revision
+        {
+            let mut seen = lock(&self.0);
+            let fresh = seen.at.is_some_and(|at| at.elapsed() < Self::FRESH);
+            // One asks, the others hold no thread: they take what was heard last.
+            let asked = seen.at.is_some() && seen.asking.is_some_and(|since| since.elapsed() < Self::LOST);
+            if fresh || asked {
+                return seen.revision;
             }
+            seen.asking = Some(Instant::now());
         }
+        let revision = look();
+        *lock(&self.0) = Seen { revision, at: Some(Instant::now()), asking: None };
+        revision
     }
 }
 

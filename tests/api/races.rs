@@ -74,7 +74,6 @@ fn a_key_holds_across_servers() {
                     }
                 }
             };
-            let call = &call;
             let all: Vec<_> = (0..4).map(|n| &callers[n % 2]).map(|caller| scope.spawn(move || call(caller))).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });

@@ -15,7 +15,7 @@ use crate::store::sql::{Cell, Database, Next, Result, Wanted, number, or_null, t
 /// Changes between two calls of `progress`.
 const STRIDE: u64 = 1_000;
 /// Rows that are in memory at once.
-const CHUNK: usize = 50_000;
+const CHUNK: usize = 10_000;
 
 /// A resource that stands in the store and is changed.
 struct Touched<'a> {

@@ -16,18 +16,19 @@ use crate::store::sql::image::{self, Image};
 use crate::store::sql::{Cell, Cells, Database, Each, Failure, Load, Next, Result, Wanted};
 
 /// Keys of one question.
-const KEYS: usize = 20_000;
+const KEYS: usize = 10_000;
 /// Bytes of one COPY.
 const FULL: usize = 4 * 1024 * 1024;
 
 pub struct Db {
     client: RefCell<Client>,
     statements: RefCell<HashMap<String, Statement>>,
+    is_open: std::cell::Cell<bool>,
 }
 
 impl Db {
     pub fn new(client: Client) -> Db {
-        Db { client: RefCell::new(client), statements: RefCell::default() }
+        Db { client: RefCell::new(client), statements: RefCell::default(), is_open: std::cell::Cell::new(false) }
     }
 
     fn client(&self) -> Result<std::cell::RefMut<'_, Client>> {
@@ -36,6 +37,21 @@ impl Db {
 
     pub fn is_closed(&self) -> bool {
         self.client.try_borrow().is_ok_and(|client| client.is_closed())
+    }
+
+    /// Begins a transaction, or takes it over from one that failed.
+    pub fn begin(&self, sql: &str) -> Result<()> {
+        self.is_open.set(true);
+        self.batch(sql)
+    }
+
+    /// Ends the transaction, if there is one.
+    pub fn end(&self, sql: &str) -> Result<()> {
+        if self.is_open.get() {
+            self.batch(sql)?;
+            self.is_open.set(false);
+        }
+        Ok(())
     }
 
     /// Several statements, without parameters.

@@ -22,7 +22,7 @@ use super::sql::columns::Column;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{self, Cell, Cells, Database, Each, Failure, Load, VERSION, Wanted};
-use super::{Desk, Entry, Receipt, Reseal, Snapshot, Store};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Key, Kind, Plan, Result};
 
@@ -69,7 +69,7 @@ impl Postgres {
                 Some(db) => (db, false),
                 None => (self.connect()?, true),
             };
-            match db.batch(&begin) {
+            match db.begin(&begin) {
                 Ok(()) => return Ok(Pooled { db: Some(db), idle: std::sync::Arc::clone(&self.idle) }),
                 Err(_) if !is_new => {}
                 Err(failure) => return Err(self.not_done("cannot be used", failure)),
@@ -95,7 +95,7 @@ impl Postgres {
                 return Err(stranger);
             }
             let done = work(&db)?;
-            db.batch(if finish == Finish::Commit { "COMMIT" } else { "ROLLBACK" })?;
+            db.end(if finish == Finish::Commit { "COMMIT" } else { "ROLLBACK" })?;
             Ok(done)
         })();
         done.map_err(|failure| self.not_taken(&db, failure))
@@ -160,37 +160,20 @@ impl Postgres {
             _ => failure(),
         }
     }
-
-    /// All that the store holds.
-    pub(super) fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<bool> {
-        let Some((db, version)) = self.read()? else { return Ok(false) };
-        if version != VERSION {
-            return Err(Error::failure(format!("the store {} is of an older yubin", self.name))
-                .hint("the next apply that changes something brings it up"));
-        }
-        read(&*db).map_err(|failure| self.not_done(UNREAD, failure))?;
-        Ok(true)
-    }
-
-    /// Fills a new store in one transaction.
-    pub(super) fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<()> {
-        self.write(None, Finish::Commit, &mut |db| {
-            if schema::look(db)? != Found::Empty {
-                return Err(Error::new(Code::Refused, "there is a store already, and it is left as it is")
-                    .hint("name another database as the target")
-                    .into());
-            }
-            schema::migrate(db, Found::Empty)?;
-            write(db)?;
-            write::count_on(db)
-        })
-    }
 }
 
 const UNREAD: &str = "cannot be read";
 
 impl Store for Postgres {
+    fn database(&self) -> Option<&dyn Whole> {
+        Some(self)
+    }
+
     fn desk(&self) -> Option<&dyn Desk> {
+        Some(self)
+    }
+
+    fn outbox(&self) -> Option<&dyn Outbox> {
         Some(self)
     }
 
@@ -217,7 +200,7 @@ impl Store for Postgres {
             let (base, key) = sql::entry::base(&*db)?;
             if base == plan.base && key.as_deref() == Some(key_id) {
                 sql::entry::learn(&*db, plan)?;
-                db.batch("COMMIT")?;
+                db.end("COMMIT")?;
             }
             Ok(())
         });
@@ -248,6 +231,33 @@ impl Postgres {
     }
 }
 
+impl Whole for Postgres {
+    /// All that the store holds.
+    fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<bool> {
+        let Some((db, version)) = self.read()? else { return Ok(false) };
+        if version != VERSION {
+            return Err(Error::failure(format!("the store {} is of an older yubin", self.name))
+                .hint("the next apply that changes something brings it up"));
+        }
+        read(&*db).map_err(|failure| self.not_done(UNREAD, failure))?;
+        Ok(true)
+    }
+
+    /// Fills a new store in one transaction.
+    fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<()> {
+        self.write(None, Finish::Commit, &mut |db| {
+            if schema::look(db)? != Found::Empty {
+                return Err(Error::new(Code::Refused, "there is a store already, and it is left as it is")
+                    .hint("name another database as the target")
+                    .into());
+            }
+            schema::migrate(db, Found::Empty)?;
+            write(db)?;
+            write::count_on(db)
+        })
+    }
+}
+
 impl Connects for Postgres {
     fn bring_up(&self) -> Result<()> {
         if let Some((_, VERSION)) = self.read()? {
@@ -264,7 +274,7 @@ impl Connects for Postgres {
     /// What a server keeps is written beside an apply, which may take long.
     fn writing(&self, write: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<()> {
         let db = self.begin("ISOLATION LEVEL READ COMMITTED, READ WRITE")?;
-        let done = write(&*db).and_then(|()| db.batch("COMMIT"));
+        let done = write(&*db).and_then(|()| db.end("COMMIT"));
         done.map_err(|failure| self.not_taken(&db, failure))
     }
 }
@@ -287,8 +297,7 @@ impl std::ops::Deref for Pooled {
 impl Drop for Pooled {
     fn drop(&mut self) {
         let Some(db) = self.db.take() else { return };
-        // After a commit there is nothing to roll back, which is no error.
-        if db.is_closed() || db.batch("ROLLBACK").is_err() {
+        if db.is_closed() || db.end("ROLLBACK").is_err() {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

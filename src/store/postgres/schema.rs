@@ -190,9 +190,10 @@ fn ddl() -> String {
     for kind in Kind::ALL {
         let keys = key_list(kind);
         let columns = |is_current: bool| {
-            let columns = typed(kind).map(|column| {
+            let count = kind.key_parts().len();
+            let columns = typed(kind).enumerate().map(|(at, column)| {
                 let rule = match column.name.as_str() {
-                    "\"user\"" | "name" => " NOT NULL",
+                    _ if at < count => " NOT NULL",
                     name if name == OWN_COLUMNS[2] => " NOT NULL DEFAULT 0",
                     "server" if is_current => " REFERENCES server (name) DEFERRABLE INITIALLY DEFERRED",
                     _ => "",

@@ -48,7 +48,7 @@ pub fn try_lock(db: &Db) -> Result<bool> {
 /// Who holds the store, as a phrase for an error: an apply, or other software that has written and not yet ended
 /// its transaction.
 pub fn holder(db: &Pooled) -> Option<String> {
-    db.batch("ROLLBACK").ok()?;
+    db.end("ROLLBACK").ok()?;
     let sql = format!(
         "SELECT a.application_name, a.usename::text, a.pid::bigint
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid

@@ -17,7 +17,7 @@ use super::holder::holder;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{Database, Failure};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Plan, Result};
 
@@ -68,33 +68,6 @@ impl Sqlite {
         Ok(Some((connection, version)))
     }
 
-    /// All that the store holds, of this version: an older one is brought up for as long as it is read.
-    pub(super) fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<bool> {
-        let Some((connection, version)) = self.begin()? else { return Ok(false) };
-        if version == schema::VERSION {
-            read(&*connection)?;
-            return Ok(true);
-        }
-        drop(connection);
-        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let mut read_older = || -> std::result::Result<(), Failure> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let found = schema::look(&transaction).map_err(write::taken)?;
-            schema::migrate(&transaction, found)?;
-            // Dropped, the transaction rolls back.
-            read(&*transaction)
-        };
-        read_older().map_err(|failure| self.not_read(failure))?;
-        Ok(true)
-    }
-
-    /// Fills a new store in one transaction; `Failure` if there is one already.
-    pub(super) fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<()> {
-        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        self.look(&connection)?;
-        write::fill(&mut connection, write).map_err(|failure| self.not_taken(failure))
-    }
-
     fn not_taken(&self, failure: Failure) -> Error {
         match failure {
             Failure::Sqlite(error) => failed(self.path(), "did not take the changes; it is as it was", error),
@@ -127,6 +100,10 @@ impl Sqlite {
 }
 
 impl Store for Sqlite {
+    fn database(&self) -> Option<&dyn Whole> {
+        Some(self)
+    }
+
     fn desk(&self) -> Option<&dyn Desk> {
         Some(self)
     }
@@ -174,6 +151,35 @@ impl Store for Sqlite {
         write::commit(&mut connection, approved.plan(), entry, progress, Finish::RollBack)
             .map(drop)
             .map_err(|failure| self.not_taken(failure))
+    }
+}
+
+impl Whole for Sqlite {
+    /// All that the store holds, of this version: an older one is brought up for as long as it is read.
+    fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<bool> {
+        let Some((connection, version)) = self.begin()? else { return Ok(false) };
+        if version == schema::VERSION {
+            read(&*connection)?;
+            return Ok(true);
+        }
+        drop(connection);
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut read_older = || -> std::result::Result<(), Failure> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let found = schema::look(&transaction).map_err(write::taken)?;
+            schema::migrate(&transaction, found)?;
+            // Dropped, the transaction rolls back.
+            read(&*transaction)
+        };
+        read_older().map_err(|failure| self.not_read(failure))?;
+        Ok(true)
+    }
+
+    /// Fills a new store in one transaction; `Failure` if there is one already.
+    fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<()> {
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.look(&connection)?;
+        write::fill(&mut connection, write).map_err(|failure| self.not_taken(failure))
     }
 }
 
