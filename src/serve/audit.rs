@@ -230,7 +230,16 @@ mod tests {
         audit.inner.lock().unwrap().file = Some(append(&PathBuf::from("/dev/full")).unwrap());
         assert!(audit.works());
         let (peer, method, path) = ("192.0.2.1".parse().unwrap(), "POST", "/v1/changesets");
-        audit.write(&Entry { token: None, peer, method, path, status: 200, code: None, revision: None, refused: false });
+        audit.write(&Entry {
+            token: None,
+            peer,
+            method,
+            path,
+            status: 200,
+            code: None,
+            revision: None,
+            refused: false,
+        });
         assert!(audit.inner.lock().unwrap().broken);
         assert!(audit.works(), "the file itself can be written again");
     }
