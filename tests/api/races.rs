@@ -61,7 +61,7 @@ fn a_key_holds_across_servers() {
     let (_second, callers) = two_servers(&site);
     for round in 0..10_u64 {
         let body = changeset(round, &[add(&format!("a{round}"), "x")]);
-        let key = format!("round {round}");
+        let key = format!("round-{round}");
         let call = |caller: &Caller| {
             let start = Instant::now();
             loop {
@@ -75,8 +75,7 @@ fn a_key_holds_across_servers() {
         };
         let made: BTreeSet<u64> = std::thread::scope(|scope| {
             let call = &call;
-            let all: Vec<_> =
-                callers.iter().cycle().take(4).map(|caller| scope.spawn(move || call(caller))).collect();
+            let all: Vec<_> = callers.iter().cycle().take(4).map(|caller| scope.spawn(move || call(caller))).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert_eq!(made, BTreeSet::from([round + 1]));
