@@ -181,7 +181,7 @@ fn only_some_modules_touch_the_world() {
             &["commands", "serve", "main"],
         ),
         // Only the store knows its database.
-        (&["rusqlite", "postgres::"], &["store"]),
+        (&["rusqlite", "use postgres::", "tokio_postgres"], &["store"]),
         // Async is for the socket that is served.
         (&["async fn", ".await", "tokio::"], &["serve"]),
         (&["unsafe "], &[]),

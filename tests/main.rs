@@ -9,6 +9,7 @@ mod edit;
 mod explain;
 mod fixtures;
 mod fuzz;
+mod hooks;
 mod ids;
 mod interleavings;
 mod laws;

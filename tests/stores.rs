@@ -1,8 +1,15 @@
 //! What every kind of store must do, through the program: the same cases for each.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value as Json;
+use yubin::guard::{Verdict, approve};
+use yubin::model::plan::Base;
+use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token};
+use yubin::store::postgres::Postgres;
+use yubin::store::sqlite::Sqlite;
+use yubin::store::{Entry, Receipt, Snapshot, Store};
 
 use crate::support::postgres::Database;
 use crate::support::{Run, World};
@@ -87,11 +94,15 @@ impl Home {
         match &self.other {
             Other::Sqlite => {
                 let connection = super::cli::database(&self.world);
-                statements.iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+                for sql in statements {
+                    connection.execute_batch(sql).unwrap();
+                }
             }
             Other::Postgres(database) => {
                 let mut client = database.client();
-                statements.iter().for_each(|sql| client.batch_execute(sql).unwrap());
+                for sql in statements {
+                    client.batch_execute(sql).unwrap();
+                }
             }
         }
     }
@@ -144,7 +155,7 @@ impl Home {
 fn normalise(json: &mut Json) {
     match json {
         Json::Object(entries) => {
-            for name in ["at", "store", "until", "since", "created"] {
+            for name in ["at", "store", "until", "since", "created", "purge_from"] {
                 entries.remove(name);
             }
             entries.values_mut().for_each(normalise);
@@ -185,6 +196,9 @@ stores! {
     the_key_changes,
     many_are_written,
     triggers_of_others_are_noticed,
+    a_desk_is_kept,
+    a_request_is_carried_out_once,
+    an_old_snapshot_stays,
 }
 
 fn a_resource_lives(home: &Home) {
@@ -213,8 +227,8 @@ fn keys_ascend_bytewise(home: &Home) {
     let mut yaml = "accounts:\n".to_owned();
     let mut patterns = "patterns:\n".to_owned();
     for name in names {
-        yaml += &format!("  \"{name}\": {{ comment: \"{name}\" }}\n");
-        patterns += &format!("  \"{name}\": {{ \"x {name}\": {{}}, B: {{}}, a: {{}} }}\n");
+        writeln!(yaml, "  \"{name}\": {{ comment: \"{name}\" }}").unwrap();
+        writeln!(patterns, "  \"{name}\": {{ \"x {name}\": {{}}, B: {{}}, a: {{}} }}").unwrap();
     }
     home.apply(&(yaml + &patterns));
     home.nothing_to_do();
@@ -239,7 +253,7 @@ fn all_values_come_back(home: &Home) {
         "accounts:\n  long: {{ comment: \"{long}\" }}\n  lists: {{ forward: {{ to: [a@x.jp, b@x.jp] }}, capacity: 7, visible: false }}\n"
     );
     for (number, text) in odd.enumerate() {
-        yaml += &format!("  o{number}: {{ comment: {} }}\n", serde_json::to_string(text).unwrap());
+        writeln!(yaml, "  o{number}: {{ comment: {} }}", serde_json::to_string(text).unwrap()).unwrap();
     }
     home.world.write("a.yaml", yaml);
     home.expect(0, &["apply", "--yes", "-q"]);
@@ -444,7 +458,7 @@ fn many_are_written(home: &Home) {
     let csv = |comment: &str, skip: usize| {
         let mut csv = "kind,name,comment\n".to_owned();
         for number in (0..12_000).filter(|number| number % skip != 1) {
-            csv += &format!("account,n{number:05},{comment}\n");
+            writeln!(csv, "account,n{number:05},{comment}").unwrap();
         }
         csv
     };
@@ -478,6 +492,185 @@ fn triggers_of_others_are_noticed(home: &Home) {
     assert_eq!(home.json(0, &["show"])["revision"], 1);
 }
 
+impl Home {
+    /// The store itself.
+    fn store(&self) -> Box<dyn Store> {
+        match &self.other {
+            Other::Sqlite => Box::new(Sqlite::new(self.world.file("yubin.db"))),
+            Other::Postgres(_) => Box::new(Postgres::new(&self.address, "the store").unwrap()),
+        }
+    }
+}
+
+fn plan(base: u64, changes: Vec<Change>) -> Plan {
+    let base = Base { revision: base, outside_writes: 0 };
+    let mut plan = Plan { project: "one".to_owned(), base, changes, ..Plan::default() };
+    plan.settle();
+    plan
+}
+
+fn add(kind: Kind, key: Key) -> Change {
+    Change::new(Action::Add, kind, key, None, Vec::new())
+}
+
+#[track_caller]
+fn commit(store: &dyn Store, plan: &Plan, request: Option<&Request>) -> Result<Receipt, Error> {
+    let entry = Entry { actor: "tester", digest: "d", key_id: None, commit: None, request };
+    store.commit(&approve(plan, &Verdict::default(), false).unwrap(), &entry, &|_| {})
+}
+
+fn a_desk_is_kept(home: &Home) {
+    let store = home.store();
+    let desk = store.desk().unwrap();
+    assert!(desk.tokens().unwrap().is_empty() && desk.events(0, 10).unwrap().is_empty());
+    desk.prepare().unwrap();
+    desk.prepare().unwrap();
+    let token = |id: &str, hash: u8| Token {
+        id: id.to_owned(),
+        name: "ci".to_owned(),
+        hash: [hash; 32],
+        scope: Scope::Apply,
+        owners: vec!["one".to_owned(), "ä,\"".to_owned()],
+        created: format!("2026-01-0{hash}T00:00:00Z"),
+        expires: None,
+        revoked: None,
+    };
+    desk.add_token(&token("b", 1)).unwrap();
+    desk.add_token(&token("a", 2)).unwrap();
+    assert_eq!(desk.tokens().unwrap(), [token("b", 1), token("a", 2)]);
+    assert_eq!(desk.token(&[2; 32]).unwrap(), Some(token("a", 2)));
+    assert_eq!(desk.token(&[3; 32]).unwrap(), None);
+    assert!(desk.revoke_token("a", "2026-02-01T00:00:00Z").unwrap());
+    assert!(!desk.revoke_token("a", "x").unwrap() && !desk.revoke_token("none", "x").unwrap());
+    let login = |id: &str, user: &str| Login { id: id.to_owned(), user: user.to_owned(), at: "2026".to_owned() };
+    for (id, user, is_new) in
+        [("1", "u", true), ("1", "u", true), ("1", "v", false), ("2", "v", true), ("3", "u", true)]
+    {
+        assert_eq!(desk.open_session(&login(id, user)).unwrap(), is_new, "{id} {user}");
+    }
+    assert_eq!(desk.sessions(None, Some("1"), 10).unwrap(), [login("2", "v"), login("3", "u")]);
+    assert_eq!(desk.sessions(Some("u"), None, 1).unwrap(), [login("1", "u")]);
+    // Accounts cause nothing; patterns end the sessions of their users.
+    let patterns = ["p", "q", "r"].map(|name| add(Kind::Pattern, Key::pair("u", name)));
+    let changes = [add(Kind::Account, Key::single("a"))].into_iter().chain(patterns).collect();
+    assert_eq!(commit(&*store, &plan(0, changes), None).unwrap().revision, 1);
+    assert_eq!(desk.sessions(None, None, 10).unwrap(), [login("2", "v")]);
+    assert!(desk.close_session("2").unwrap() && !desk.close_session("2").unwrap());
+    commit(&*store, &plan(1, vec![add(Kind::Account, Key::single("b"))]), None).unwrap();
+    commit(&*store, &plan(2, vec![add(Kind::Pattern, Key::pair("w", "p"))]), None).unwrap();
+    let events = || desk.events(0, 10).unwrap().into_iter().map(|event| event.id).collect::<Vec<_>>();
+    assert_eq!(events(), [2, 3, 4, 6]);
+    let last = desk.events(4, 10).unwrap();
+    assert_eq!((last[0].user.as_str(), last[0].revision, last[0].effect.as_str()), ("w", 3, "logout"));
+    assert_eq!(desk.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
+    let tried = Attempt { event: 3, hook: "h".to_owned(), tries: 1, at: "2026".to_owned(), ..Attempt::default() };
+    desk.tried(&tried).unwrap();
+    let again = Attempt { tries: 2, error: Some("no".to_owned()), ..tried };
+    desk.tried(&again).unwrap();
+    assert_eq!(desk.attempts().unwrap(), [again]);
+    for (id, is_one) in [(1, false), (5, false), (7, false), (0, false), (3, true), (3, true), (6, true)] {
+        assert_eq!(desk.acknowledge(id).unwrap(), is_one, "{id}");
+    }
+    assert_eq!(events(), [2, 4]);
+    assert!(desk.attempts().unwrap().is_empty());
+    assert!(desk.acknowledge(2).unwrap());
+    assert_eq!(events(), [4]);
+    assert!(desk.acknowledge(4).unwrap() && desk.acknowledge(2).unwrap());
+    assert_eq!(events(), [0; 0]);
+    commit(&*store, &plan(3, vec![add(Kind::Pattern, Key::pair("x", "p"))]), None).unwrap();
+    assert_eq!(events(), [7]);
+}
+
+fn a_request_is_carried_out_once(home: &Home) {
+    let store = home.store();
+    let desk = store.desk().unwrap();
+    let request = |key: u8, body: u8| Request { key: [key; 32], body: [body; 32] };
+    let first = plan(0, vec![add(Kind::Account, Key::single("a"))]);
+    let receipt = |plan: &Plan, request: &Request| commit(&*store, plan, Some(request));
+    let done = receipt(&first, &request(1, 1)).unwrap();
+    assert_eq!((done.revision, done.again), (1, false));
+    let done = receipt(&first, &request(1, 1)).unwrap();
+    assert_eq!((done.revision, done.again), (1, true));
+    assert_eq!(desk.answered(&[1; 32]).unwrap(), Some(([1; 32], 1)));
+    let Err(error) = receipt(&first, &request(1, 2)) else { panic!("another body") };
+    assert_eq!((error.code, error.about), (Code::Conflict, Some("request/reused")));
+    let Err(error) = receipt(&first, &request(2, 1)) else { panic!("another base") };
+    assert_eq!((error.code, error.about), (Code::Conflict, Some("store/moved")));
+    assert_eq!(desk.answered(&[2; 32]).unwrap(), None);
+    home.outside(&["UPDATE request SET at = '2020-01-01T00:00:00Z'"]);
+    assert_eq!(desk.answered(&[1; 32]).unwrap(), None);
+    let second = plan(1, vec![add(Kind::Account, Key::single("b"))]);
+    assert_eq!(receipt(&second, &request(3, 1)).unwrap().revision, 2);
+    // A rehearsal remembers nothing.
+    let third = plan(2, vec![add(Kind::Account, Key::single("c"))]);
+    let request = request(4, 1);
+    let entry = Entry { actor: "tester", digest: "d", key_id: None, commit: None, request: Some(&request) };
+    store.rehearse(&approve(&third, &Verdict::default(), false).unwrap(), &entry, &|_| {}).unwrap();
+    assert_eq!(desk.answered(&[4; 32]).unwrap(), None);
+}
+
+/// Connections are used again, each reader still sees one state, and threads do not meet.
+fn an_old_snapshot_stays(home: &Home) {
+    let store = home.store();
+    commit(&*store, &plan(0, vec![add(Kind::Account, Key::single("a"))]), None).unwrap();
+    let old = store.snapshot().unwrap().unwrap();
+    commit(&*store, &plan(1, vec![add(Kind::Account, Key::single("b"))]), None).unwrap();
+    let count = |snapshot: &dyn Snapshot| snapshot.inventory("one").unwrap().of(Kind::Account).len();
+    assert_eq!((count(&*old), old.base().revision), (1, 1));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let snapshot = store.snapshot().unwrap().unwrap();
+                    assert_eq!((count(&*snapshot), snapshot.base().revision), (2, 2));
+                }
+            });
+        }
+    });
+    assert_eq!(count(&*old), 1);
+}
+
+/// There and back again, nothing is lost; what is there already is left alone.
+#[test]
+fn a_store_is_copied_whole() {
+    let (from, to) = (Home::sqlite(), Home::postgres());
+    from.project("one", "policy: { undeclared: delete, max_deletes: 100 }\n");
+    from.apply("servers: { s: {} }\naccounts: { a: { server: s, comment: x, password: { file: pw } }, b: { visible: true } }\n");
+    from.outside(&["UPDATE account SET comment = 'theirs' WHERE name = 'a'"]);
+    from.apply("servers: { s: {} }\naccounts: { a: { server: s, comment: y, password: { file: pw2 } } }\npatterns: { u: { p: {} } }\n");
+    from.outside(&["DELETE FROM pattern"]);
+    let token = Token {
+        id: "i".to_owned(),
+        name: "n".to_owned(),
+        hash: [7; 32],
+        scope: Scope::Admin,
+        owners: Vec::new(),
+        created: "2026".to_owned(),
+        expires: None,
+        revoked: None,
+    };
+    from.store().desk().unwrap().add_token(&token).unwrap();
+    // Anywhere, without a project.
+    let elsewhere = World::new();
+    let source = format!("sqlite:{}", from.world.file("yubin.db").display());
+    let done = elsewhere.json(0, &["store", "copy", &source, &to.address]);
+    assert_eq!(done["revision"], 2);
+    assert_eq!(to.store().desk().unwrap().tokens().unwrap(), [token]);
+    let back = elsewhere.json(0, &["store", "copy", &to.address, "sqlite:back.db"]);
+    assert_eq!((&back["rows"], &back["digest"]), (&done["rows"], &done["digest"]));
+    for (name, text) in [("yubin.yaml", None), ("a.yaml", None)] {
+        to.world.write(name, text.unwrap_or_else(|| std::fs::read_to_string(from.world.file(name)).unwrap()));
+    }
+    assert_eq!(from.told(), to.told());
+    to.expect(0, &["apply", "--yes", "-q"]);
+    to.nothing_to_do();
+    let run = elsewhere.expect(4, &["store", "copy", &source, &to.address]);
+    assert!(run.stderr.contains("there is a store already"), "{}", run.stderr);
+    elsewhere.expect(4, &["store", "copy", &to.address, "sqlite:back.db"]);
+    elsewhere.expect(1, &["store", "copy", "sqlite:none.db", "sqlite:new.db"]);
+    assert!(!elsewhere.file("new.db").exists() && !elsewhere.file("none.db").exists());
+}
+
 /// The strongest check: after the same actions, every store tells the same.
 #[test]
 fn every_store_tells_the_same() {
@@ -491,7 +684,7 @@ fn every_store_tells_the_same() {
             "DELETE FROM pattern WHERE name = 'q'",
         ]);
         let mut told = home.told();
-        home.expect(0, &["undo", "2", "--yes", "-q"]);
+        home.expect(0, &["apply", "--yes", "-q"]);
         home.project("two", "");
         home.apply("accounts: { d: {}, e: { signature: \"one\\ntwo\" } }\n");
         home.outside(&["UPDATE account SET name = 'dd' WHERE name = 'd'"]);

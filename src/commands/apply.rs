@@ -11,8 +11,8 @@ use super::saved::{self, Again, Part};
 use super::{Common, End, Format, actor, confirm, is_interactive, plan, print_json};
 use crate::checkout::Checkout;
 use crate::guard;
-use crate::model::{Action, Code, Diagnostic, Error, Result};
-use crate::pipeline::{Asked, Planned, Session, Step};
+use crate::model::{Action, Code, Diagnostic, Diagnostics, Error, Result};
+use crate::pipeline::{Applied, Asked, Planned, Session, Step};
 use crate::wire;
 
 /// Make the store what the files declare, in one transaction
@@ -118,8 +118,9 @@ pub fn carry_out(
     }
     if planned.plan.is_empty() {
         session.learn(&planned);
+        let problems = deliver(common, session, None);
         if common.is_json() {
-            receipt(session, &planned, planned.plan.base.revision)?;
+            receipt(session, &planned, planned.plan.base.revision, &problems)?;
         }
         return Ok(End::Done);
     }
@@ -155,10 +156,13 @@ pub fn carry_out(
     writing.finish_and_clear();
     let revision = receipt_of?.revision;
     common.time("applied", started);
-    if common.is_json() {
-        receipt(session, &planned, revision)?;
-    } else {
+    if !common.is_json() {
         common.say(&(common.words().applied)(revision));
+    }
+    let applied = (!session.project.hooks.is_empty()).then(|| Applied::of(&planned.plan, revision));
+    let problems = deliver(common, session, applied.as_ref());
+    if common.is_json() {
+        receipt(session, &planned, revision, &problems)?;
     }
     // What was applied is not needed any more, and freeing a million changes takes a while.
     std::mem::forget(std::mem::take(&mut planned.plan.changes));
@@ -181,14 +185,25 @@ fn progress_bar(common: &Common, total: u64, worth: u64, template: &str) -> Prog
     }
 }
 
-fn receipt(session: &Session, planned: &Planned, revision: u64) -> Result<()> {
+/// What is applied stays applied, whatever becomes of its effects.
+fn deliver(common: &Common, session: &Session, applied: Option<&Applied>) -> Diagnostics {
+    let mut problems = Diagnostics::default();
+    problems.extend(session.deliver(applied));
+    if !common.is_json() {
+        common.say_diagnostics(&problems);
+    }
+    problems
+}
+
+fn receipt(session: &Session, planned: &Planned, revision: u64, problems: &Diagnostics) -> Result<()> {
     let plan = &planned.plan;
+    let diagnostics = session.diagnostics.iter().chain(problems.iter());
     print_json(&json!({
         "format_version": wire::FORMAT_VERSION,
         "revision": revision,
         "digest": planned.digest,
         "summary": wire::summary(|action| plan.count(action), plan.unchanged),
         "effects": wire::effects(plan).collect::<Vec<_>>(),
-        "diagnostics": session.diagnostics.iter().map(wire::diagnostic).collect::<Vec<_>>(),
+        "diagnostics": diagnostics.map(wire::diagnostic).collect::<Vec<_>>(),
     }))
 }

@@ -5,6 +5,7 @@ mod annotate;
 mod apply;
 mod check;
 mod drift;
+mod effects;
 mod explain;
 mod export;
 mod files;
@@ -59,7 +60,7 @@ pub struct Common {
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
-    /// Take `secrets:` and `policy:` from this file, and nothing that leads out of the project from another
+    /// Take `secrets:`, `policy:` and `hooks:` from this file, and nothing that leads out of the project from another
     #[arg(long, value_name = "FILE", global = true)]
     trusted_config: Option<PathBuf>,
     /// Form of the output
@@ -117,6 +118,7 @@ enum Verb {
     Drift(drift::Args),
     Log(log::Args),
     Undo(undo::Args),
+    Effects(effects::Args),
     Adopt(adopt::AdoptArgs),
     Forget(adopt::ForgetArgs),
     Refresh(refresh::Args),
@@ -180,6 +182,7 @@ pub fn main() -> ExitCode {
         Verb::Drift(args) => drift::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
+        Verb::Effects(args) => effects::run(&common, &args),
         Verb::Adopt(args) => adopt::adopt(&common, &args),
         Verb::Forget(args) => adopt::forget(&common, &args),
         Verb::Refresh(args) => refresh::run(&common, &args),

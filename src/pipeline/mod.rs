@@ -2,11 +2,13 @@
 //! to the program, call these functions and nothing behind them.
 
 mod copy;
+mod deliver;
 mod facts;
 mod hand_over;
 mod home;
 pub mod hosted;
 mod keys;
+mod outbox;
 mod plan;
 mod refresh;
 mod rekey;
@@ -38,8 +40,10 @@ use crate::wire;
 use seal::STATUS;
 
 pub use copy::copy;
+pub use deliver::Applied;
 pub use home::Home;
 pub use keys::key_ring;
+pub use outbox::{Id, Pending};
 pub use refresh::Export;
 pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
@@ -366,6 +370,7 @@ impl Session {
             commit: commit.as_deref(),
             request: None,
         };
+        self.expect_notices(planned.plan.base.revision);
         self.store.commit(&approved, &entry, &|done| progress(Step::Write, done))
     }
 

@@ -365,6 +365,15 @@ const CODES: &[(&str, &str)] = &[
         "irreversible/delete-after-download",
         "受信したメールをメールサーバーから削除する設定が有効になります。削除されたメールは元に戻せません。",
     ),
+    ("hook/failed", "フックが失敗しました。適用は済んでいます。`yubin effects retry` でもう一度実行できます。"),
+    (
+        "hook/outbox",
+        "フックで実行すべきことをストアから読めないか、実行したことを書き込めません。適用は済んでいます。ストアを確認してから `yubin effects retry` を実行してください。",
+    ),
+    (
+        "hook/unfinished",
+        "フックに時間がかかり、まだ残りがあります。適用は済んでいます。残りは `yubin effects retry` で実行できます。",
+    ),
     ("key/duplicate", "同じキーまたは項目が二度書かれています。一つにしてください。"),
     (
         "key/unknown",

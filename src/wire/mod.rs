@@ -2,6 +2,7 @@
 
 mod desk;
 mod digest;
+mod hook;
 mod plan;
 mod read;
 pub mod remote;
@@ -14,6 +15,7 @@ use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value}
 
 pub use desk::{event, login, token};
 pub use digest::digest;
+pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};

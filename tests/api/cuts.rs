@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Content, POLICY, PROJECT, Site, content, project, remote, token};
+use super::{Content, POLICY, PROJECT, content, project, remote, token};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::server::{DEADLINE, Server, run_within};
 use crate::support::{Run, World};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{OTHER, PROJECT, Site, add, applied, changeset, delete, overwrite, post, remote, sharing};
+use super::{OTHER, PROJECT, Site, add, applied, changeset, delete, overwrite, remote, sharing};
 use crate::cli::database;
 use crate::support::http::{Answer, Caller};
 use crate::support::server::{DEADLINE, run_within};

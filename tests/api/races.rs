@@ -62,19 +62,21 @@ fn a_key_holds_across_servers() {
     for round in 0..10_u64 {
         let body = changeset(round, &[add(&format!("a{round}"), "x")]);
         let key = format!("round {round}");
-        let made: BTreeSet<u64> = std::thread::scope(|scope| {
-            let call = |caller: &Caller| {
-                let start = Instant::now();
-                loop {
-                    let answer = post_with(caller, round, &[("idempotency-key", &key)], &body);
-                    match answer.status {
-                        200 => break answer.json()["revision"].as_u64().unwrap(),
-                        409 | 503 if start.elapsed() < DEADLINE => std::thread::sleep(Duration::from_millis(20)),
-                        _ => panic!("{answer}"),
-                    }
+        let call = |caller: &Caller| {
+            let start = Instant::now();
+            loop {
+                let answer = post_with(caller, round, &[("idempotency-key", &key)], &body);
+                match answer.status {
+                    200 => break answer.json()["revision"].as_u64().unwrap(),
+                    409 | 503 if start.elapsed() < DEADLINE => std::thread::sleep(Duration::from_millis(20)),
+                    _ => panic!("{answer}"),
                 }
-            };
-            let all: Vec<_> = (0..4).map(|n| &callers[n % 2]).map(|caller| scope.spawn(move || call(caller))).collect();
+            }
+        };
+        let made: BTreeSet<u64> = std::thread::scope(|scope| {
+            let call = &call;
+            let all: Vec<_> =
+                callers.iter().cycle().take(4).map(|caller| scope.spawn(move || call(caller))).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert_eq!(made, BTreeSet::from([round + 1]));

@@ -25,6 +25,7 @@ const EDITED: &str = "Lachmoewe-editor-3Ux6";
 const PLAN: &str = "Mauersegler-plan-7Dk2";
 const EXPORT: &str = "Nachtigall-export-1Ep5";
 const BROKEN: &str = "Ortolan-kaputt-8Wz4";
+const HOOK: &str = "Rohrammer-hook-2Lf9";
 // As CPI wants them: 8 to 16 of `A-Za-z0-9._-`.
 const CPI: &str = "Pirol-cpi.5Kw3";
 /// The key of the store, and the one that it gets.
@@ -38,8 +39,8 @@ const HASH: &str =
     "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$qfu2h2EkFFzoYVb9F69yFw$6f7/33EUWpYCU+EHBeX6LuN/NDhDAz6XR8gbi137NIY";
 const DIGEST: &str = "6f7/33EUWpYCU+EHBeX6LuN/NDhDAz6XR8gbi137NIY";
 
-const ALL: [&str; 19] = [
-    CLEAR, DEFAULTS, CSV, ENV, FILE, COMMAND, AGE, AGE_FILE, OLD, STDIN, EDITED, PLAN, EXPORT, BROKEN, CPI, KEY,
+const ALL: [&str; 20] = [
+    HOOK, CLEAR, DEFAULTS, CSV, ENV, FILE, COMMAND, AGE, AGE_FILE, OLD, STDIN, EDITED, PLAN, EXPORT, BROKEN, CPI, KEY,
     NEXT_KEY, IDENTITY, DIGEST,
 ];
 
@@ -116,6 +117,9 @@ const TABLE: &[Entry] = &[
     entry("adopt", &["adopt", "adopt --yes", "adopt account/info --from x"]),
     entry("forget", &["forget account/nobody", "forget account/clear --yes", "forget account/info"]),
     entry("undo", &["undo 1", "undo 2", "undo 2 --yes", "undo 9999 --yes"]),
+    entry("effects list", &["effects", "effects list", "effects --all"]),
+    entry("effects retry", &["effects retry", "effects retry 1", "effects retry notify-1", "effects retry nothing"]),
+    entry("effects ack", &["effects ack 1", "effects ack 999 --yes", "effects ack notify-1 --yes"]),
     // A declared hash is a reference like others, and is kept.
     Entry { command: "import", runs: &["import {} @", "import {} @ --out imported-#"], stdout: &[DIGEST] },
     entry("explain", &["explain generic", "explain password", "explain --matrix", "explain --out pages-#"]),
@@ -540,6 +544,7 @@ fn furnish(world: &World) {
     private(world, "stdin.txt", STDIN);
     private(world, "secrets/pw", FILE);
     private(world, "secrets/edited", EDITED);
+    private(world, "secrets/hook", HOOK);
     private(world, "secrets/command", COMMAND);
     private(world, "secrets/age.txt", &format!("{IDENTITY}\n"));
     private(world, "next.key", &format!("{NEXT_KEY}\n"));
@@ -548,6 +553,11 @@ fn furnish(world: &World) {
         world,
         "tool.sh",
         "here=$(dirname \"$0\")\nenv >\"$here/child-env\"\ncat \"$here/secrets/command\" >&2\ncat \"$here/secrets/command\"\n",
+    );
+    script(
+        world,
+        "hook.sh",
+        "here=$(dirname \"$0\")\nenv >\"$here/hook-env\"\ncat >\"$here/hook-event\"\ncat \"$here/secrets/hook\"\ncat \"$here/secrets/hook\" >&2\n",
     );
     script(world, "editor.sh", "cat \"$(dirname \"$0\")/secrets/edited\" >\"$1\"\n");
     world.write("trusted.yaml", format!("version: 1\nname: head-office\nsecrets: {{ recipients: [{RECIPIENT}] }}\n"));
@@ -566,6 +576,13 @@ fn furnish(world: &World) {
 /// `secrets:` of `yubin.yaml`, with the identities in a file.
 fn secrets(identities: &str) -> String {
     format!("secrets: {{ commands: [[./tool.sh, mail]], recipients: [{RECIPIENT}]{identities} }}\n")
+}
+
+/// A command that talks, and a webhook that nobody answers; what it is signed with stands there.
+fn hooks(on: &str, secret: &str) -> String {
+    format!(
+        "hooks:\n  - {{ name: runs, on: [logout, notify], command: [./hook.sh, \"{{user}}\"] }}\n  - {{ name: calls, on: [{on}], webhook: \"http://127.0.0.1:1/\", secret: {secret} }}\n"
+    )
 }
 
 const IN_FILE: &str = ", identities: [secrets/age.txt]";
@@ -622,7 +639,7 @@ fn apply(case: &Case) {
 
 /// All is well, and is changed; the key and the identity in files.
 fn in_files() -> Case {
-    let case = generic("files", &secrets(IN_FILE), &[]);
+    let case = generic("files", &(secrets(IN_FILE) + &hooks("purge_mail", "{ file: secrets/hook }")), &[]);
     private(&case.world, "yubin.db.key", KEY);
     declare(&case.world, OLD);
     apply(&case);
@@ -632,7 +649,8 @@ fn in_files() -> Case {
 
 /// The same, with key and identity in the environment.
 fn in_variables() -> Case {
-    let case = generic("variables", &secrets(""), &[("YUBIN_KEY", KEY), ("YUBIN_AGE_KEY", IDENTITY)]);
+    let variables = [("YUBIN_KEY", KEY), ("YUBIN_AGE_KEY", IDENTITY), ("HOOK_PW", HOOK)];
+    let case = generic("variables", &(secrets("") + &hooks("logout, notify", "{ env: HOOK_PW }")), &variables);
     declare(&case.world, OLD);
     apply(&case);
     declare(&case.world, CLEAR);
@@ -700,6 +718,12 @@ fn misplaced() -> Vec<Case> {
         ("secrets: identities", format!("secrets: {{ identities: [{IDENTITY}], recipients: [{IDENTITY}] }}\n")),
         ("secrets: commands", format!("secrets: {{ commands: [{BROKEN}], paths: {BROKEN} }}\n")),
         ("policy", format!("policy: {{ passwords: {{ scheme: {BROKEN}, min_length: {BROKEN}, pw: {BROKEN} }} }}\n")),
+        (
+            "hooks",
+            format!(
+                "hooks: [{{ name: {BROKEN}!, on: [{BROKEN}], webhook: \"https://u:{BROKEN}@a.example/\", secret: {BROKEN} }}, {BROKEN}]\n"
+            ),
+        ),
         ("syntax", format!("secrets: {{ identities: [\"{BROKEN}\n")),
         ("store", format!("store: postgres://yubin:{BROKEN}@db.example.jp/yubin\n")),
     ]
@@ -832,6 +856,8 @@ fn no_command_shows_or_leaves_a_password_where_all_is_well() {
     }
     // What a child is given: none of our variables, and none that holds a password.
     let given = std::fs::read_to_string(cases[1].world.file("child-env")).expect("the command has not been run");
+    assert!(given.contains("PATH=") && !given.contains("YUBIN_") && !given.contains("PW="), "{given}");
+    let given = std::fs::read_to_string(cases[1].world.file("hook-env")).expect("the hook has not been run");
     assert!(given.contains("PATH=") && !given.contains("YUBIN_") && !given.contains("PW="), "{given}");
     for name in ["yubin.db", "saved.plan"] {
         assert!(cases.iter().all(|case| case.world.file(name).exists()), "{name} was not looked at");

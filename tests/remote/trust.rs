@@ -191,7 +191,7 @@ fn a_store_is_kept_behind_tls() {
     let records = (0..5_000).map(|at| format!("account,n{at:05},number {at},${{file:pw}}\n"));
     world.write("a.csv", format!("kind,name,comment,incoming.password\n{}", records.collect::<String>()));
     let variables = [("YUBIN_TOKEN", token.as_str()), ("YUBIN_CA_FILE", "ca.pem")];
-    for args in [&["apply", "--yes", "-q"][..], &["plan", "--exit-code"], &["undo", "1", "--yes", "-q"]] {
+    for args in [&["apply", "--yes", "-q"][..], &["plan", "--exit-code"], &["log"]] {
         let run = run(&world, &[&["--store", &server.url], args].concat(), &variables);
         assert_eq!(run.code, 0, "{args:?}: {}", run.stderr);
     }
@@ -202,8 +202,8 @@ fn a_store_is_kept_behind_tls() {
 fn files_that_are_not_trusted_name_no_server() {
     let server = Server::start(|_, request| answer(request, &rows(3), 7, 1_000));
     let world = project(&server);
-    world.write("trusted.yaml", "policy: {}\n");
-    let plan = ["plan", "--trusted-config", "trusted.yaml"];
+    world.write("trusted.conf", "policy: {}\n");
+    let plan = ["plan", "--trusted-config", "trusted.conf"];
     let run_it = |args: &[&str]| run(&world, args, &[("YUBIN_TOKEN", TOKEN)]);
     let refused = run_it(&plan);
     assert_eq!(refused.code, 64, "{}", refused.stderr);

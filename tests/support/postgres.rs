@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,8 +14,8 @@ use postgres::{Client, NoTls};
 struct Cluster {
     folder: String,
     port: u16,
-    /// Closed when this process ends.
-    _pipe: ChildStdin,
+    /// Whose pipe closes when this process ends.
+    _watch: Child,
 }
 
 /// Makes a cluster, starts it, says where it is, and waits until the pipe closes. `$1` is the folder of the
@@ -64,7 +64,7 @@ fn cluster() -> &'static Cluster {
             .unwrap();
         let mut folder = String::new();
         BufReader::new(watch.stdout.take().unwrap()).read_line(&mut folder).unwrap();
-        let cluster = Cluster { folder: folder.trim().to_owned(), port, _pipe: watch.stdin.take().unwrap() };
+        let cluster = Cluster { folder: folder.trim().to_owned(), port, _watch: watch };
         assert!(!cluster.folder.is_empty(), "the PostgreSQL of the tests cannot be made");
         let mut admin = (0..300)
             .find_map(|_| {

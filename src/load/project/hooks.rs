@@ -158,6 +158,9 @@ impl Look<'_> {
             self.problem("value/type", message, place, "as in `on: [logout, purge_mail]`");
             return None;
         };
+        if items.is_empty() {
+            self.problem("project/value", "a hook is for one effect at the least", place, "as in `on: [logout]`");
+        }
         let mut on = Vec::new();
         for item in items {
             let word = self.word(&item, "on")?;
@@ -168,9 +171,6 @@ impl Look<'_> {
                 Some(trigger) => on.push(trigger),
                 None => self.wrong_word(&word, "on", &Trigger::ALL.map(Trigger::name), item.place),
             }
-        }
-        if on.is_empty() {
-            self.problem("project/value", "a hook is for one effect at the least", place, "as in `on: [logout]`");
         }
         Some(on)
     }

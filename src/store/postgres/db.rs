@@ -74,9 +74,9 @@ impl Db {
         let written = rows.chunks(64 * 1024).try_for_each(|chunk| writer.write_all(chunk));
         if let Err(error) = written {
             // What the server has against it is within.
-            let inner = error.into_inner().map(|inner| inner.downcast::<postgres::Error>());
-            return Err(match inner {
-                Some(Ok(inner)) => (*inner).into(),
+            let inner = error.into_inner();
+            return Err(match inner.and_then(|inner| inner.downcast::<postgres::Error>().ok()) {
+                Some(inner) => (*inner).into(),
                 _ => Error::failure("the connection to the database broke").into(),
             });
         }
@@ -290,7 +290,7 @@ impl Copying<'_> {
         if self.rows.is_empty() {
             self.rows.extend_from_slice(HEAD);
         }
-        self.rows.extend_from_slice(&(self.holds.len() as i16).to_be_bytes());
+        self.rows.extend_from_slice(&(self.holds.len() as u16).to_be_bytes());
         for (at, holds) in self.holds.iter().enumerate() {
             let number;
             let bytes: &[u8] = match (holds, cells.cell(at)) {

@@ -151,7 +151,7 @@ impl Digest {
     }
 
     pub fn hex(&self) -> String {
-        self.sum.iter().flat_map(|part| part.to_be_bytes()).map(|byte| format!("{byte:02x}")).collect()
+        self.sum.iter().fold(String::new(), |hex, part| format!("{hex}{part:016x}"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 
 use super::columns::{self, OWN_COLUMNS, by_key, columns_of, key_list};
-use super::{Cell as Found, Cells, Database, Next, Wanted, number, or_null, owned, text};
+use super::{Cell as Found, Cells, Database, Next, Wanted, number, owned, text};
 use crate::model::draft::Digest;
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
@@ -31,6 +31,15 @@ type Places = HashMap<u64, Option<HashMap<Address, Place>>>;
 
 /// File and line.
 type Place = (Option<String>, Option<u32>);
+
+/// What demands of a row of `change` that it is of this resource, in words for which there is an index.
+fn named(address: &Address) -> (&'static str, Vec<Found<'_>>) {
+    let (kind, name) = (text(address.kind.name()), text(address.key.name()));
+    if address.kind == Kind::Pattern {
+        return ("kind = ?1 AND name = ?2 AND \"user\" = ?3", vec![kind, name, text(address.key.first())]);
+    }
+    ("kind = ?1 AND name = ?2 AND \"user\" IS NULL", vec![kind, name])
+}
 
 fn place(row: &dyn Cells) -> Place {
     (row.owned(0), row.number(1).and_then(|line| u32::try_from(line).ok()))
@@ -480,11 +489,10 @@ impl Reading {
         let mut places = self.places.borrow_mut();
         let Some(of) = places.get_mut(&revision) else {
             places.insert(revision, None);
-            let user = (address.kind == Kind::Pattern).then(|| address.key.first());
-            let sql = "SELECT file, line FROM change
-                       WHERE revision = ?1 AND kind = ?2 AND \"user\" IS NOT DISTINCT FROM ?3 AND name = ?4";
-            let params = [number(revision), text(address.kind.name()), or_null(user), text(address.key.name())];
-            return Ok(self.db().first(sql, &params, |row| Ok(place(row)))?.unwrap_or_default());
+            let (which, mut params) = named(address);
+            let sql = format!("SELECT file, line FROM change WHERE {which} AND revision = ?{}", params.len() + 1);
+            params.push(number(revision));
+            return Ok(self.db().first(&sql, &params, |row| Ok(place(row)))?.unwrap_or_default());
         };
         if of.is_none() {
             let mut all = HashMap::new();
@@ -507,15 +515,11 @@ impl Reading {
         if self.version < 4 {
             return Ok(None);
         }
-        let user = (address.kind == Kind::Pattern).then(|| address.key.first());
-        let sql = "SELECT revision, previously FROM change
-                   WHERE kind = ?1 AND \"user\" IS NOT DISTINCT FROM ?2 AND name = ?3 AND previously IS NOT NULL
-                     AND revision < ?4
-                   ORDER BY revision DESC LIMIT 1";
-        let params = [text(address.kind.name()), or_null(user), text(address.key.name()), number(before)];
-        Ok(self
-            .db()
-            .first(sql, &params, |row| Ok((row.count(0), address.key.renamed(row.text(1).unwrap_or_default()))))?)
+        let (which, params) = named(address);
+        let sql = format!("SELECT revision, previously FROM change WHERE {which} AND previously IS NOT NULL");
+        let renames = self.db().all(&sql, &params, |row| Ok((row.count(0), row.string(1))))?;
+        let last = renames.into_iter().filter(|(revision, _)| *revision < before).max();
+        Ok(last.map(|(revision, old)| (revision, address.key.renamed(&old))))
     }
 
     /// Gives the changes of a kind the states of their resources before and after the revision, which may have

@@ -50,17 +50,16 @@ impl Sqlite {
         if !self.path().exists() {
             return Ok(None);
         }
-        let (connection, is_new) = match self.readers.take() {
-            Some(connection) => (connection, false),
-            None => {
-                let before = pool::identity(self.path());
-                // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
-                let connection = self
-                    .open(OpenFlags::SQLITE_OPEN_READ_WRITE)
-                    .or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-                let schema::Found::Store(_) = self.look(&connection)? else { return Ok(None) };
-                (self.readers.keep(connection, before), true)
-            }
+        let (connection, is_new) = if let Some(connection) = self.readers.take() {
+            (connection, false)
+        } else {
+            let before = pool::identity(self.path());
+            // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
+            let connection = self
+                .open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+                .or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+            let schema::Found::Store(_) = self.look(&connection)? else { return Ok(None) };
+            (self.readers.keep(connection, before), true)
         };
         connection.execute_batch(if is_new { "PRAGMA query_only = 1; BEGIN" } else { "BEGIN" }).map_err(unread)?;
         // Inside the transaction: an apply may bring the store up to a newer version at any moment.
