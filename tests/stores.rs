@@ -521,8 +521,8 @@ fn commit(store: &dyn Store, plan: &Plan, request: Option<&Request>) -> Result<R
 
 fn a_desk_is_kept(home: &Home) {
     let store = home.store();
-    let desk = store.desk().unwrap();
-    assert!(desk.tokens().unwrap().is_empty() && desk.events(0, 10).unwrap().is_empty());
+    let (desk, outbox) = (store.desk().unwrap(), store.outbox().unwrap());
+    assert!(desk.tokens().unwrap().is_empty() && outbox.events(0, 10).unwrap().is_empty());
     desk.prepare().unwrap();
     desk.prepare().unwrap();
     let token = |id: &str, hash: u8| Token {
@@ -558,24 +558,24 @@ fn a_desk_is_kept(home: &Home) {
     assert!(desk.close_session("2").unwrap() && !desk.close_session("2").unwrap());
     commit(&*store, &plan(1, vec![add(Kind::Account, Key::single("b"))]), None).unwrap();
     commit(&*store, &plan(2, vec![add(Kind::Pattern, Key::pair("w", "p"))]), None).unwrap();
-    let events = || desk.events(0, 10).unwrap().into_iter().map(|event| event.id).collect::<Vec<_>>();
+    let events = || outbox.events(0, 10).unwrap().into_iter().map(|event| event.id).collect::<Vec<_>>();
     assert_eq!(events(), [2, 3, 4, 6]);
-    let last = desk.events(4, 10).unwrap();
+    let last = outbox.events(4, 10).unwrap();
     assert_eq!((last[0].user.as_str(), last[0].revision, last[0].effect.as_str()), ("w", 3, "logout"));
-    assert_eq!(desk.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
+    assert_eq!(outbox.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
     let tried = Attempt { event: 3, hook: "h".to_owned(), tries: 1, at: "2026".to_owned(), ..Attempt::default() };
-    desk.tried(&tried).unwrap();
+    outbox.settle(&[tried.clone()], &[]).unwrap();
     let again = Attempt { tries: 2, error: Some("no".to_owned()), ..tried };
-    desk.tried(&again).unwrap();
-    assert_eq!(desk.attempts().unwrap(), [again]);
+    outbox.settle(std::slice::from_ref(&again), &[]).unwrap();
+    assert_eq!(outbox.attempts(0, u64::MAX).unwrap(), [again]);
     for (id, is_one) in [(1, false), (5, false), (7, false), (0, false), (3, true), (3, true), (6, true)] {
-        assert_eq!(desk.acknowledge(id).unwrap(), is_one, "{id}");
+        assert_eq!(outbox.acknowledge(id).unwrap(), is_one, "{id}");
     }
     assert_eq!(events(), [2, 4]);
-    assert!(desk.attempts().unwrap().is_empty());
-    assert!(desk.acknowledge(2).unwrap());
+    assert!(outbox.attempts(0, u64::MAX).unwrap().is_empty());
+    assert!(outbox.acknowledge(2).unwrap());
     assert_eq!(events(), [4]);
-    assert!(desk.acknowledge(4).unwrap() && desk.acknowledge(2).unwrap());
+    assert!(outbox.acknowledge(4).unwrap() && outbox.acknowledge(2).unwrap());
     assert_eq!(events(), [0; 0]);
     commit(&*store, &plan(3, vec![add(Kind::Pattern, Key::pair("x", "p"))]), None).unwrap();
     assert_eq!(events(), [7]);
