@@ -35,6 +35,7 @@ pub mod refresh;
 pub mod render;
 pub mod resolve;
 pub mod schema;
+pub mod serve;
 pub mod store;
 pub mod system;
 pub mod vault;

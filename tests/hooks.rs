@@ -93,8 +93,7 @@ fn a_command_is_told_what_has_happened_and_nothing_else() {
 
 #[test]
 fn names_of_users_are_nothing_but_names() {
-    let users =
-        ["$(touch pwned)", "`touch pwned`", "a'b\"c", "{event}", "; touch pwned", "%s\\n", "受信 者"];
+    let users = ["$(touch pwned)", "`touch pwned`", "a'b\"c", "{event}", "; touch pwned", "%s\\n", "受信 者"];
     let world = project("hooks: [{ name: kick, on: [logout], command: [./kick, \"{user}\", \"<{user}>\"] }]\n");
     // One at a time, so that arguments of several do not mix.
     script(&world, "kick", "for one in \"$@\"; do printf '%s\\000' \"$one\"; done >>\"args-$$\"");

@@ -1,5 +1,6 @@
 //! All tests that run the program or several of its parts together, in one binary.
 
+mod api;
 mod browser;
 mod ci_examples;
 mod cli;
@@ -13,5 +14,8 @@ mod ids;
 mod interleavings;
 mod laws;
 mod layers;
+mod remote;
 mod schemas;
+mod serve;
+mod stores;
 mod support;

@@ -45,10 +45,10 @@ fn every_system_has_a_schema_with_words_for_every_field() {
     names.sort_unstable();
     let mut expected: Vec<String> =
         yubin::system::ALL.iter().map(|system| format!("{}.schema.json", system.name)).collect();
-    expected.push("yubin.schema.json".to_owned());
+    expected.extend(["yubin.schema.json".to_owned(), "openapi.json".to_owned()]);
     expected.sort();
     assert_eq!(names, expected);
-    for (name, schema) in &generated {
+    for (name, schema) in generated.iter().filter(|(name, _)| *name != "openapi.json") {
         assert!(jsonschema::meta::is_valid(schema), "{name} is no schema");
         assert!(schema["$schema"].as_str().unwrap().starts_with("http"), "{name}");
     }

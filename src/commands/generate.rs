@@ -8,9 +8,9 @@ use serde_json::{Map, Value as Json};
 
 use super::{Cli, Common, End, print_data, print_json};
 use crate::model::{Error, Result};
-use crate::schema;
+use crate::{schema, serve};
 
-/// Print the JSON Schemas of project and resource files
+/// Print the JSON Schemas of project and resource files, and the description of the API
 #[derive(clap::Args)]
 pub struct SchemaArgs {
     /// Write them to this folder, a file each
@@ -24,16 +24,23 @@ pub fn schema(common: &Common, args: &SchemaArgs) -> Result<End> {
             let written = write_schemas(folder)?;
             common.say(&format!("{written} schemas written to {}", folder.display()));
         }
-        None => print_json(&Json::Object(schema::all().into_iter().collect::<Map<_, _>>()))?,
+        None => print_json(&Json::Object(all().into_iter().collect::<Map<_, _>>()))?,
     }
     Ok(End::Done)
+}
+
+/// File names and documents of everything that is generated.
+fn all() -> Vec<(String, Json)> {
+    let mut all = schema::all();
+    all.push(("openapi.json".to_owned(), serve::document()));
+    all
 }
 
 /// Writes every schema to a folder; returns how many.
 pub fn write_schemas(folder: &Path) -> Result<usize> {
     fs::create_dir_all(folder)
         .map_err(|error| Error::failure(format!("{} cannot be made", folder.display())).because(error))?;
-    let all = schema::all();
+    let all = all();
     for (name, schema) in &all {
         let path = folder.join(name);
         fs::write(&path, format!("{schema:#}\n"))

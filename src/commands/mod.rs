@@ -19,9 +19,11 @@ mod plan;
 mod refresh;
 mod saved;
 mod secret;
+mod serve;
 mod show;
 mod snapshot;
 mod store;
+mod token;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -123,6 +125,8 @@ enum Verb {
     Mark(mark::Args),
     Secret(secret::Args),
     Store(store::Args),
+    Serve(serve::Args),
+    Token(token::Args),
     Snapshot(snapshot::Args),
     Import(import::Args),
     Export(export::Args),
@@ -185,6 +189,8 @@ pub fn main() -> ExitCode {
         Verb::Mark(args) => mark::run(&common, &args),
         Verb::Secret(args) => secret::run(&common, &args),
         Verb::Store(args) => store::run(&common, &args),
+        Verb::Serve(args) => serve::run(&common, &args),
+        Verb::Token(args) => token::run(&common, &args),
         Verb::Snapshot(args) => snapshot::run(&common, &args),
         Verb::Import(args) => import::run(&common, &args),
         Verb::Export(args) => export::run(&common, &args),
@@ -263,6 +269,16 @@ impl Common {
         let dir = Common::dir()?;
         let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against };
         pipeline::open(&dir, above, strict)
+    }
+
+    /// The store that is named, and the folder that its path is relative to. No project is needed where it is
+    /// named from outside.
+    fn store_name(&self) -> Result<(String, PathBuf)> {
+        let dir = Common::dir()?;
+        match &self.store {
+            Some(name) => Ok((name.clone(), dir)),
+            None => pipeline::store_of_project(&dir),
+        }
     }
 
     /// Where the run was started, or is as if.

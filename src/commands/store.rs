@@ -1,9 +1,12 @@
 //! `yubin store`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Common, End, confirm, is_interactive, print_json};
 use crate::model::{Code, Error, Result};
+use crate::pipeline;
 use crate::render::text;
 use crate::wire;
 
@@ -25,10 +28,57 @@ enum Verb {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Copy a store with its whole log into another database, which must be empty
+    #[command(
+        after_help = "Both are addresses of stores, `sqlite:PATH` or `postgres://…`. Who is logged in is not copied.
+The key is not copied either: the same key opens the copy."
+    )]
+    Copy {
+        /// The store that is read
+        from: String,
+        /// The store that is made
+        to: String,
+    },
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
-    let Verb::Rekey { to, yes } = &args.verb;
+    match &args.verb {
+        Verb::Rekey { to, yes } => rekey(common, to.as_deref(), *yes),
+        Verb::Copy { from, to } => copy(common, from, to),
+    }
+}
+
+fn copy(common: &Common, from: &str, to: &str) -> Result<End> {
+    let bar = if common.quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {human_pos} rows").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let done = pipeline::copy(from, to, &Common::dir()?, &|rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    let done = done?;
+    if common.is_json() {
+        print_json(&serde_json::json!({
+            "format_version": wire::FORMAT_VERSION,
+            "from": done.from,
+            "to": done.to,
+            "revision": done.revision,
+            "rows": done.rows,
+            "digest": done.digest,
+        }))?;
+        return Ok(End::Done);
+    }
+    let rows = text::number(usize::try_from(done.rows).unwrap_or(usize::MAX), "row");
+    common.say(&format!(
+        "{} is now in {}: {rows} at revision {}, read back and compared (digest {})",
+        done.from, done.to, done.revision, done.digest
+    ));
+    if let Some(key) = &done.key {
+        common.say(key);
+    }
+    Ok(End::Done)
+}
+
+fn rekey(common: &Common, to: Option<&Path>, yes: bool) -> Result<End> {
     let session = common.session(false)?;
     if session.diagnostics.has_errors() {
         return common.invalid(&session.diagnostics);
@@ -46,7 +96,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             return Ok(End::Code(Code::Refused));
         }
     }
-    let done = session.rekey(to.as_deref())?;
+    let done = session.rekey(to)?;
     if common.is_json() {
         let json =
             serde_json::json!({ "format_version": wire::FORMAT_VERSION, "key": done.id, "secrets": done.secrets });

@@ -110,12 +110,12 @@ fn protected_ones(plan: &Plan, snapshot: &dyn Snapshot) -> Result<Vec<Address>> 
         let rows = snapshot.fetch(kind, &keys)?.into_iter();
         disabled.extend(rows.filter(|row| is_on(row.get(protected(kind)))).map(|row| (kind, row.key)));
     }
-    let protects = |change: &&Change| match change.action {
-        Action::Disable => disabled.contains(&(change.kind, change.key.clone())),
-        _ => {
-            let field = protected(change.kind);
-            change.fields.iter().any(|one| one.field == field && is_on(one.before.as_deref()))
+    let protects = |change: &&Change| {
+        if change.action == Action::Disable {
+            return disabled.contains(&(change.kind, change.key.clone()));
         }
+        let field = protected(change.kind);
+        change.fields.iter().any(|one| one.field == field && is_on(one.before.as_deref()))
     };
     Ok(plan.changes.iter().filter(|change| change.action.loses()).filter(protects).map(Change::address).collect())
 }

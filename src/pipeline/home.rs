@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::keys::{key_source, token_source};
-use crate::model::{Error, Result, StorePlace};
+use crate::model::{Result, StorePlace};
 use crate::store::Store;
 use crate::store::http::{Access, Http};
+use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::vault::KeySource;
 
@@ -47,7 +48,11 @@ impl Home {
                 let store = Http::new(Access::new(&url, token, authorities, project)?)?;
                 Ok(Home { name: shown, store: Box::new(store), keys: KeySource::Server, own, exposed })
             }
-            StorePlace::Postgres(_) => Err(Error::failure("this kind of store is yet to come")),
+            StorePlace::Postgres(url) => {
+                let keys = key_source(None);
+                let own = if let KeySource::File(path) = &keys { vec![path.clone()] } else { Vec::new() };
+                Ok(Home { store: Box::new(Postgres::new(&url, &shown)?), name: shown, keys, own, exposed: None })
+            }
         }
     }
 }

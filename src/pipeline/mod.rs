@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod copy;
 mod deliver;
 mod facts;
 mod hand_over;
@@ -16,6 +17,7 @@ mod scope;
 mod seal;
 mod state;
 mod suggest;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -27,21 +29,23 @@ use crate::history;
 use crate::load::{self, Project, Reader};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, Value, Version,
-    Wanted,
+    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, StorePlace, Value,
+    Version, Wanted,
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules};
 use crate::store::{Entry, Receipt, Snapshot, Store};
 use crate::vault::{KeySource, Vault};
 use crate::wire;
-use home::Home;
 use seal::STATUS;
 
+pub use copy::copy;
 pub use deliver::Applied;
+pub use home::Home;
 pub use keys::key_ring;
 pub use outbox::{Id, Pending};
 pub use refresh::Export;
+pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
 pub struct Session {
@@ -150,6 +154,17 @@ pub struct Above<'a> {
     pub against: Option<(&'a Path, Option<&'a str>)>,
 }
 
+/// The store that the project file names, and the folder that its path is relative to.
+pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
+    let root = load::find_root(start)?;
+    let mut diagnostics = Diagnostics::default();
+    let project = load::read_project(&root, None, &mut diagnostics)?;
+    if diagnostics.has_errors() {
+        return Err(Error::new(Code::Invalid, "the project file is invalid").hint("`yubin check` says what is wrong"));
+    }
+    Ok((project.store, root))
+}
+
 /// Reads the project file.
 pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let root = load::find_root(start)?;
@@ -166,6 +181,10 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
+    if above.trusted.is_some() && store.is_none() && matches!(StorePlace::parse(&name), Ok(StorePlace::Http(_))) {
+        let message = "the files are not trusted, and name the server that the token would go to";
+        return Err(Error::new(Code::Usage, message).hint("name it with `--store` or YUBIN_STORE"));
+    }
     // A path in the project file is relative to it, one from outside to where the user is.
     let base = if store.is_some() { start } else { root.as_path() };
     let Home { name: store_name, store, keys, own, exposed } = Home::open_for(&name, base, Some(&project.name))?;

@@ -12,7 +12,7 @@ use crate::model::plan::LastSet;
 use crate::model::plan::PURGE_MAIL;
 use crate::model::{
     Action, Address, Change, Clear, Diagnostic, Existing, FieldChange, FieldId, Hashed, Key, Kind, Origin, Plan,
-    Renames, Result, Row, Rows, Scheme, SecretSource, Source, Type, Value, Wanted, Wish, parallel,
+    Renames, Result, Row, Rows, Scheme, Sealed, SecretSource, Source, Type, Value, Wanted, Wish, parallel,
 };
 use crate::store::Snapshot;
 use crate::system::System;
@@ -125,22 +125,25 @@ pub fn abused(snapshot: Option<&dyn Snapshot>, system: &System) -> Result<Abused
 }
 
 /// A password of before, as it is stored.
-enum Past {
+enum Past<'a> {
     Memory(Memory),
     /// Nothing but the hash is left.
     Hash(Box<str>),
     /// Of a store of before, where it was sealed; as it is, and in lower case.
     Clear(Clear, Clear),
+    /// The same, of a server that tells no more than how to recognise it.
+    Told(&'a Vault, &'a Address, Sealed),
 }
 
-impl Past {
-    fn of<'a>(vault: &Vault, address: &Address, stored: &Value) -> Option<Box<dyn check::Remembered + 'a>> {
+impl Past<'_> {
+    fn of<'a>(vault: &'a Vault, address: &'a Address, stored: &Value) -> Option<Box<dyn check::Remembered + 'a>> {
         let field = Kind::Account.field(PASSWORD);
         Some(Box::new(match stored {
             Value::Hashed(hashed) => match vault.recall(address, field, hashed) {
                 Some(memory) => Past::Memory(memory),
                 None => Past::Hash(hashed.text.clone()),
             },
+            Value::Sealed(sealed) if sealed.kept().is_some() => Past::Told(vault, address, sealed.clone()),
             Value::Sealed(sealed) => {
                 let clear = vault.unseal(address, field, sealed).ok()?;
                 let lower = Clear::new(clear.expose().to_lowercase());
@@ -151,12 +154,16 @@ impl Past {
     }
 }
 
-impl check::Remembered for Past {
+impl check::Remembered for Past<'_> {
     fn is(&self, text: &str) -> bool {
         match self {
             Past::Memory(memory) => memory.is(text),
             Past::Hash(hash) => hash::verify(hash, &Clear::new(text.to_owned())).unwrap_or_default(),
             Past::Clear(clear, _) => clear.expose() == text,
+            Past::Told(vault, address, sealed) => {
+                let field = Kind::Account.field(PASSWORD);
+                vault.seal(address, field, &Clear::new(text.to_owned())) == *sealed
+            }
         }
     }
 
@@ -165,6 +172,8 @@ impl check::Remembered for Past {
             Past::Memory(memory) => memory.is_folded(lower),
             // Each try would take as long as a log-in.
             Past::Hash(_) => false,
+            // The case in which it stood is not told.
+            Past::Told(..) => false,
             Past::Clear(_, folded) => folded.expose() == lower,
         }
     }

@@ -3,15 +3,17 @@
 
 mod holder;
 pub mod http;
+pub mod postgres;
 mod sql;
 pub mod sqlite;
 pub mod state;
 
+use self::sql::Database;
 use crate::guard::Approved;
 use crate::model::draft::Digest;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, Attempt, Drift, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
+    Address, Attempt, Drift, Error, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
     Revision, Row, Sealed, Token, Told, Value, Version,
 };
 use crate::vault::Vault;
@@ -109,6 +111,11 @@ pub trait Store: Send + Sync {
         None
     }
 
+    /// The database in which the store is, if it can be copied from and to here.
+    fn database(&self) -> Option<&dyn Whole> {
+        None
+    }
+
     /// Puts every secret, also those of the log, under another key, in one transaction; how many there are.
     /// `old` and `new` are the identities of the keys.
     fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64>;
@@ -126,6 +133,44 @@ pub trait Store: Send + Sync {
 
     /// Does all that `commit` does, comparison of the state included, and rolls back.
     fn rehearse(&self, approved: &Approved<'_>, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<()>;
+}
+
+/// A store as what its tables hold.
+pub trait Whole {
+    /// One consistent read; `false` if there is no store.
+    fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<bool>;
+
+    /// Makes the store and fills it, in one transaction; refused where there is one.
+    fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> sql::Result<()>) -> Result<()>;
+}
+
+/// What has been copied.
+pub struct Copied {
+    pub revision: u64,
+    pub rows: u64,
+    /// Over all tables, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// Copies a store whole, all or nothing, and compares what the copy holds with what has been read; `None` if there
+/// is nothing to copy. `progress` is told how many rows are written.
+pub fn copy(from: &dyn Whole, to: &dyn Whole, progress: &dyn Fn(u64)) -> Result<Option<Copied>> {
+    let mut copied = None;
+    from.whole(&mut |source| {
+        let (base, _) = sql::entry::base(source)?;
+        to.fill(&mut |target| {
+            let read = sql::copy::copy(source, target, progress)?;
+            let held = sql::copy::digest(target)?;
+            if held != read {
+                let message = "the copy does not hold what has been read; nothing has been written";
+                return Err(Error::failure(message).into());
+            }
+            copied = Some(Copied { revision: base.revision, rows: held.rows, digest: held.hex() });
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(copied)
 }
 
 /// Turns secrets that one key has sealed into those of another.

@@ -1,5 +1,6 @@
 //! The versioned JSON shapes: output of every command, the plan file. Fields are only ever added.
 
+mod desk;
 mod digest;
 mod hook;
 mod plan;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
+pub use desk::{event, login, token};
 pub use digest::digest;
 pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};

@@ -1,5 +1,11 @@
 //! A hermetic folder to run the program in.
 
+pub mod http;
+pub mod postgres;
+pub mod proxy;
+pub mod served;
+pub mod server;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

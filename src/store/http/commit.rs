@@ -32,7 +32,7 @@ struct Applied {
 pub fn commit(line: &Line, held: &Held, plan: &Plan, entry: &Entry<'_>, progress: &dyn Fn(u64)) -> Result<Receipt> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| Error::failure("the system gives no random bytes").because(error))?;
-    let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("{:032x}", u128::from_le_bytes(key));
     let call = Call { headers: vec![if_match(plan.base), ("idempotency-key", key)], ..changesets() };
     let text = send(line, held, &call, plan, entry, progress)?;
     let Applied { revision, again } = serde_json::from_slice(&text).map_err(|_| failure::odd(&line.access))?;
@@ -124,13 +124,13 @@ enum Sent {
 /// Sends a plan until there is an answer, and gives its text.
 fn send(
     line: &Line,
-    held: &Held,
+    heard: &Held,
     call: &Call<'_>,
     plan: &Plan,
     entry: &Entry<'_>,
     progress: &dyn Fn(u64),
 ) -> Result<Vec<u8>> {
-    let sealing = Sealing::of(line, held);
+    let sealing = Sealing::of(line, heard);
     check_secrets(plan, sealing.as_ref())?;
     let head = SentHead {
         project: plan.project.clone(),

@@ -213,7 +213,7 @@ fn told(access: &Access, status: StatusCode, problem: &Problem, harmless: impl F
         let text = text.as_deref().filter(|text| !text.trim().is_empty())?;
         Some(harmless(text).chars().take(LONGEST).collect::<String>())
     };
-    let detail = said(&problem.detail).or_else(|| said(&problem.title));
+    let detail = said(&problem.detail);
     let with = |code: Code, message: String, hint: Option<&str>| {
         let error = Error::new(code, message);
         match said(&problem.hint).or(hint.map(str::to_owned)) {
@@ -270,7 +270,7 @@ fn told(access: &Access, status: StatusCode, problem: &Problem, harmless: impl F
                 message = format!("{message}: {}", named.join("; "));
             }
             if more > 0 {
-                message.push_str(&format!("; and {more} more"));
+                message = format!("{message}; and {more} more");
             }
             let wrong = problem.refused.is_empty() && !problem.diagnostics.is_empty();
             with(if wrong { Code::Invalid } else { Code::Refused }, message, None)
@@ -278,7 +278,7 @@ fn told(access: &Access, status: StatusCode, problem: &Problem, harmless: impl F
         429 => with(Code::Failure, or("the server is asked too often"), Some("try again in a while")),
         404 => with(Code::Failure, or(&format!("{name} does not have what was asked for")), None).about(NOT_FOUND),
         _ => {
-            let message = or("it gives no reason");
+            let message = detail.clone().or_else(|| said(&problem.title)).unwrap_or("it gives no reason".to_owned());
             with(
                 Code::Failure,
                 format!("{name} answers {}: {message}", status.as_u16()),

@@ -171,8 +171,8 @@ mod tests {
     fn a_writer_hears_that_nobody_reads() {
         let (mut inlet, outlet) = pipe(PATIENCE);
         drop(outlet);
-        assert_eq!(inlet.write_all(&[0; 2 * PIECE]).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(inlet.write_all(&vec![0; 2 * PIECE]).unwrap_err().kind(), ErrorKind::BrokenPipe);
         let (mut inlet, _outlet) = pipe(Duration::from_millis(5));
-        assert_eq!(inlet.write_all(&[0; 9 * PIECE]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(inlet.write_all(&vec![0; 9 * PIECE]).unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

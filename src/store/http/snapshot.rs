@@ -95,13 +95,11 @@ impl Beginning {
     fn of(line: &Line) -> Result<Beginning> {
         for attempt in 1..=TRIES {
             let mut lines = line.lines(&list(&Listing::ALL_KEYS, None, PAGE), None)?;
-            let head = match lines.next() {
-                Ok(Some(text)) => serde_json::from_slice::<Head>(text).map_err(|_| odd(&line.access))?,
-                Ok(None) | Err(_) => {
-                    pause(attempt, None);
-                    continue;
-                }
+            let Ok(Some(text)) = lines.next() else {
+                pause(attempt, None);
+                continue;
             };
+            let head: Head = serde_json::from_slice(text).map_err(|_| odd(&line.access))?;
             let base = Base { revision: head.revision, outside_writes: head.outside_writes };
             let transit = head.server_key.as_deref().and_then(|key| line.key.agree(key));
             return Ok(Beginning { head, base, transit, rest: Some(lines) });
@@ -535,14 +533,11 @@ impl Snapshot for Reading {
         }
         let mut found = found.into_iter().peekable();
         for (key, known) in keys.iter().zip(known) {
-            let row = match known {
-                Some(row) => row,
-                None => {
-                    let row = found.next_if(|row| row.key == *key);
-                    self.keep(kind, key, row.as_ref());
-                    row
-                }
-            };
+            let row = known.unwrap_or_else(|| {
+                let row = found.next_if(|row| row.key == *key);
+                self.keep(kind, key, row.as_ref());
+                row
+            });
             rows.extend(row);
         }
         Ok(rows)

@@ -31,9 +31,19 @@ impl Column {
     }
 }
 
-/// The columns of a key as SQL names them: `user` is a word of its own there, and in PostgreSQL means somebody else.
+/// A column as SQL names it: `user` is a word of its own there, and in PostgreSQL means who is connected.
+fn quoted(name: String) -> String {
+    if name == "user" { format!("\"{name}\"") } else { name }
+}
+
+/// The columns of a key as SQL names them.
 pub fn keys(kind: Kind) -> impl Iterator<Item = String> {
-    kind.key_parts().iter().map(|part| if *part == "user" { "\"user\"".to_owned() } else { (*part).to_owned() })
+    kind.key_parts().iter().map(|part| quoted((*part).to_owned()))
+}
+
+/// The column of a field as SQL names it.
+pub fn column(kind: Kind, field: FieldId) -> String {
+    quoted(kind.field(field).column())
 }
 
 pub fn key_list(kind: Kind) -> String {
@@ -62,7 +72,7 @@ pub fn typed(kind: Kind) -> impl Iterator<Item = Column> {
             Type::Secret => Holds::Bytes,
             _ => Holds::Text,
         };
-        Column { name: field.column(), holds }
+        Column { name: quoted(field.column()), holds }
     });
     let proofs = proofs(kind).map(|name| Column { name, holds: Holds::Bytes });
     keys(kind).map(|name| Column { name, holds: Holds::Text }).chain(own).chain(fields).chain(proofs)

@@ -104,16 +104,13 @@ impl<C: Connects + Send + Sync> Desk for C {
         let login = |row: &dyn Cells| Ok(Login { id: row.string(0), user: row.string(1), at: row.string(2) });
         // No id is empty.
         let (after, limit) = (text(after.unwrap_or_default()), number(limit as u64));
-        read(self, |db| match user {
-            Some(user) => db.all(
-                "SELECT id, \"user\", at FROM session WHERE \"user\" = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-                &[text(user), after, limit],
-                login,
-            ),
-            None => {
-                let sql = "SELECT id, \"user\", at FROM session WHERE id > ?1 ORDER BY id LIMIT ?2";
-                db.all(sql, &[after, limit], login)
+        read(self, |db| {
+            if let Some(user) = user {
+                let sql = "SELECT id, \"user\", at FROM session WHERE \"user\" = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+                return db.all(sql, &[text(user), after, limit], login);
             }
+            let sql = "SELECT id, \"user\", at FROM session WHERE id > ?1 ORDER BY id LIMIT ?2";
+            db.all(sql, &[after, limit], login)
         })
     }
 

@@ -1,9 +1,10 @@
 //! What stands around the changes of an apply: the comparison with the base, the line of the log, requests that
 //! are remembered, sessions that end.
 
-use super::{Database, Next, Result, number, or_null, text};
+use super::columns::{self, Column, Holds};
+use super::{Cell, Database, Next, Result, number, or_null, text};
 use crate::model::plan::Base;
-use crate::model::{Action, Code, Error, Plan};
+use crate::model::{Action, Code, Error, Kind, Plan};
 use crate::store::Entry;
 
 /// For how long a request is remembered.
@@ -40,7 +41,7 @@ fn forgotten() -> String {
 /// What a request has done: the digest of its body, and the revision that it made.
 pub fn answered(db: &dyn Database, key: &[u8; 32]) -> Result<Option<([u8; 32], u64)>> {
     let sql = "SELECT body, revision FROM request WHERE key = ?1 AND at >= ?2";
-    let found = db.first(sql, &[super::Cell::Blob(key), text(&forgotten())], |row| {
+    let found = db.first(sql, &[Cell::Blob(key), text(&forgotten())], |row| {
         Ok((row.blob(0).and_then(|body| body.try_into().ok()), row.count(1)))
     })?;
     Ok(found.and_then(|(body, revision)| Some((body?, revision))))
@@ -103,7 +104,7 @@ pub fn begin(db: &dyn Database, plan: &Plan, entry: &Entry<'_>) -> Result<Begun>
             number(plan.count(Action::Purge)),
             or_null(entry.commit),
             number(before),
-            last.map_or(super::Cell::Null, number),
+            last.map_or(Cell::Null, number),
         ],
     )?;
     if last.is_some() {
@@ -113,10 +114,26 @@ pub fn begin(db: &dyn Database, plan: &Plan, entry: &Entry<'_>) -> Result<Begun>
         db.execute("DELETE FROM request WHERE at < ?1", &[text(&forgotten())])?;
         db.execute(
             "INSERT INTO request (key, body, revision, at) VALUES (?1, ?2, ?3, ?4)",
-            &[super::Cell::Blob(&request.key), super::Cell::Blob(&request.body), number(revision), text(&at)],
+            &[Cell::Blob(&request.key), Cell::Blob(&request.body), number(revision), text(&at)],
         )?;
     }
     Ok(Begun::Revision(revision))
+}
+
+/// Keeps the digests by which unchanged records are recognised; of what other projects own, nobody else says any.
+pub fn learn(db: &dyn Database, plan: &Plan) -> Result<()> {
+    for kind in Kind::ALL.into_iter().filter(|kind| plan.learned.iter().any(|(of, ..)| of == kind)) {
+        let owner = columns::OWN_COLUMNS[1].to_owned();
+        let by = columns::keys(kind).chain([owner]).map(|name| Column { name, holds: Holds::Text });
+        let by: Vec<Column> = by.collect();
+        let mut rows = db.update(kind.name(), &by, &[Column::new(columns::OWN_COLUMNS[0], Holds::Bytes)])?;
+        for (_, key, digest) in plan.learned.iter().filter(|(of, ..)| *of == kind) {
+            let cells: Vec<Cell<'_>> = key.parts().map(text).chain([text(&plan.project), Cell::Blob(digest)]).collect();
+            rows.row(&cells.as_slice())?;
+        }
+        rows.finish()?;
+    }
+    Ok(())
 }
 
 /// How many changes there have been in all revisions.

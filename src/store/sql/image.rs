@@ -9,7 +9,7 @@ use rusqlite::types::{ToSqlOutput, Value as Owned};
 use super::columns::{self, OWN_COLUMNS};
 use super::read::key_of;
 use super::{Cell as ValueRef, Cells, Database, Next};
-use crate::model::{Action, Change, FieldId, Key, Kind, Plan, Sealed, Value};
+use crate::model::{Action, Address, Change, FieldId, Key, Kind, Plan, Sealed, Value};
 
 /// The columns of `columns::all_columns`, in their order.
 pub type Image<'a> = Vec<ToSqlOutput<'a>>;
@@ -193,6 +193,20 @@ impl Sum {
             })?;
         }
         Ok(sum)
+    }
+}
+
+/// What should stand in the store, and what does.
+pub struct Sums {
+    pub predicted: Sum,
+    pub held: Sum,
+    /// Some of the resources that are not as they should be.
+    pub strange: Vec<Address>,
+}
+
+impl Sums {
+    pub fn agree(&self) -> bool {
+        self.predicted == self.held
     }
 }
 

@@ -5,11 +5,13 @@
 //! what the two say differently is a method of `Database`.
 
 pub mod columns;
+pub mod copy;
 pub mod desk;
 pub mod entry;
 pub mod image;
 mod past;
 pub mod read;
+pub mod rekey;
 
 use rusqlite::types::Value;
 pub use rusqlite::types::ValueRef as Cell;
@@ -52,7 +54,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Said(error) => error,
             Failure::Sqlite(error) => unread.because(error),
-            Failure::Postgres(error) => unread.because(error),
+            Failure::Postgres(error) => unread.because(super::postgres::plain(&error)),
         }
     }
 }

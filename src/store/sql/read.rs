@@ -1,9 +1,12 @@
 //! Reading: one transaction, so that everything is of the same revision.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use compact_str::CompactString;
 
 use super::columns::{self, OWN_COLUMNS, by_key, columns_of, key_list};
-use super::{Cell as Found, Cells, Database, Next, Wanted, number, or_null, owned, text};
+use super::{Cell as Found, Cells, Database, Next, Wanted, number, owned, text};
 use crate::model::draft::Digest;
 use crate::model::inventory::Owner;
 use crate::model::plan::Base;
@@ -19,6 +22,27 @@ pub struct Reading {
     pub(super) version: i32,
     base: Base,
     key_id: Option<String>,
+    places: RefCell<Places>,
+}
+
+/// Where the resources that a revision wrote were declared. Of a revision that is asked for again, as an undo does
+/// for each of its changes, all are read at once.
+type Places = HashMap<u64, Option<HashMap<Address, Place>>>;
+
+/// File and line.
+type Place = (Option<String>, Option<u32>);
+
+/// What demands of a row of `change` that it is of this resource, in words for which there is an index.
+fn named(address: &Address) -> (&'static str, Vec<Found<'_>>) {
+    let (kind, name) = (text(address.kind.name()), text(address.key.name()));
+    if address.kind == Kind::Pattern {
+        return ("kind = ?1 AND name = ?2 AND \"user\" = ?3", vec![kind, name, text(address.key.first())]);
+    }
+    ("kind = ?1 AND name = ?2 AND \"user\" IS NULL", vec![kind, name])
+}
+
+fn place(row: &dyn Cells) -> Place {
+    (row.owned(0), row.number(1).and_then(|line| u32::try_from(line).ok()))
 }
 
 impl Reading {
@@ -26,7 +50,7 @@ impl Reading {
     /// newer one at any moment.
     pub fn new(db: Box<dyn Database + Send>, version: i32) -> super::Result<Reading> {
         let (base, key_id) = super::entry::base(&*db)?;
-        Ok(Reading { db, version, base, key_id })
+        Ok(Reading { db, version, base, key_id, places: RefCell::default() })
     }
 
     pub(super) fn db(&self) -> &dyn Database {
@@ -120,7 +144,7 @@ pub(super) fn past_row(kind: Kind, found: &dyn Cells) -> Result<Row> {
 }
 
 /// The key, of a row that starts with it.
-pub(super) fn key_of(kind: Kind, row: &dyn Cells) -> Key {
+pub fn key_of(kind: Kind, row: &dyn Cells) -> Key {
     Key::from_parts((0..kind.key_parts().len()).map(|at| row.text(at).unwrap_or_default()))
 }
 
@@ -278,7 +302,7 @@ impl Snapshot for Reading {
     }
 
     fn ever(&self, kind: Kind, field: FieldId, word: Option<&str>) -> Result<Vec<Row>> {
-        let (columns, column) = (columns_of(kind, self.version).join(", "), kind.field(field).column());
+        let (columns, column) = (columns_of(kind, self.version).join(", "), columns::column(kind, field));
         let (which, params) = match word {
             Some(word) => (format!("{column} = ?1"), vec![text(word)]),
             None => (format!("{column} IS NOT NULL"), Vec::new()),
@@ -313,7 +337,7 @@ impl Snapshot for Reading {
     }
 
     fn last_set(&self, kind: Kind, field: FieldId, keys: &[&Key]) -> Result<Vec<Option<u64>>> {
-        let column = kind.field(field).column();
+        let column = columns::column(kind, field);
         // Stores of before hold the password itself, sealed, where the proof is now.
         let is_hashed = self.version >= 3 && columns::hashed(kind).any(|hashed| hashed == field);
         let select = if is_hashed {
@@ -443,7 +467,6 @@ impl Reading {
                 Ok(Next::More)
             })?;
         }
-        let user = (kind == Kind::Pattern).then(|| address.key.first());
         let mut earlier = Vec::new();
         rows.retain(|(row, _)| row.revision < before);
         if let Some((revision, old)) = self.last_rename(address, before)? {
@@ -451,21 +474,40 @@ impl Reading {
             rows.retain(|(row, _)| row.revision >= revision);
             earlier = self.versions_before(&Address::new(kind, old), revision)?;
         }
-        let sql = "SELECT file, line FROM change
-                   WHERE revision = ?1 AND kind = ?2 AND \"user\" IS NOT DISTINCT FROM ?3 AND name = ?4";
         let mut versions: Vec<Version> = Vec::with_capacity(rows.len());
         for (row, until) in rows {
-            let params = [number(row.revision), text(kind.name()), or_null(user), text(address.key.name())];
-            let place = self.db().first(sql, &params, |found| {
-                Ok((found.owned(0), found.number(1).and_then(|line| u32::try_from(line).ok())))
-            })?;
+            let (file, line) = self.place(row.revision, address)?;
             // Of several states of one revision, the first is its own.
             let outside = row.revision == 0 || versions.last().is_some_and(|last| last.row.revision == row.revision);
-            let (file, line) = place.unwrap_or_default();
             versions.push(Version { row, until, outside, file, line });
         }
         earlier.append(&mut versions);
         Ok(earlier)
+    }
+
+    fn place(&self, revision: u64, address: &Address) -> Result<Place> {
+        let mut places = self.places.borrow_mut();
+        let Some(of) = places.get_mut(&revision) else {
+            places.insert(revision, None);
+            let (which, mut params) = named(address);
+            let sql = format!("SELECT file, line FROM change WHERE {which} AND revision = ?{}", params.len() + 1);
+            params.push(number(revision));
+            return Ok(self.db().first(&sql, &params, |row| Ok(place(row)))?.unwrap_or_default());
+        };
+        if of.is_none() {
+            let mut all = HashMap::new();
+            let sql = "SELECT file, line, kind, \"user\", name FROM change WHERE revision = ?1";
+            self.db.query(sql, &[number(revision)], &mut |row| {
+                let name = row.text(4).unwrap_or_default();
+                let key = row.text(3).map_or_else(|| Key::single(name), |user| Key::pair(user, name));
+                if let Some(kind) = row.text(2).and_then(Kind::from_name) {
+                    all.insert(Address::new(kind, key), place(row));
+                }
+                Ok(Next::More)
+            })?;
+            *of = Some(all);
+        }
+        Ok(of.as_ref().and_then(|of| of.get(address)).cloned().unwrap_or_default())
     }
 
     /// The last revision before this one that gave a resource its name, and its key until then.
@@ -473,15 +515,11 @@ impl Reading {
         if self.version < 4 {
             return Ok(None);
         }
-        let user = (address.kind == Kind::Pattern).then(|| address.key.first());
-        let sql = "SELECT revision, previously FROM change
-                   WHERE kind = ?1 AND \"user\" IS NOT DISTINCT FROM ?2 AND name = ?3 AND previously IS NOT NULL
-                     AND revision < ?4
-                   ORDER BY revision DESC LIMIT 1";
-        let params = [text(address.kind.name()), or_null(user), text(address.key.name()), number(before)];
-        Ok(self
-            .db()
-            .first(sql, &params, |row| Ok((row.count(0), address.key.renamed(row.text(1).unwrap_or_default()))))?)
+        let (which, params) = named(address);
+        let sql = format!("SELECT revision, previously FROM change WHERE {which} AND previously IS NOT NULL");
+        let renames = self.db().all(&sql, &params, |row| Ok((row.count(0), row.string(1))))?;
+        let last = renames.into_iter().filter(|(revision, _)| *revision < before).max();
+        Ok(last.map(|(revision, old)| (revision, address.key.renamed(&old))))
     }
 
     /// Gives the changes of a kind the states of their resources before and after the revision, which may have

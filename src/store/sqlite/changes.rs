@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 use crate::model::{Action, Address, Change, Effect, Key, Kind, Plan};
 use crate::store::sql;
 use crate::store::sql::columns::all_columns;
-use crate::store::sql::image::{self, Image, Sum};
+use crate::store::sql::image::{self, Image, Sum, Sums};
 
 /// Changes between two calls of `progress`.
 const STRIDE: u64 = 1_000;
@@ -79,20 +79,6 @@ impl<'c> Statements<'c> {
         let next = bind_key(&mut self.settle, key)?;
         self.settle.raw_bind_parameter(next, revision)?;
         self.settle.raw_execute().map(drop)
-    }
-}
-
-/// What should stand in the store, and what does.
-pub struct Sums {
-    predicted: Sum,
-    held: Sum,
-    /// Some of the resources that are not as they should be.
-    pub strange: Vec<Address>,
-}
-
-impl Sums {
-    pub fn agree(&self) -> bool {
-        self.predicted == self.held
     }
 }
 

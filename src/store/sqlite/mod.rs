@@ -2,7 +2,6 @@
 
 mod changes;
 mod pool;
-mod rekey;
 mod schema;
 mod write;
 
@@ -18,7 +17,7 @@ use super::holder::holder;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{Database, Failure};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Plan, Result};
 
@@ -51,49 +50,21 @@ impl Sqlite {
         if !self.path().exists() {
             return Ok(None);
         }
-        let (connection, is_new) = match self.readers.take() {
-            Some(connection) => (connection, false),
-            None => {
-                let before = pool::identity(self.path());
-                // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
-                let connection = self
-                    .open(OpenFlags::SQLITE_OPEN_READ_WRITE)
-                    .or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-                let schema::Found::Store(_) = self.look(&connection)? else { return Ok(None) };
-                (self.readers.keep(connection, before), true)
-            }
+        let (connection, is_new) = if let Some(connection) = self.readers.take() {
+            (connection, false)
+        } else {
+            let before = pool::identity(self.path());
+            // A reader in WAL mode writes to the shared memory, so reading alone is the second choice.
+            let connection = self
+                .open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+                .or_else(|_| self.open(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+            let schema::Found::Store(_) = self.look(&connection)? else { return Ok(None) };
+            (self.readers.keep(connection, before), true)
         };
         connection.execute_batch(if is_new { "PRAGMA query_only = 1; BEGIN" } else { "BEGIN" }).map_err(unread)?;
         // Inside the transaction: an apply may bring the store up to a newer version at any moment.
         let schema::Found::Store(version) = self.look(&connection)? else { return Ok(None) };
         Ok(Some((connection, version)))
-    }
-
-    /// All that the store holds, of this version: an older one is brought up for as long as it is read.
-    pub(super) fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<bool> {
-        let Some((connection, version)) = self.begin()? else { return Ok(false) };
-        if version == schema::VERSION {
-            read(&*connection)?;
-            return Ok(true);
-        }
-        drop(connection);
-        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let mut read_older = || -> std::result::Result<(), Failure> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let found = schema::look(&transaction).map_err(write::taken)?;
-            schema::migrate(&transaction, found)?;
-            // Dropped, the transaction rolls back.
-            read(&*transaction)
-        };
-        read_older().map_err(|failure| self.not_read(failure))?;
-        Ok(true)
-    }
-
-    /// Fills a new store in one transaction; `Failure` if there is one already.
-    pub(super) fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<()> {
-        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        self.look(&connection)?;
-        write::fill(&mut connection, write).map_err(|failure| self.not_taken(failure))
     }
 
     fn not_taken(&self, failure: Failure) -> Error {
@@ -128,6 +99,10 @@ impl Sqlite {
 }
 
 impl Store for Sqlite {
+    fn database(&self) -> Option<&dyn Whole> {
+        Some(self)
+    }
+
     fn desk(&self) -> Option<&dyn Desk> {
         Some(self)
     }
@@ -145,7 +120,7 @@ impl Store for Sqlite {
     fn rekey(&self, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.look(&connection)?;
-        rekey::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
+        write::rekey(&mut connection, old, new, reseal).map_err(|failure| self.not_taken(failure))
     }
 
     fn learn(&self, plan: &Plan, key_id: &str) -> Result<()> {
@@ -175,6 +150,35 @@ impl Store for Sqlite {
         write::commit(&mut connection, approved.plan(), entry, progress, Finish::RollBack)
             .map(drop)
             .map_err(|failure| self.not_taken(failure))
+    }
+}
+
+impl Whole for Sqlite {
+    /// All that the store holds, of this version: an older one is brought up for as long as it is read.
+    fn whole(&self, read: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<bool> {
+        let Some((connection, version)) = self.begin()? else { return Ok(false) };
+        if version == schema::VERSION {
+            read(&*connection)?;
+            return Ok(true);
+        }
+        drop(connection);
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut read_older = || -> std::result::Result<(), Failure> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let found = schema::look(&transaction).map_err(write::taken)?;
+            schema::migrate(&transaction, found)?;
+            // Dropped, the transaction rolls back.
+            read(&*transaction)
+        };
+        read_older().map_err(|failure| self.not_read(failure))?;
+        Ok(true)
+    }
+
+    /// Fills a new store in one transaction; `Failure` if there is one already.
+    fn fill(&self, write: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<()> {
+        let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.look(&connection)?;
+        write::fill(&mut connection, write).map_err(|failure| self.not_taken(failure))
     }
 }
 

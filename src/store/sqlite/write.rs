@@ -4,10 +4,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::changes::Writing;
 use super::schema;
-use crate::model::{Code, Error, Kind, Plan};
+use crate::model::{Code, Error, Plan};
 use crate::store::sql::entry::{self, Begun};
-use crate::store::sql::{Database, Failure, columns};
-use crate::store::{Entry, Receipt};
+use crate::store::sql::{Database, Failure, rekey};
+use crate::store::{Entry, Receipt, Reseal};
 
 /// What becomes of the transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn commit(
     };
     schema::drop_triggers(&transaction)?;
     let sums = Writing::new(&transaction, plan, revision, first || finish == Finish::RollBack)?.all(progress)?;
-    write_learned(&transaction, plan)?;
+    entry::learn(&*transaction, plan)?;
     schema::make_triggers(&transaction)?;
     if !sums.agree() {
         // Dropped, the transaction rolls back.
@@ -58,6 +58,24 @@ pub fn commit(
         let _ = connection.pragma_update(None, "journal_mode", "WAL");
     }
     Ok(Receipt { revision, again: false })
+}
+
+/// Puts every secret under another key, in one transaction.
+pub fn rekey(connection: &mut Connection, old: &str, new: &str, reseal: &dyn Reseal) -> Result<u64, Failure> {
+    // What is overwritten must not be left in pages that are free.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -131072;",
+    )?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = schema::look(&transaction).map_err(taken)?;
+    schema::migrate(&transaction, found)?;
+    schema::drop_triggers(&transaction)?;
+    let count = rekey::rekey(&*transaction, old, new, reseal)?;
+    schema::make_triggers(&transaction)?;
+    transaction.commit()?;
+    // The log that writes ahead still holds what was; if it cannot be emptied now, the next apply does it.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    Ok(count)
 }
 
 /// What has come in between since the store was looked at.
@@ -119,24 +137,8 @@ pub fn learn(connection: &mut Connection, plan: &Plan, key_id: &str) -> Result<(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (base, key) = entry::base(&*transaction)?;
     if base == plan.base && key.as_deref() == Some(key_id) {
-        write_learned(&transaction, plan)?;
+        entry::learn(&*transaction, plan)?;
         transaction.commit()?;
-    }
-    Ok(())
-}
-
-fn write_learned(connection: &Connection, plan: &Plan) -> rusqlite::Result<()> {
-    for kind in Kind::ALL {
-        let learned = plan.learned.iter().filter(|(of, ..)| *of == kind);
-        let sql = format!("UPDATE {kind} SET yubin_declared = ?1 WHERE {}", columns::by_key(kind, 2));
-        let mut statement = connection.prepare(&sql)?;
-        for (_, key, digest) in learned {
-            statement.raw_bind_parameter(1, digest.as_slice())?;
-            for (at, part) in (2..).zip(key.parts()) {
-                statement.raw_bind_parameter(at, part)?;
-            }
-            statement.raw_execute()?;
-        }
     }
     Ok(())
 }

@@ -1,0 +1,29 @@
+//! What a server keeps beside the state, as JSON.
+
+use serde_json::{Value as Json, json};
+
+use crate::model::{Event, Login, Token};
+
+/// Without its hash: nothing of a token can be learned from it.
+pub fn token(token: &Token) -> Json {
+    let Token { id, name, hash: _, scope, owners, created, expires, revoked } = token;
+    json!({
+        "id": id,
+        "name": name,
+        "scope": scope.name(),
+        "owners": owners,
+        "created": created,
+        "expires": expires,
+        "revoked": revoked,
+    })
+}
+
+pub fn login(login: &Login) -> Json {
+    let Login { id, user, at } = login;
+    json!({ "id": id, "user": user, "at": at })
+}
+
+pub fn event(event: &Event) -> Json {
+    let Event { id, effect, user, address, revision } = event;
+    json!({ "id": id, "effect": effect, "user": user, "address": address.to_string(), "revision": revision })
+}
