@@ -75,8 +75,7 @@ fn a_key_holds_across_servers() {
         };
         let made: BTreeSet<u64> = std::thread::scope(|scope| {
             let call = &call;
-            let all: Vec<_> =
-                callers.iter().cycle().take(4).map(|caller| scope.spawn(move || call(caller))).collect();
+            let all: Vec<_> = callers.iter().cycle().take(4).map(|caller| scope.spawn(move || call(caller))).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert_eq!(made, BTreeSet::from([round + 1]));
