@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 use yubin::guard::{Verdict, approve};
 use yubin::model::plan::Base;
-use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token};
+use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token, Told};
 use yubin::store::postgres::Postgres;
 use yubin::store::sqlite::Sqlite;
 use yubin::store::{Entry, Receipt, Snapshot, Store};
@@ -521,8 +521,8 @@ fn commit(store: &dyn Store, plan: &Plan, request: Option<&Request>) -> Result<R
 
 fn a_desk_is_kept(home: &Home) {
     let store = home.store();
-    let (desk, outbox) = (store.desk().unwrap(), store.outbox().unwrap());
-    assert!(desk.tokens().unwrap().is_empty() && outbox.events(0, 10).unwrap().is_empty());
+    let desk = store.desk().unwrap();
+    assert!(desk.tokens().unwrap().is_empty() && desk.events(0, 10).unwrap().is_empty());
     desk.prepare().unwrap();
     desk.prepare().unwrap();
     let token = |id: &str, hash: u8| Token {
@@ -558,27 +558,49 @@ fn a_desk_is_kept(home: &Home) {
     assert!(desk.close_session("2").unwrap() && !desk.close_session("2").unwrap());
     commit(&*store, &plan(1, vec![add(Kind::Account, Key::single("b"))]), None).unwrap();
     commit(&*store, &plan(2, vec![add(Kind::Pattern, Key::pair("w", "p"))]), None).unwrap();
-    let events = || outbox.events(0, 10).unwrap().into_iter().map(|event| event.id).collect::<Vec<_>>();
+    let events = || desk.events(0, 10).unwrap().into_iter().map(|event| event.id).collect::<Vec<_>>();
     assert_eq!(events(), [2, 3, 4, 6]);
-    let last = outbox.events(4, 10).unwrap();
+    let last = desk.events(4, 10).unwrap();
     assert_eq!((last[0].user.as_str(), last[0].revision, last[0].effect.as_str()), ("w", 3, "logout"));
-    assert_eq!(outbox.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
+    assert_eq!(desk.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
     let tried = Attempt { event: 3, hook: "h".to_owned(), tries: 1, at: "2026".to_owned(), ..Attempt::default() };
-    outbox.settle(&[tried.clone()], &[]).unwrap();
+    let done = Attempt { hook: "i".to_owned(), done: true, ..tried.clone() };
+    desk.settle(&[tried.clone(), done.clone()], &[]).unwrap();
     let again = Attempt { tries: 2, error: Some("no".to_owned()), ..tried };
-    outbox.settle(std::slice::from_ref(&again), &[]).unwrap();
-    assert_eq!(outbox.attempts(0, u64::MAX).unwrap(), [again]);
+    desk.settle(std::slice::from_ref(&again), &[]).unwrap();
+    assert_eq!(desk.attempts(1, 3).unwrap(), [again, done]);
+    assert!(desk.attempts(1, 2).unwrap().is_empty() && desk.attempts(4, 9).unwrap().is_empty());
+    assert_eq!(desk.logged_out(1, 1).unwrap(), (vec!["u".to_owned()], 1));
+    assert_eq!(desk.logged_out(2, 9).unwrap(), (vec![], 0));
     for (id, is_one) in [(1, false), (5, false), (7, false), (0, false), (3, true), (3, true), (6, true)] {
-        assert_eq!(outbox.acknowledge(id).unwrap(), is_one, "{id}");
+        assert_eq!(desk.acknowledge(id).unwrap(), is_one, "{id}");
     }
     assert_eq!(events(), [2, 4]);
-    assert!(outbox.attempts(0, u64::MAX).unwrap().is_empty());
-    assert!(outbox.acknowledge(2).unwrap());
+    assert!(desk.attempts(0, 9).unwrap().is_empty());
+    assert!(desk.acknowledge(2).unwrap());
     assert_eq!(events(), [4]);
-    assert!(outbox.acknowledge(4).unwrap() && outbox.acknowledge(2).unwrap());
+    assert!(desk.acknowledge(4).unwrap() && desk.acknowledge(2).unwrap());
     assert_eq!(events(), [0; 0]);
     commit(&*store, &plan(3, vec![add(Kind::Pattern, Key::pair("x", "p"))]), None).unwrap();
     assert_eq!(events(), [7]);
+    desk.settle(&[], &[7]).unwrap();
+    assert_eq!(events(), [0; 0]);
+    let told = |revision, tries| Told { hook: "h".to_owned(), revision, tries, at: "2026".to_owned(), error: None };
+    for (one, kept) in
+        [(told(2, 0), told(2, 0)), (told(2, 3), told(2, 3)), (told(3, 0), told(3, 0)), (told(1, 0), told(3, 0))]
+    {
+        desk.tell("p", &one).unwrap();
+        assert_eq!(desk.told("p").unwrap(), [kept]);
+    }
+    assert!(desk.told("q").unwrap().is_empty());
+    let (now, later) = ("2026-01-01T00:00:10Z", "2026-01-01T00:00:20Z");
+    assert!(desk.hold("p", "a", now, later).unwrap() && desk.hold("p", "a", now, later).unwrap());
+    assert!(!desk.hold("p", "b", now, later).unwrap() && desk.hold("q", "b", now, later).unwrap());
+    assert!(desk.hold("p", "b", "2026-01-01T00:00:21Z", "2026-01-01T00:00:31Z").unwrap());
+    desk.let_go("p", "a").unwrap();
+    assert!(!desk.hold("p", "a", now, later).unwrap());
+    desk.let_go("p", "b").unwrap();
+    assert!(desk.hold("p", "a", now, later).unwrap());
 }
 
 fn a_request_is_carried_out_once(home: &Home) {
