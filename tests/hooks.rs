@@ -1,5 +1,6 @@
 //! Hooks: what an apply causes is carried out at least once, in order for each user, and never in the way of an apply.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value as Json;
 use sha2::Sha256;
 
+use crate::support::served::{Served, token};
 use crate::support::{Run, World};
 
 const SECRET: &str = "Regenpfeifer-hook-6Tz4";
@@ -576,4 +578,44 @@ fn what_is_wrong_with_a_hook_has_a_place() {
         assert_eq!((problems[0]["code"].as_str().unwrap(), at.as_str()), (code, place), "{hooks}: {checked}");
         assert!(!checked.to_string().contains("S3CRET"), "{checked}");
     }
+}
+
+/// Where a server keeps the store: events come from it, and are acknowledged there.
+#[test]
+fn effects_of_a_store_behind_a_server_are_carried_out() {
+    let keeper = World::new();
+    let none = BTreeMap::new();
+    let token = token(&keeper, "sqlite:kept.db", &none, "apply", &["head-office"]);
+    let served = Served::start(&keeper, "sqlite:kept.db", &none);
+    let hooks = "hooks:
+  - { name: kick, on: [logout], command: [./kick, \"{user} {event}\"] }
+  - { name: tell, on: [notify], command: [./kick, \"{event}\"] }
+";
+    let world = project(&format!("store: {}\n{hooks}", served.url));
+    script(&world, "kick", "echo \"$1\" >>log; cat >>bodies; echo >>bodies; test ! -e ill");
+    let run = |code: i32, args: &[&str]| {
+        let run = Run::of(world.command(args).env("YUBIN_TOKEN", &token).output().unwrap());
+        assert_eq!(run.code, code, "{args:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    declare(&world, &["jiro", "taro"], "a");
+    run(0, &["apply", "--yes"]);
+    assert_eq!(sorted(lines(&world, "log")), ["jiro 1", "notify-1", "taro 2"]);
+    let bodies: Vec<Json> = lines(&world, "bodies").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let notice = bodies.iter().find(|body| body["effect"] == "notify").unwrap();
+    assert_eq!(notice["logged_out"], serde_json::json!({ "count": 2, "users": ["jiro", "taro"] }));
+    let listed = |run: Run| serde_json::from_str::<Json>(&run.stdout).unwrap()["events"].as_array().unwrap().len();
+    assert_eq!(listed(run(0, &["effects", "--format", "json"])), 0);
+    world.write("ill", "");
+    declare(&world, &["jiro", "taro"], "b");
+    let failed = run(0, &["apply", "--yes"]);
+    assert!(failed.stderr.contains("hook/failed"), "{}", failed.stderr);
+    assert_eq!(listed(run(0, &["effects", "--format", "json"])), 2);
+    run(0, &["effects", "ack", "3", "--yes"]);
+    world.remove("ill");
+    run(0, &["effects", "retry"]);
+    assert_eq!(listed(run(0, &["effects", "--format", "json"])), 0);
+    let log = lines(&world, "log");
+    let count = |line: &str| log.iter().filter(|one| *one == line).count();
+    assert_eq!((count("jiro 3"), count("taro 4"), count("notify-2")), (1, 2, 1));
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 use yubin::guard::{Verdict, approve};
 use yubin::model::plan::Base;
-use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token};
+use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token, Told};
 use yubin::store::postgres::Postgres;
 use yubin::store::sqlite::Sqlite;
 use yubin::store::{Entry, Receipt, Snapshot, Store};
@@ -564,21 +564,43 @@ fn a_desk_is_kept(home: &Home) {
     assert_eq!((last[0].user.as_str(), last[0].revision, last[0].effect.as_str()), ("w", 3, "logout"));
     assert_eq!(desk.events(2, 1).unwrap()[0].address.to_string(), "pattern/u/q");
     let tried = Attempt { event: 3, hook: "h".to_owned(), tries: 1, at: "2026".to_owned(), ..Attempt::default() };
-    desk.tried(&tried).unwrap();
+    let done = Attempt { hook: "i".to_owned(), done: true, ..tried.clone() };
+    desk.settle(&[tried.clone(), done.clone()], &[]).unwrap();
     let again = Attempt { tries: 2, error: Some("no".to_owned()), ..tried };
-    desk.tried(&again).unwrap();
-    assert_eq!(desk.attempts().unwrap(), [again]);
+    desk.settle(std::slice::from_ref(&again), &[]).unwrap();
+    assert_eq!(desk.attempts(1, 3).unwrap(), [again, done]);
+    assert!(desk.attempts(1, 2).unwrap().is_empty() && desk.attempts(4, 9).unwrap().is_empty());
+    assert_eq!(desk.logged_out(1, 1).unwrap(), (vec!["u".to_owned()], 1));
+    assert_eq!(desk.logged_out(2, 9).unwrap(), (vec![], 0));
     for (id, is_one) in [(1, false), (5, false), (7, false), (0, false), (3, true), (3, true), (6, true)] {
         assert_eq!(desk.acknowledge(id).unwrap(), is_one, "{id}");
     }
     assert_eq!(events(), [2, 4]);
-    assert!(desk.attempts().unwrap().is_empty());
+    assert!(desk.attempts(0, 9).unwrap().is_empty());
     assert!(desk.acknowledge(2).unwrap());
     assert_eq!(events(), [4]);
     assert!(desk.acknowledge(4).unwrap() && desk.acknowledge(2).unwrap());
     assert_eq!(events(), [0; 0]);
     commit(&*store, &plan(3, vec![add(Kind::Pattern, Key::pair("x", "p"))]), None).unwrap();
     assert_eq!(events(), [7]);
+    desk.settle(&[], &[7]).unwrap();
+    assert_eq!(events(), [0; 0]);
+    let told = |revision, tries| Told { hook: "h".to_owned(), revision, tries, at: "2026".to_owned(), error: None };
+    for (one, kept) in
+        [(told(2, 0), told(2, 0)), (told(2, 3), told(2, 3)), (told(3, 0), told(3, 0)), (told(1, 0), told(3, 0))]
+    {
+        desk.tell("p", &one).unwrap();
+        assert_eq!(desk.told("p").unwrap(), [kept]);
+    }
+    assert!(desk.told("q").unwrap().is_empty());
+    let (now, later) = ("2026-01-01T00:00:10Z", "2026-01-01T00:00:20Z");
+    assert!(desk.hold("p", "a", now, later).unwrap() && desk.hold("p", "a", now, later).unwrap());
+    assert!(!desk.hold("p", "b", now, later).unwrap() && desk.hold("q", "b", now, later).unwrap());
+    assert!(desk.hold("p", "b", "2026-01-01T00:00:21Z", "2026-01-01T00:00:31Z").unwrap());
+    desk.let_go("p", "a").unwrap();
+    assert!(!desk.hold("p", "a", now, later).unwrap());
+    desk.let_go("p", "b").unwrap();
+    assert!(desk.hold("p", "a", now, later).unwrap());
 }
 
 fn a_request_is_carried_out_once(home: &Home) {

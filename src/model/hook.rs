@@ -72,6 +72,14 @@ impl Hook {
         effect != Trigger::Notify.name() && self.on.iter().any(|trigger| trigger.name() == effect)
     }
 
+    /// The variable that holds its secret.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.how {
+            How::Webhook { secret: Some(SecretSource::Env(name)), .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// `30s`, `2m`: from 1 s to 10 min.
     pub fn parse_timeout(word: &str) -> Option<Duration> {
         let (number, unit) = word.split_at_checked(word.len().checked_sub(1)?)?;

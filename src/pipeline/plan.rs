@@ -59,7 +59,8 @@ impl Session {
         let terms = facts::terms(&disabled, policy.grace, as_of, snapshot.as_deref())?;
         let snapshot = snapshot.map(Mutex::new);
         let ring = key_ring(&self.project.trust.identities, &self.project.root);
-        let outside = Fetcher::new(&self.project.root, &self.project.trust, ring, self.own.clone());
+        let outside = Fetcher::new(&self.project.root, &self.project.trust, ring, self.own.clone())
+            .hiding(self.project.hooks.iter().filter_map(|hook| hook.variable().map(str::to_owned)));
         let new = Current {
             base,
             inventory: &inventory,

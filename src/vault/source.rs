@@ -32,6 +32,8 @@ pub struct Fetcher<'a> {
     read: RwLock<HashMap<(&'static str, String), Fetched>>,
     /// Variables that hold secrets, which no command is given.
     hidden: Mutex<HashSet<String>>,
+    /// The same of those that the project's files have no say in.
+    hidden_always: HashSet<String>,
 }
 
 const RELATIVE: &str = "its path is relative to yubin.yaml";
@@ -54,7 +56,15 @@ impl<'a> Fetcher<'a> {
             read: RwLock::default(),
             said: Mutex::default(),
             hidden: Mutex::default(),
+            hidden_always: HashSet::new(),
         }
+    }
+
+    /// Keeps variables from the commands that are run, whoever has named these.
+    #[must_use]
+    pub fn hiding(mut self, names: impl Iterator<Item = String>) -> Fetcher<'a> {
+        self.hidden_always.extend(names);
+        self
     }
 
     /// Keeps variables from the commands that are run.
@@ -175,6 +185,7 @@ impl<'a> Fetcher<'a> {
             let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner).clone();
             // Whoever proposes files must not take variables away from commands that others have allowed.
             let hidden = if self.trust.foreign { HashSet::new() } else { hidden };
+            let hidden: HashSet<String> = hidden.union(&self.hidden_always).cloned().collect();
             let printed = command::run(words, self.root, &hidden, self.trust.foreign)?;
             utf8(&printed, COMMAND)
         })

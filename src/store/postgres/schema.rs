@@ -182,6 +182,20 @@ CREATE TABLE attempt (
   at T NOT NULL,
   PRIMARY KEY (event, hook)
 );
+CREATE TABLE told (
+  project T NOT NULL,
+  hook T NOT NULL,
+  revision BIGINT NOT NULL,
+  tries BIGINT NOT NULL,
+  error T,
+  at T NOT NULL,
+  PRIMARY KEY (project, hook)
+);
+CREATE TABLE delivery (
+  project T PRIMARY KEY,
+  holder T NOT NULL,
+  until T NOT NULL
+);
 ";
 
 fn ddl() -> String {

@@ -66,7 +66,7 @@ pub const CHANGE: Table = Table {
     ],
 };
 
-const OTHERS: [Table; 5] = [
+const OTHERS: [Table; 6] = [
     Table {
         name: "outside",
         columns: &[
@@ -100,6 +100,18 @@ const OTHERS: [Table; 5] = [
             ("hook", Text),
             ("tries", Integer),
             ("done", Boolean),
+            ("error", Text),
+            ("at", Text),
+        ],
+    },
+    // Who delivers now is not copied, as are those who are logged in.
+    Table {
+        name: "told",
+        columns: &[
+            ("project", Text),
+            ("hook", Text),
+            ("revision", Integer),
+            ("tries", Integer),
             ("error", Text),
             ("at", Text),
         ],
