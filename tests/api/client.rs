@@ -251,7 +251,7 @@ fn what_other_software_does_is_the_same_on_both_sides() {
     twin.apply();
     twin.run(0, &["forget", "account/new", "--yes", "--format", "json"]);
     twin.compare();
-    twin.run(0, &["drift", "--adopt", "--yes"]);
+    twin.run(2, &["drift", "--adopt", "--yes"]);
     twin.compare();
     twin.run(0, &["mark", "account/a", "password_forced"]);
     twin.compare();

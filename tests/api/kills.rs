@@ -209,8 +209,8 @@ fn a_full_disk_is_said_and_leaves_the_old_state() {
     let yaml = crate::cli::concat(0..20_000, |n| format!("  big{n}: {{ comment: '{n:0>200}' }}\n"));
     world.write("a.yaml", format!("accounts:\n  a: {{ comment: x }}\n{yaml}"));
     let run = run_within(&mut remote(&world, &server.url(), &token, &["apply", "--yes"]), DEADLINE);
-    assert_eq!(run.code, 1, "{}", run.stderr);
-    assert!(run.stderr.contains("full") || run.stderr.contains("room"), "{}", run.stderr);
+    assert_eq!(run.code, 1, "{}{}", run.stderr, server.said());
+    assert!(run.stderr.contains("full") || run.stderr.contains("room"), "{}{}", run.stderr, server.said());
     world.write("a.yaml", "accounts: { a: { comment: x }, b: {} }");
     let run = run_within(&mut remote(&world, &server.url(), &token, &["apply", "--yes"]), DEADLINE);
     assert_eq!(run.code, 0, "{}", run.stderr);

@@ -113,8 +113,8 @@ fn an_apply_beside_the_server_ends_them_too() {
     site.world.write("a.yaml", YAML.replace(", 'ü/1': { p: {} }", ""));
     site.run(0, &["apply", "--yes"]);
     assert_eq!(sessions(&api), ["j jiro", "n nobody"]);
-    login(&api, "t", "taro");
-    site.run(0, &["undo", "2", "--yes"]);
+    login(&api, "u", "ü/1");
+    site.run(0, &["undo", "3", "--yes"]);
     assert_eq!(sessions(&api), ["j jiro", "n nobody"]);
 }
 
