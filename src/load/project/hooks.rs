@@ -86,12 +86,11 @@ impl Look<'_> {
                 "secret" => draft.secret = self.hook_secret(value),
                 "timeout" => {
                     let Some(word) = self.word(&value, "timeout") else { continue };
-                    match Hook::parse_timeout(&word) {
-                        Some(timeout) => draft.timeout = timeout,
-                        None => {
-                            let message = "a `timeout` is a time from 1s to 10m";
-                            self.problem("project/value", message, value.place, "as in `timeout: 30s`");
-                        }
+                    if let Some(timeout) = Hook::parse_timeout(&word) {
+                        draft.timeout = timeout;
+                    } else {
+                        let message = "a `timeout` is a time from 1s to 10m";
+                        self.problem("project/value", message, value.place, "as in `timeout: 30s`");
                     }
                 }
                 _ => self.unknown(&key, key_place, "a hook", HOOK_KEYS.to_vec()),

@@ -50,15 +50,15 @@ impl Lease<'_> {
 
     /// Keeps it until the end; `lost` tells that another has it.
     pub fn keep(&self, ended: &AtomicBool, lost: &AtomicBool) {
-        let mut last = Instant::now();
+        let mut since = Instant::now();
         while !ended.load(Ordering::Relaxed) {
             sleep(LOOK / 10);
-            if last.elapsed() < RENEWAL {
+            if since.elapsed() < RENEWAL {
                 continue;
             }
             // A store that is held by an apply is asked again in a moment.
             match self.hold() {
-                Ok(true) => last = Instant::now(),
+                Ok(true) => since = Instant::now(),
                 Ok(false) => return lost.store(true, Ordering::Relaxed),
                 Err(_) => {}
             }
