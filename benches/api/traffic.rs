@@ -62,6 +62,7 @@ pub struct Reads {
     pub failed: u64,
 }
 
+#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "counts are far below 2^52")]
 impl Reads {
     pub fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.took.as_secs_f64()

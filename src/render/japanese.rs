@@ -233,6 +233,7 @@ pub fn meaning(code: &str) -> Option<&'static str> {
 
 /// By code, in order.
 const CODES: &[(&str, &str)] = &[
+    ("audit/failed", "監査記録を書けないため、書けるようになるまで何も変更しません。"),
     (
         "catchme-mail/column-shift",
         "セルが本来の列からずれています。カンマの過不足か引用符の抜けが原因で、それを直せば正しい列に収まります。",
@@ -274,6 +275,7 @@ const CODES: &[(&str, &str)] = &[
     ("changeset/disabled", "リソースはすでに無効になっているか、無効になったことがありません。"),
     ("changeset/exists", "追加するリソース、または新しい名前がすでに存在します。"),
     ("changeset/field", "製品にこの項目はありません。`yubin explain` で項目を確認できます。"),
+    ("changeset/invalid", "変更セットを読めないか、計画になっていません。どの変更かはメッセージにあります。"),
     ("changeset/kind", "製品にこの種類のリソースはありません。"),
     ("changeset/lacking", "変更するリソースがストアにありません。"),
     ("changeset/more", "ほかにも誤りがあります。まず示されたものを直してください。"),
@@ -361,10 +363,6 @@ const CODES: &[(&str, &str)] = &[
         "file/unreadable",
         "ファイルまたはフォルダーを読めないか、名前が UTF-8 ではありません。権限または名前を直してください。",
     ),
-    (
-        "irreversible/delete-after-download",
-        "受信したメールをメールサーバーから削除する設定が有効になります。削除されたメールは元に戻せません。",
-    ),
     ("hook/failed", "フックが失敗しました。適用は済んでいます。`yubin effects retry` でもう一度実行できます。"),
     (
         "hook/outbox",
@@ -373,6 +371,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "hook/unfinished",
         "フックに時間がかかり、まだ残りがあります。適用は済んでいます。残りは `yubin effects retry` で実行できます。",
+    ),
+    (
+        "irreversible/delete-after-download",
+        "受信したメールをメールサーバーから削除する設定が有効になります。削除されたメールは元に戻せません。",
     ),
     ("key/duplicate", "同じキーまたは項目が二度書かれています。一つにしてください。"),
     (
@@ -397,6 +399,7 @@ const CODES: &[(&str, &str)] = &[
         "password/score",
         "推測されやすいパスワードです。単語、名前、日付、キーボードの並びを避け、ランダムなものにしてください。",
     ),
+    ("plan/refused", "計画は安全規則により拒否されました。"),
     (
         "project/password",
         "ストアのアドレスにパスワードが書かれており、このファイルを読む人すべてに見えます。PGPASSWORD や ~/.pgpass、または YUBIN_STORE で渡してください。",
@@ -417,13 +420,27 @@ const CODES: &[(&str, &str)] = &[
         "refresh/password",
         "製品が書き出さないはずのパスワードがエクスポートにあります。パスワードは読みませんが、製品自身のエクスポートかどうかを確認してください。",
     ),
+    ("request/accept", "クライアントが受け取れる形式の応答がありません。"),
+    ("request/content-type", "この呼び出しが受け付けない種類の本文です。"),
+    ("request/encoding", "本文の Content-Encoding が不明か、本文がその形式ではありません。"),
+    ("request/head", "要求のヘッダーが長すぎます。"),
+    ("request/if-match", "If-Match がありません。変更の元になった状態の ETag を送ってください。"),
+    ("request/invalid", "パラメーター、ヘッダー、または本文の形式が正しくありません。"),
+    ("request/method", "このパスでは使えないメソッドです。"),
+    ("request/not-found", "そのようなパス、セッション、イベント、トークンはありません。"),
+    ("request/path", "要求のパスが長すぎます。"),
+    ("request/rate", "このトークンの要求が多すぎます。Retry-After の時間だけ待ってください。"),
     ("request/reused", "この Idempotency-Key は別の要求に使われています。新しいキーを使ってください。"),
+    ("request/slow", "本文が時間内に届きませんでした。"),
+    ("request/too-long", "本文がサーバーの上限を超えています。"),
+    ("request/unfit", "本文がこの呼び出しの求める内容ではありません。"),
     (
         "resource/absent",
         "`absent: true` と一緒にほかの項目が書かれています。項目か `absent` のどちらかを消してください。",
     ),
     ("resource/duplicate", "同じリソースが二度宣言されています。一つにしてください。"),
     ("resource/key", "名前またはユーザーが空か、制御文字を含むか、空白で始まるか終わっています。"),
+    ("resource/not-found", "そのようなリソースはこれまで存在しません。"),
     (
         "resource/previously",
         "`previously:` の指定が矛盾しています。元の名前がまだ宣言されているか、二つ以上のリソースが同じ名前を引き継ごうとしています。",
@@ -432,6 +449,7 @@ const CODES: &[(&str, &str)] = &[
         "resource/renamed",
         "内容の同じ削除と追加があります。名前の変更なら、新しいほうに `previously:` で元の名前を書いてください。自動では名前の変更とみなしません。",
     ),
+    ("revision/not-found", "そのようなリビジョンはありません。"),
     (
         "secret/command",
         "`secrets: commands:` が許可していないコマンドです。許可するか、プログラムをプロジェクトの外に置いてください。",
@@ -456,7 +474,12 @@ const CODES: &[(&str, &str)] = &[
         "secret/weak-hash",
         "短時間で破られるハッシュ方式です。本人に新しいパスワードを設定してもらい、`ARGON2ID`、`BLF-CRYPT`、`SHA512-CRYPT` のいずれかにしてください。",
     ),
+    ("server/busy", "サーバーが混み合っています。しばらくしてからもう一度送ってください。"),
+    ("server/failed", "サーバーで失敗が起きました。詳細はサーバーのログにあります。"),
+    ("server/no-room", "サーバーに本文を置く空きがありません。"),
     ("server/position", "二つのサーバーの表示順が同じです。別々の順番にするか、どちらも書かないでください。"),
+    ("session/invalid", "セッションの ID かユーザーの形式が正しくありません。"),
+    ("session/taken", "そのセッション ID は別のユーザーのものです。"),
     (
         "staff-express/auth-forced",
         "TLS または SMTP over SSL では必ず SMTP 認証が行われます。`outgoing.auth.enabled` を `true` にするか、暗号化をやめてください。",
@@ -488,6 +511,7 @@ const CODES: &[(&str, &str)] = &[
     ("store/full", "ストアのディスクに空きがありません。何も変更されていません。"),
     ("store/gone", "最初のページを読んだ後にストアが変更されました。最初から読み直してください。"),
     ("store/moved", "計画を作った後にストアが変更されました。計画を作り直してください。"),
+    ("store/unreachable", "サーバーがストアに接続できません。"),
     (
         "system/incomplete",
         "製品の形式のレコードに必須の列が足りません。すでに存在するリソースなら問題ありませんが、追加の場合はエラーになります。",
@@ -496,7 +520,12 @@ const CODES: &[(&str, &str)] = &[
     ("system/not-expressible", "製品にこの種別や項目がないか、決まった値しか取れません。消してください。"),
     ("system/required", "製品が必須とする項目がありません。値を書いてください。"),
     ("system/value", "製品がこの項目に認めていない値です。認められている値のいずれかにしてください。"),
+    ("token/failed", "このアドレスからの認証の失敗が多すぎます。しばらく待ってください。"),
+    ("token/invalid", "トークンの名前、権限、プロジェクト、または期限が正しくありません。"),
+    ("token/missing", "トークンがありません。"),
     ("token/owner", "トークンは、変更しようとするリソースのプロジェクトに結び付けられていません。"),
+    ("token/scope", "このトークンの権限ではこの呼び出しはできません。"),
+    ("token/unknown", "トークンが不明か、期限切れか、取り消されています。"),
     ("value/address", "メールアドレスの形式ではありません。"),
     ("value/choice", "この項目で選べる値ではありません。"),
     ("value/empty", "この項目には空の値を書けません。省くか、既定値に戻すなら `null` と書いてください。"),

@@ -276,7 +276,7 @@ pub static ROUTES: &[Route] = &[
             "/v1/changesets",
             "applyChangeset",
             "Apply a changeset, all of it or nothing",
-            &[gives(200, "It is applied.", &[(JSON, "Applied")])],
+            &[shows("It is applied.", &[(JSON, "Applied")])],
             Run::Work(Work::Apply, state::apply),
         )
     },

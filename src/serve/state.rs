@@ -348,6 +348,10 @@ pub fn apply(call: &mut Call) -> Outcome {
     let (revision, again) = if rehearse {
         hosted.rehearse(&planned, &actor).map_err(Problem::from)?;
         (base.revision, false)
+    } else if planned.plan.is_empty() {
+        // Nothing is written down of nothing; what was learned on the way is not lost.
+        hosted.learn(&planned.plan)?;
+        (base.revision, false)
     } else {
         let receipt = hosted.apply(&planned, &actor, commit.as_deref(), request).map_err(Problem::from)?;
         call.server.applied();
@@ -365,7 +369,9 @@ pub fn apply(call: &mut Call) -> Outcome {
         text.extend_from_slice(effect.to_string().as_bytes());
     }
     text.extend_from_slice(b"]}\n");
-    let answer = Answer::of(StatusCode::OK, super::call::JSON, text);
+    // What other software has written since is not what the client has seen.
+    let now = Base { revision, ..base };
+    let answer = Answer::of(StatusCode::OK, super::call::JSON, text).tagged(&remote::tag(now));
     Ok(if rehearse { answer } else { answer.told(Told { code: None, revision: Some(revision) }) })
 }
 
@@ -375,7 +381,8 @@ fn done_before(call: &Call, revision: u64) -> Outcome {
     let summary = found.into_iter().next().filter(|found| found["revision"] == revision);
     let summary = summary.map_or_else(|| json!({}), |found| found["summary"].clone());
     let json = json!({ "revision": revision, "again": true, "summary": summary, "effects": [] });
-    Ok(Answer::json(StatusCode::OK, &json).told(Told { code: None, revision: Some(revision) }))
+    let answer = Answer::json(StatusCode::OK, &json).tagged(&remote::tag(Base { revision, ..seen(call)? }));
+    Ok(answer.told(Told { code: None, revision: Some(revision) }))
 }
 
 fn declined(declined: Declined) -> Problem {

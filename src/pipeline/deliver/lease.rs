@@ -50,15 +50,15 @@ impl Lease<'_> {
 
     /// Keeps it until the end; `lost` tells that another has it.
     pub fn keep(&self, ended: &AtomicBool, lost: &AtomicBool) {
-        let mut since = Instant::now();
+        let mut renewed = Instant::now();
         while !ended.load(Ordering::Relaxed) {
             sleep(LOOK / 10);
-            if since.elapsed() < RENEWAL {
+            if renewed.elapsed() < RENEWAL {
                 continue;
             }
             // A store that is held by an apply is asked again in a moment.
             match self.hold() {
-                Ok(true) => since = Instant::now(),
+                Ok(true) => renewed = Instant::now(),
                 Ok(false) => return lost.store(true, Ordering::Relaxed),
                 Err(_) => {}
             }

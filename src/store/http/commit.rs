@@ -132,7 +132,7 @@ fn send(
 ) -> Result<Vec<u8>> {
     let sealing = Sealing::of(line, heard);
     check_secrets(plan, sealing.as_ref())?;
-    let head = SentHead {
+    let about = SentHead {
         project: plan.project.clone(),
         system: plan.system.to_owned(),
         base: Some(plan.base),
@@ -145,7 +145,7 @@ fn send(
         unchanged: plan.unchanged,
     };
     let seal = |address: &Address, field: FieldId, value: &Value| sealing.as_ref()?.word(address, field, value);
-    let write = |inlet: &mut Inlet| remote::write_changeset(plan, &head, &seal, progress, inlet);
+    let write = |inlet: &mut Inlet| remote::write_changeset(plan, &about, &seal, progress, inlet);
     // Once anything may have arrived, "it cannot be reached" is not the whole truth.
     let mut uncertain = false;
     for attempt in 1.. {
