@@ -13,7 +13,7 @@ const MANY: usize = 2500;
 
 /// Text that no compression makes much shorter.
 fn noise(seed: usize) -> String {
-    let mut state = seed as u64 * 0x9E37_79B9_7F4A_7C15 + 1;
+    let mut state = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     (0..180)
         .map(|_| {
             state ^= state << 13;

@@ -45,6 +45,7 @@ fn a_changeset_may_be_so_long_and_no_longer() {
 #[test]
 fn who_fails_to_log_in_too_often_waits() {
     let site = site(&["--failed-logins", "5"]);
+    site.api().get("/v1/revision").expect(200);
     let stranger = site.as_one_with(&format!("yubin_{}", "Q".repeat(43)));
     let statuses: Vec<u16> = (0..12).map(|_| stranger.get("/v1/revision").status).collect();
     assert_eq!(statuses[0], 401);
@@ -52,7 +53,7 @@ fn who_fails_to_log_in_too_often_waits() {
     let answer = stranger.get("/v1/revision");
     answer.problem(429);
     assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{answer}");
-    // A token that holds is not shut out by one who guesses.
+    // A token that is known is not shut out by one who guesses.
     site.api().get("/v1/revision").expect(200);
 }
 
@@ -134,7 +135,8 @@ fn an_audit_file_has_a_line_for_each_call() {
     std::thread::sleep(Duration::from_millis(300));
     let text = std::fs::read_to_string(site.world.file("audit.jsonl")).unwrap();
     let all: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let statuses: Vec<u64> = all.iter().map(|one| one["status"].as_u64().unwrap()).collect();
+    let statuses: Vec<u64> = all.iter().filter_map(|one| one["status"].as_u64()).collect();
+    assert_eq!(statuses.len(), all.len(), "{text}");
     assert_eq!(statuses, [200, 412, 401], "{text}");
     assert!(text.lines().next().unwrap().contains("test"), "the name of the token: {text}");
     assert!(!text.contains("geheim") && !text.contains(&site.token), "{text}");

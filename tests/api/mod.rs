@@ -101,8 +101,7 @@ impl Site {
 }
 
 /// Nothing is too many, and passwords may be written down.
-pub const POLICY: &str =
-    "policy: { undeclared: delete, max_deletes: 1000000, plaintext_secrets: allow }\nsources: ['*.yaml', '*.csv']\n";
+pub const POLICY: &str = "policy: { undeclared: delete, max_deletes: 1000000, plaintext_secrets: allow }\n";
 
 /// A project whose store has a key that is known.
 pub fn project(system: &str, more: &str) -> World {

@@ -177,7 +177,7 @@ fn what_is_no_number_or_address_is_said() {
     let api = site.api();
     for query in [
         "limit=0",
-        "limit=10001",
+        "limit=1000001",
         "limit=-1",
         "limit=x",
         "limit=99999999999999999999",

@@ -61,7 +61,7 @@ fn a_key_holds_across_servers() {
     let (_second, callers) = two_servers(&site);
     for round in 0..10_u64 {
         let body = changeset(round, &[add(&format!("a{round}"), "x")]);
-        let key = format!("round {round}");
+        let key = format!("round-{round}");
         let call = |caller: &Caller| {
             let start = Instant::now();
             loop {

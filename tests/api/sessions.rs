@@ -113,8 +113,9 @@ fn an_apply_beside_the_server_ends_them_too() {
     site.world.write("a.yaml", YAML.replace(", 'ü/1': { p: {} }", ""));
     site.run(0, &["apply", "--yes"]);
     assert_eq!(sessions(&api), ["j jiro", "n nobody"]);
-    site.run(0, &["undo", "1", "--yes"]);
-    assert_eq!(sessions(&api), ["n nobody"]);
+    login(&api, "t", "taro");
+    site.run(0, &["undo", "2", "--yes"]);
+    assert_eq!(sessions(&api), ["j jiro", "n nobody"]);
 }
 
 /// Nobody ever sees the new state and a session that was to end with the old one.
