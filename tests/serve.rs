@@ -541,7 +541,7 @@ fn what_is_too_long_or_too_slow_is_ended() {
     let mut chunked = head("transfer-encoding: chunked\r\n").into_bytes();
     for _ in 0..40 {
         chunked.extend_from_slice(b"8000\r\n");
-        chunked.extend_from_slice(&[b' '; 0x8000]);
+        chunked.extend_from_slice(&vec![b' '; 0x8000]);
         chunked.extend_from_slice(b"\r\n");
     }
     chunked.extend_from_slice(b"0\r\n\r\n");

@@ -12,6 +12,7 @@ use yubin::store::sqlite::Sqlite;
 use yubin::store::{Entry, Receipt, Snapshot, Store};
 
 use crate::support::postgres::Database;
+use crate::support::served::{Served, token};
 use crate::support::{Run, World};
 
 /// A store, and what runs against it.
@@ -23,6 +24,8 @@ pub struct Home {
     variables: BTreeMap<&'static str, String>,
     /// A session of other software, which writes to the tables.
     other: Other,
+    /// What stands before the store, if it is reached over HTTP.
+    _server: Option<Served>,
 }
 
 enum Other {
@@ -39,7 +42,23 @@ impl Home {
         super::cli::private(&world, "pw", "open sesame");
         super::cli::private(&world, "pw2", "another one");
         let key = world.file("key").display().to_string();
-        Home { world, address, variables: BTreeMap::from([("YUBIN_KEY_FILE", key)]), other }
+        Home { world, address, variables: BTreeMap::from([("YUBIN_KEY_FILE", key)]), other, _server: None }
+    }
+
+    /// The same store behind a server: clients have a token, and no key.
+    fn served(self) -> Home {
+        let server = Served::start(&self.world, &self.address, &self.variables);
+        let token = token(&self.world, &self.address, &self.variables, "apply", &["*"]);
+        let variables = BTreeMap::from([("YUBIN_TOKEN", token)]);
+        Home { address: server.url.clone(), variables, _server: Some(server), ..self }
+    }
+
+    pub fn http_sqlite() -> Home {
+        Home::sqlite().served()
+    }
+
+    pub fn http_postgres() -> Home {
+        Home::postgres().served()
     }
 
     pub fn sqlite() -> Home {
@@ -199,6 +218,23 @@ stores! {
     a_desk_is_kept,
     a_request_is_carried_out_once,
     an_old_snapshot_stays,
+}
+
+// What takes the key of the store, or says how a database failed, is for those who are beside it.
+stores! {
+    http_sqlite, http_postgres:
+    a_resource_lives,
+    keys_ascend_bytewise,
+    all_values_come_back,
+    a_disabled_resource_comes_back_or_goes,
+    other_software_is_noticed,
+    other_software_may_do_anything,
+    names_change_places,
+    references_follow,
+    two_projects_share,
+    a_plan_applies_once,
+    a_held_store_is_said_to_be,
+    many_are_written,
 }
 
 fn a_resource_lives(home: &Home) {
@@ -713,10 +749,13 @@ fn every_store_tells_the_same() {
         told.extend(home.told());
         told
     };
-    let (sqlite, postgres) = (tell(&Home::sqlite()), tell(&Home::postgres()));
-    assert_eq!(sqlite.len(), postgres.len());
-    for (ours, theirs) in sqlite.iter().zip(&postgres) {
-        assert_eq!(ours, theirs);
+    let sqlite = tell(&Home::sqlite());
+    for other in [Home::postgres(), Home::http_sqlite(), Home::http_postgres()] {
+        let other = tell(&other);
+        assert_eq!(sqlite.len(), other.len());
+        for (ours, theirs) in sqlite.iter().zip(&other) {
+            assert_eq!(ours, theirs);
+        }
     }
 }
 

@@ -69,6 +69,7 @@ fn site() -> Site {
 }
 
 /// A change of a secret of an account; `change` is how the secret is said.
+#[expect(clippy::needless_pass_by_value, reason = "it reads best beside `json!`")]
 fn secret(name: &str, field: &str, how: Json) -> Json {
     let mut one = json!({ "field": field, "secret": true, "change": "changed" });
     one.as_object_mut().unwrap().extend(how.as_object().unwrap().clone());

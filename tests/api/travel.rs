@@ -23,7 +23,7 @@ pub fn spellings(text: &[u8]) -> Vec<Vec<u8>> {
             let encoded = engine.encode([&vec![0; lead], text].concat());
             // The first and last characters depend on what stands beside it.
             let from = [0, 2, 3][lead];
-            let to = encoded.len() - usize::from((lead + text.len()) % 3 != 0);
+            let to = encoded.len() - usize::from(!(lead + text.len()).is_multiple_of(3));
             all.push(encoded.as_bytes()[from..to].to_vec());
         }
     }

@@ -149,6 +149,12 @@ const TABLE: &[Entry] = &[
             "secret generate --for account/clear --out generated-#.age",
         ],
     ),
+    // One that serves would not end.
+    entry("serve", &["serve --listen nothing", "serve --listen 0.0.0.0:0"]),
+    entry("token create", &["token create ci --scope read", "token create ci --scope apply --owner x", "token create"]),
+    entry("token list", &["token list"]),
+    entry("token revoke", &["token revoke nothing"]),
+    entry("store copy", &["store copy sqlite:yubin.db sqlite:copied-#.db", "store copy sqlite:missing.db nothing"]),
     entry(
         "store rekey",
         &[

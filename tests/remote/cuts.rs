@@ -43,8 +43,7 @@ fn proxy(target: &str, way: Way, at: usize, times: usize) -> String {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, limit: Option<(usize, &AtomicUsize)>) {
     let (mut passed, mut buffer) = (0, [0; 8192]);
-    loop {
-        let Ok(read) = from.read(&mut buffer) else { break };
+    while let Ok(read) = from.read(&mut buffer) {
         if read == 0 {
             let _ = to.shutdown(Shutdown::Write);
             return;
