@@ -20,10 +20,10 @@ fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// The body of an answer of 200 with a length.
+/// The body of an answer of 200.
 fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> io::Result<String> {
     stream.get_mut().write_all(request.as_bytes())?;
-    let (mut line, mut first, mut length) = (String::new(), true, None);
+    let (mut line, mut first, mut length, mut chunked) = (String::new(), true, None, false);
     loop {
         line.clear();
         if stream.read_line(&mut line)? == 0 {
@@ -39,9 +39,24 @@ fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> io::Result<String> {
         if let Some((_, value)) = text.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
             length = value.trim().parse().ok();
         }
+        chunked |= text.eq_ignore_ascii_case("transfer-encoding: chunked");
     }
-    let mut body = vec![0; length.ok_or_else(|| io::Error::other("an answer without a length"))?];
-    stream.read_exact(&mut body)?;
+    let mut body = Vec::new();
+    if chunked {
+        let mut size = 1;
+        while size > 0 {
+            line.clear();
+            stream.read_line(&mut line)?;
+            size = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+            let from = body.len();
+            body.resize(from + size, 0);
+            stream.read_exact(&mut body[from..])?;
+            stream.read_line(&mut line)?;
+        }
+    } else {
+        body.resize(length.ok_or_else(|| io::Error::other("an answer without a length"))?, 0);
+        stream.read_exact(&mut body)?;
+    }
     String::from_utf8(body).map_err(io::Error::other)
 }
 

@@ -253,8 +253,6 @@ fn what_other_software_does_is_the_same_on_both_sides() {
     twin.compare();
     twin.run(2, &["drift", "--adopt", "--yes"]);
     twin.compare();
-    twin.run(0, &["mark", "account/a", "password_forced"]);
-    twin.compare();
     twin.both(0, &["log", "account/a"]);
 }
 

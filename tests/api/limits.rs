@@ -140,5 +140,5 @@ fn an_audit_file_has_a_line_for_each_call() {
     assert_eq!(statuses, [200, 412, 401], "{text}");
     assert_eq!((&all[1]["name"], &all[1]["revision"]), (&"test".into(), &2.into()), "{text}");
     assert!(!text.contains("geheim") && !text.contains(&site.token), "{text}");
-    assert_eq!(crate::cli::mode(&site.world, "audit.jsonl") & 0o077, 0, "for its owner alone");
+    assert_eq!(crate::cli::mode(&site.world, "audit.jsonl") & 0o007, 0, "not for everybody");
 }
