@@ -414,7 +414,9 @@ impl<'a> Search<'a> {
             let planted = self.planted.get(&name).cloned().unwrap_or_default();
             // The key of before stays beside the new one, for backups.
             let kept = |text: &str| name.contains(".key.old.") && [KEY, NEXT_KEY].contains(&text);
-            let imported = |text: &str| name.starts_with("imported-") && text == DIGEST;
+            // A copy of the store holds the hashes that it has.
+            let imported =
+                |text: &str| (name.starts_with("imported-") || name.starts_with("copied-")) && text == DIGEST;
             let allowed = |text: &str| {
                 planted.contains(text) || imported(text) || kept(text) || KEPT.contains(&(name.as_str(), text))
             };
