@@ -150,8 +150,7 @@ fn differing(kind: Kind, before: Option<&Row>, after: Option<&Row>) -> Vec<Field
 
 fn later_touch(log: &dyn Log, logged: &Logged, revision: u64, renamed: &[Address]) -> Result<Option<String>> {
     let address = logged.address();
-    let exists = log.current(&address)?.is_some();
-    let versions = log.versions(&address)?;
+    let current = log.current(&address)?;
     let later = |from: &Version, to: &Version, touched: &[FieldId]| {
         if let Some(until) = from.until.filter(|until| *until != to.row.revision) {
             return Some(format!("was deleted by revision {until} and made again by revision {}", to.row.revision));
@@ -165,11 +164,9 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64, renamed: &[Address
         (!fields.is_empty()).then(|| format!("had `{}` changed by {by} since", fields.join("`, `")))
     };
     if logged.action.removes() {
-        return Ok(exists.then(|| "exists again".to_owned()));
+        return Ok(current.map(|_| "exists again".to_owned()));
     }
-    if !exists {
-        return Ok(Some("was deleted since".to_owned()));
-    }
+    let Some(current) = current else { return Ok(Some("was deleted since".to_owned())) };
     let touched = match logged.action {
         // An add touched everything, and its undo would take everything.
         Action::Add => (0..logged.kind.fields().len() as FieldId).collect(),
@@ -181,6 +178,11 @@ fn later_touch(log: &dyn Log, logged: &Logged, revision: u64, renamed: &[Address
     {
         return Ok(Some(format!("was called `{previously}`, and that name is taken again")));
     }
+    // What is as the revision left it, nothing has touched: its history need not be read.
+    if current.revision == revision && logged.after.as_ref() == Some(&current) {
+        return Ok(None);
+    }
+    let versions = log.versions(&address)?;
     let Some(own) = versions.iter().position(|version| version.row.revision == revision && !version.outside) else {
         return Ok(Some("has no record of that revision".to_owned()));
     };

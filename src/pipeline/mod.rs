@@ -19,6 +19,8 @@ mod state;
 mod suggest;
 mod tokens;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -29,8 +31,8 @@ use crate::history;
 use crate::load::{self, Project, Reader};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
-    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Kind, Logged, Plan, Result, Row, Rows, StorePlace, Value,
-    Version, Wanted,
+    Address, Code, Diagnostic, Diagnostics, Error, Inventory, Key, Kind, Logged, Plan, Result, Row, Rows, StorePlace,
+    Value, Version, Wanted,
 };
 use crate::ownership::Asking;
 use crate::resolve::{self, Rules};
@@ -255,7 +257,7 @@ impl Session {
             ));
         };
         let inventory = snapshot.inventory(&self.project.name)?;
-        let log = SnapshotLog(&*snapshot);
+        let log = SnapshotLog::new(&*snapshot);
         let mut plan =
             history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         renames::compare_secrets(&mut plan, vault.as_ref(), &*snapshot)?;
@@ -420,22 +422,47 @@ fn rules(project: &Project) -> Rules<'_> {
     Rules { system: project.system, given: &project.given }
 }
 
-struct SnapshotLog<'a>(&'a dyn Snapshot);
+/// The log, with what the store holds of a revision's resources now, which is asked for all of them at once.
+struct SnapshotLog<'a> {
+    snapshot: &'a dyn Snapshot,
+    current: RefCell<HashMap<Address, Option<Row>>>,
+}
+
+impl<'a> SnapshotLog<'a> {
+    fn new(snapshot: &'a dyn Snapshot) -> SnapshotLog<'a> {
+        SnapshotLog { snapshot, current: RefCell::default() }
+    }
+}
 
 impl history::Log for SnapshotLog<'_> {
     fn recorded(&self, revision: u64) -> Result<bool> {
-        Ok(self.0.revisions()?.iter().any(|one| one.revision == revision && one.recorded))
+        Ok(self.snapshot.revisions()?.iter().any(|one| one.revision == revision && one.recorded))
     }
 
     fn changes(&self, revision: u64) -> Result<Vec<Logged>> {
-        self.0.changes(revision)
+        let changes = self.snapshot.changes(revision)?;
+        let mut current = self.current.borrow_mut();
+        for kind in Kind::ALL {
+            let of_kind = changes.iter().filter(|logged| logged.kind == kind);
+            let mut keys: Vec<Key> =
+                of_kind.flat_map(|logged| [Some(&logged.key), logged.previously.as_ref()]).flatten().cloned().collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let rows = self.snapshot.fetch(kind, &keys)?;
+            current.extend(keys.into_iter().map(|key| (Address::new(kind, key), None)));
+            current.extend(rows.into_iter().map(|row| (Address::new(kind, row.key.clone()), Some(row))));
+        }
+        Ok(changes)
     }
 
     fn versions(&self, address: &Address) -> Result<Vec<Version>> {
-        self.0.versions(address)
+        self.snapshot.versions(address)
     }
 
     fn current(&self, address: &Address) -> Result<Option<Row>> {
-        Ok(self.0.fetch(address.kind, std::slice::from_ref(&address.key))?.pop())
+        if let Some(known) = self.current.borrow().get(address) {
+            return Ok(known.clone());
+        }
+        Ok(self.snapshot.fetch(address.kind, std::slice::from_ref(&address.key))?.pop())
     }
 }
