@@ -8,6 +8,7 @@ use yubin::model::{Address, Clear, Field, Key, Kind};
 use yubin::vault::{ClientKey, Transit, Vault};
 
 use super::{KEY, OTHER, PROJECT, Site, changeset, if_match, sharing};
+use crate::cli::database;
 use crate::support::http::{Answer, JSON, NDJSON};
 
 const YAML: &str = "accounts: { a: { comment: x, password: geheim-1, incoming: { password: geheim-2 } }, b: { incoming: { password: geheim-3 } } }
@@ -81,6 +82,9 @@ fn secret(name: &str, field: &str, how: Json) -> Json {
 fn refused(client: &Client, what: &str, one: Json) {
     let before = client.site.content();
     let answer = client.send(&[one]);
+    let sql = "SELECT password FROM account WHERE name = 'a'";
+    let stored: String = database(&client.site.world).query_row(sql, [], |row| row.get(0)).unwrap();
+    assert!(stored.starts_with("{ARGON2ID}$argon2id$"), "{what}: `{stored}` stands in the store: {answer}");
     assert!(matches!(answer.status, 400 | 422), "{what}: {answer}");
     answer.problem(answer.status);
     assert!(!answer.body.contains("geheim"), "{what}: {answer}");
