@@ -100,6 +100,9 @@ impl From<Error> for Problem {
             super::say(&format!("error: {error}"));
         }
         let detail = match (error.code, unavailable) {
+            _ if code == "store/full" => "the disk of the store is full; nothing has been changed".to_owned(),
+            // Its words name files of this machine.
+            (Code::Conflict, _) if error.about.is_none() => "the store is not what the plan was made from".to_owned(),
             (Code::Failure, true) => "the store cannot be reached now".to_owned(),
             (Code::Failure, false) => "the server failed; its log says how".to_owned(),
             _ => error.message.clone(),

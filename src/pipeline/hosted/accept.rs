@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use super::super::renames::called;
 use super::super::{Planned, facts, seal};
 use super::{Client, Hosted, View};
+use crate::format::key_flaw;
+use crate::format::secret::{Strength, hash_scheme};
 use crate::guard;
 use crate::model::plan::Base;
 use crate::model::{
@@ -51,6 +53,8 @@ impl From<Error> for Declined {
 
 /// Mistakes that are said one by one.
 const SAID: usize = 100;
+/// The most bytes of a part of a key.
+const KEY: usize = 1_000;
 
 impl Hosted {
     /// What was done for the same request before.
@@ -259,6 +263,18 @@ impl Anew<'_> {
         if !self.system.manages(kind) {
             return flaw("changeset/kind", format!("{} has no resources of this kind", self.system.product));
         }
+        if matches!(change.action, Action::Add | Action::Rename) {
+            let wrong = |part: &str| match key_flaw(part) {
+                // Addresses stand in paths and queries, whose length has limits.
+                None if part.len() > KEY => Some("is longer than 1,000 bytes"),
+                flaw => flaw,
+            };
+            if let Some((part, said)) =
+                kind.key_parts().iter().zip(change.key.parts()).find_map(|(name, part)| Some((name, wrong(part)?)))
+            {
+                return flaw("resource/key", format!("the {part} {said}"));
+            }
+        }
         let row = stored.get(&(kind, change.stored_key().clone()));
         if matches!(change.action, Action::Skip | Action::Blocked) {
             return Ok(change);
@@ -354,7 +370,12 @@ impl Anew<'_> {
         };
         let value = match (secret, spec.ty) {
             (SentSecret::Sealed(word), Type::Password) => {
-                telling.take_hashed(address, spec, word).map(|hashed| Value::Hashed(Box::new(hashed)))
+                let hashed = telling.take_hashed(address, spec, word);
+                let is_hash = |text: &str| matches!(hash_scheme(text), Some(Strength::Hash | Strength::Weak));
+                if hashed.as_ref().is_some_and(|hashed| !is_hash(&hashed.text)) {
+                    return flaw("secret/sealed", format!("`{}` is sent as a hash, and this is none", spec.name));
+                }
+                hashed.map(|hashed| Value::Hashed(Box::new(hashed)))
             }
             (SentSecret::Sealed(word), _) => telling.take(address, spec, word).map(Value::Sealed),
             (SentSecret::Kept(word), _) => telling.take_kept(address, spec, word).map(Value::Sealed),

@@ -2,7 +2,7 @@
 //! One change a line, so that a million of them never stand in memory as one text.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -64,6 +64,9 @@ pub struct Changeset {
     /// Of the sources of the changes.
     pub files: Vec<String>,
 }
+
+/// The most bytes of a line.
+const LINE: u64 = 16 * 1024 * 1024;
 
 /// Why a changeset cannot be read, with the line or the number of the change.
 #[derive(Debug)]
@@ -300,11 +303,9 @@ struct WrittenChange {
     declared: Option<String>,
     #[serde(default)]
     fields: Vec<WrittenField>,
-    /// The address says both.
-    #[serde(rename = "kind")]
-    _kind: Option<IgnoredAny>,
-    #[serde(rename = "key")]
-    _key: Option<IgnoredAny>,
+    /// The address says both; they are there for people.
+    kind: Option<String>,
+    key: Option<Vec<String>>,
     /// The store knows better.
     #[serde(rename = "followers")]
     _followers: Option<IgnoredAny>,
@@ -365,10 +366,13 @@ pub fn read_changeset(mut from: impl BufRead, lines: bool) -> Result<Changeset, 
     let mut line = Vec::new();
     for at in 1.. {
         line.clear();
-        if from.read_until(b'\n', &mut line)? == 0 {
+        if from.by_ref().take(LINE + 1).read_until(b'\n', &mut line)? == 0 {
             break;
         }
         let place = format!("line {at}");
+        if line.len() as u64 > LINE {
+            return Err(Broken::Wrong(format!("{place}: a change has 16 MiB at most")));
+        }
         if at == 1 {
             let head: WrittenHead<'_> = parse(&line, &place)?;
             if head.changes.is_some() {
@@ -456,6 +460,10 @@ impl Changeset {
         let action = Action::ALL.into_iter().find(|action| action.name() == written.action);
         let action = action.ok_or_else(|| wrong("`action` is none of add, overwrite, delete, …".to_owned()))?;
         let Address { kind, key } = Address::parse(&written.address).map_err(wrong)?;
+        let other_kind = written.kind.is_some_and(|said| said != kind.name());
+        if other_kind || written.key.is_some_and(|said| !key.parts().eq(said.iter().map(String::as_str))) {
+            return Err(wrong("`kind` and `key` are not those of the address".to_owned()));
+        }
         let source = written.source.map(|Stood { file, line, column }| {
             let file = *names.entry(file).or_insert_with_key(|name| {
                 self.files.push(name.clone());
@@ -555,7 +563,8 @@ impl WrittenField {
             Some(json) => Some(sound(ty, json).ok_or("what stands before is no value of this field")?),
         };
         let after = match self.after {
-            None | Some(Json::Null) => None,
+            None => return Err("`after` is missing; `null` is no value".to_owned()),
+            Some(Json::Null) => None,
             Some(json) => Some(sound(ty, json).ok_or("this is no value of the field")?),
         };
         let origin = match (self.default, self.server) {
@@ -650,7 +659,11 @@ mod tests {
             (r#""fields":[{"field":"password","after":"hunter2"}]"#, "line 2: `password`: the value of a secret"),
             (r#""fields":[{"field":"password","secret":true,"change":"set"}]"#, "line 2: `password`: what the secret"),
             (r#""fields":[{"field":"comment","after":["hunter2"]}]"#, "line 2: `comment`: this is no value"),
-            (r#""fields":[{"field":"comment"},{"field":"comment"}]"#, "line 2: `comment` stands there twice"),
+            (
+                r#""fields":[{"field":"comment","after":null},{"field":"comment","after":null}]"#,
+                "line 2: `comment` stands there twice",
+            ),
+            (r#""fields":[{"field":"comment"}]"#, "line 2: `comment`: `after` is missing"),
             (r#""hunter2":1"#, "line 2, column"),
             (r#""fields":{"hunter2""#, "line 2, column"),
         ] {
