@@ -315,6 +315,7 @@ fn receive(call: &mut Call, base: Base) -> std::result::Result<(Changeset, [u8; 
     let mut reader = Digesting { inner: call.reader()?, hasher };
     let set = read_changeset(&mut reader, lines).map_err(|broken| match broken {
         Broken::Io(_) => Problem::bad("the body cannot be read"),
+        Broken::TooLong(most) => super::incoming::too_long(most).hint("send it line by line: `application/x-ndjson`"),
         Broken::Syntax(detail) => Problem::bad(detail),
         Broken::Wrong(detail) => Problem::unfit("changeset/invalid", detail),
     })?;
@@ -413,6 +414,7 @@ pub fn learn(call: &mut Call) -> Outcome {
     let reader = io::BufReader::new(io::Cursor::new(head).chain(call.reader()?));
     let set = read_changeset(reader, true).map_err(|broken| match broken {
         Broken::Io(_) => Problem::bad("the body cannot be read"),
+        Broken::TooLong(most) => super::incoming::too_long(most).hint("send it line by line: `application/x-ndjson`"),
         Broken::Syntax(detail) => Problem::bad(detail),
         Broken::Wrong(detail) => Problem::unfit("request/unfit", detail),
     })?;

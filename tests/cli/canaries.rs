@@ -150,7 +150,7 @@ const TABLE: &[Entry] = &[
         ],
     ),
     // One that serves would not end.
-    entry("serve", &["serve --listen nothing", "serve --listen 0.0.0.0:0"]),
+    entry("serve", &["serve --help", "serve --listen nothing", "serve --listen 0.0.0.0:0"]),
     entry("token create", &["token create ci --scope read", "token create ci --scope apply --owner x", "token create"]),
     entry("token list", &["token list"]),
     entry("token revoke", &["token revoke nothing"]),

@@ -68,6 +68,9 @@ pub struct Changeset {
 /// The most bytes of a line.
 const LINE: u64 = 16 * 1024 * 1024;
 
+/// The most bytes of a changeset that is one document.
+const DOCUMENT: u64 = 64 * 1024 * 1024;
+
 /// Why a changeset cannot be read, with the line or the number of the change.
 #[derive(Debug)]
 pub enum Broken {
@@ -75,6 +78,8 @@ pub enum Broken {
     /// It is not JSON at all.
     Syntax(String),
     Wrong(String),
+    /// A document of more bytes than this, all of which would stand in memory.
+    TooLong(u64),
 }
 
 impl From<io::Error> for Broken {
@@ -353,7 +358,10 @@ pub fn read_changeset(mut from: impl BufRead, lines: bool) -> Result<Changeset, 
     let mut files = HashMap::new();
     if !lines {
         let mut text = Vec::new();
-        from.read_to_end(&mut text)?;
+        from.take(DOCUMENT + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > DOCUMENT {
+            return Err(Broken::TooLong(DOCUMENT));
+        }
         let head: WrittenHead<'_> = parse(&text, "the document")?;
         let changes = head.changes.clone().ok_or_else(|| Broken::Wrong("the document has no `changes`".to_owned()))?;
         set.head = head.into_head()?;
@@ -598,6 +606,7 @@ mod tests {
         read_changeset(text.as_bytes(), lines).map_err(|broken| match broken {
             Broken::Io(error) => error.to_string(),
             Broken::Syntax(said) | Broken::Wrong(said) => said,
+            Broken::TooLong(most) => most.to_string(),
         })
     }
 
