@@ -149,11 +149,11 @@ const TABLE: &[Entry] = &[
             "secret generate --for account/clear --out generated-#.age",
         ],
     ),
-    // One that serves would not end.
+    // One that serves would not end, and ids of tokens are drawn by lot.
     entry("serve", &["serve --help", "serve --listen nothing", "serve --listen 0.0.0.0:0"]),
     entry("token create", &["token create ci --scope read", "token create ci --scope apply --owner x", "token create"]),
     entry("token list", &["token list"]),
-    entry("token revoke", &["token revoke nothing"]),
+    entry("token revoke", &["token revoke --help", "token revoke nothing"]),
     entry("store copy", &["store copy sqlite:yubin.db sqlite:copied-#.db", "store copy sqlite:missing.db nothing"]),
     entry(
         "store rekey",
