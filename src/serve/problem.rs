@@ -84,9 +84,7 @@ impl From<Error> for Problem {
     /// What failed on this side is said in the server's log: it may name files and addresses.
     fn from(error: Error) -> Problem {
         let (status, code) = match (error.code, error.about) {
-            (Code::Conflict, Some("store/busy")) | (Code::Failure, Some("store/unreachable")) => {
-                (StatusCode::SERVICE_UNAVAILABLE, error.about.unwrap_or_default())
-            }
+            (_, Some(about @ ("store/busy" | "store/unreachable"))) => (StatusCode::SERVICE_UNAVAILABLE, about),
             (Code::Conflict, Some(about @ "request/reused")) => (StatusCode::UNPROCESSABLE_ENTITY, about),
             (Code::Conflict, about) => (StatusCode::PRECONDITION_FAILED, about.unwrap_or("store/moved")),
             (Code::Refused, about) => (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("plan/refused")),

@@ -133,8 +133,10 @@ impl Postgres {
                 .because(said.clone())
                 .hint("plan again; nothing has been changed")
         };
+        // It may be back in a moment: a server's clients try again.
+        let unreachable = || failure().about("store/unreachable");
         let Some(code) = error.code() else {
-            return failure().hint("check that the database runs, and that the network lets it be reached");
+            return unreachable().hint("check that the database runs, and that the network lets it be reached");
         };
         if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED {
             return conflict(format!("other software has written to the store {name} at the same time"));
@@ -148,6 +150,10 @@ impl Postgres {
             "55P03" => Error::new(Code::Conflict, format!("the store {name} is held by another program"))
                 .about("store/busy")
                 .hint("try again when it is done; nothing has been changed"),
+            // It starts, or stops.
+            code if code.starts_with("57P0") || code.starts_with("08") => {
+                unreachable().hint("try again when the database runs")
+            }
             "53100" => failure().about("store/full").hint("make room on the disk of the database"),
             "53300" => failure().about("store/busy").hint("the database takes no more connections; try again later"),
             "42501" => {
