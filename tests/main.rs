@@ -14,6 +14,7 @@ mod ids;
 mod interleavings;
 mod laws;
 mod layers;
+mod lost_database;
 mod remote;
 mod schemas;
 mod serve;

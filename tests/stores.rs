@@ -70,6 +70,15 @@ impl Home {
         Home::new(World::new(), database.url(), Other::Postgres(database))
     }
 
+    /// The database, where the store is one in PostgreSQL.
+    #[track_caller]
+    pub fn database(&self) -> &Database {
+        match &self.other {
+            Other::Postgres(database) => database,
+            Other::Sqlite => panic!("this store is a file"),
+        }
+    }
+
     /// Lines of `yubin.yaml` after the name and the system.
     fn project(&self, name: &str, more: &str) {
         self.world.write("yubin.yaml", format!("version: 1\nname: {name}\nsystem: generic\n{more}"));
