@@ -592,7 +592,7 @@ fn effects_of_a_store_behind_a_server_are_carried_out() {
   - { name: tell, on: [notify], command: [./kick, \"{event}\"] }
 ";
     let world = project(&format!("store: {}\n{hooks}", served.url));
-    script(&world, "kick", "echo \"$1\" >>log; cat >>bodies; echo >>bodies; test ! -e ill");
+    script(&world, "kick", "echo \"$1\" >>log; printf '%s\\n' \"$(cat)\" >>bodies; test ! -e ill");
     let run = |code: i32, args: &[&str]| {
         let run = Run::of(world.command(args).env("YUBIN_TOKEN", &token).output().unwrap());
         assert_eq!(run.code, code, "{args:?}\n{}\n{}", run.stdout, run.stderr);

@@ -80,6 +80,10 @@ impl Hosted {
         }
         let view = self.view(None)?;
         if view.base() != caller.base {
+            // The same request may have moved it in this very moment.
+            if let Some(revision) = self.done(caller.request)? {
+                return Ok(Accepted::Done(revision));
+            }
             return Err(moved(&view, caller.base)?.into());
         }
         let invalid = |code, message: &str| Declined::Invalid(vec![Diagnostic::error(code, message)]);
