@@ -21,6 +21,7 @@ pub mod renames;
 pub mod resource;
 pub mod secret;
 pub mod value;
+pub mod watch;
 
 pub use desired::{Desired, Origin, Wanted, Wish};
 pub use desk::{Attempt, Event, Login, Request, Scope, Token, Told};
