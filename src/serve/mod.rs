@@ -22,6 +22,7 @@ mod state;
 mod status;
 mod steady;
 mod tls;
+mod turns;
 
 use std::convert::Infallible;
 use std::io::Write;
