@@ -20,6 +20,7 @@ pub mod refusal;
 pub mod renames;
 pub mod resource;
 pub mod secret;
+pub mod sync;
 pub mod value;
 pub mod watch;
 
@@ -42,4 +43,5 @@ pub use refusal::{Among, Counted, Refusal, Why};
 pub use renames::Renames;
 pub use resource::{Cell, Row, Rows};
 pub use secret::{Clear, Hashed, Sealed, SecretSource};
+pub use sync::{Sort, Standing, Sync};
 pub use value::Value;

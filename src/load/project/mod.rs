@@ -4,6 +4,7 @@ mod given;
 mod hooks;
 mod policy;
 mod secrets;
+mod sync;
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +18,7 @@ use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
-    Severity, StorePlace, Trust,
+    Severity, StorePlace, Sync, Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
@@ -25,6 +26,7 @@ use given::{MASTER_KEYS, RULE_KEYS};
 pub use hooks::HOOK_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
+pub use sync::{SYNC_KEYS, WINDOW_KEYS};
 
 pub const FILE_NAME: &str = "yubin.yaml";
 
@@ -72,6 +74,8 @@ pub struct Project {
     pub trust: Trust,
     /// `hooks:`.
     pub hooks: Vec<Hook>,
+    /// `sync:`.
+    pub sync: Sync,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
@@ -92,9 +96,9 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads the project file, and the one that stands above its `policy:`, `secrets:` and `hooks:`. What is wrong
-/// with single values stands among the diagnostics; the project is then good for reporting problems of
-/// the other files too, and for nothing else.
+/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:` and `sync:`. What
+/// is wrong with single values stands among the diagnostics; the project is then good for reporting problems
+/// of the other files too, and for nothing else.
 pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
     let mut project = read_file(root, &root.join(FILE_NAME), FILE_NAME, true, diagnostics)?;
     if let Some(path) = trusted {
@@ -104,6 +108,7 @@ pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagn
         project.given.allow_zero_capacity = other.given.allow_zero_capacity;
         project.trust = foreign(root, path, other.trust);
         project.hooks = hooks::foreign(other.hooks, root, path);
+        project.sync = sync::foreign(other.sync, root, path);
         project.trusted = Some(other.bytes);
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
@@ -147,6 +152,7 @@ fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mu
         policy: Policy::default(),
         trust: Trust::default(),
         hooks: Vec::new(),
+        sync: Sync::default(),
         given: Given::default(),
         users: None,
         users_file: None,
@@ -228,6 +234,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "policy", read: |look, node| look.policy(node) },
     Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
     Key { name: "hooks", read: |look, node| look.hooks(node) },
+    Key { name: "sync", read: |look, node| look.sync(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },
