@@ -9,8 +9,12 @@ use super::{Database, Result, VERSION, number, text};
 use crate::model::{Approval, Code, Error, Lead};
 use crate::store::Turns;
 
-/// For how long the lead can be taken at once. A lease that ends later is of a time when the clock was wrong.
+/// For how long the lead can be taken at once.
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(3600);
+
+/// What ends later than this from now is of a time when the clock was wrong. It is more than the longest lease: who
+/// has waited for another's write has looked at the clock before that.
+const FURTHEST: Duration = Duration::from_secs(2 * 3600);
 
 /// For how long an approval holds.
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -37,7 +41,7 @@ fn forgotten(now: Timestamp) -> String {
 fn leader(db: &dyn Database, project: &str) -> Result<Option<String>> {
     let now = db.now()?;
     let sql = "SELECT holder FROM lead WHERE project = ?1 AND until > ?2 AND until <= ?3";
-    let (now, furthest) = (written(now), after(now, *LEASES.end()));
+    let (now, furthest) = (written(now), after(now, FURTHEST));
     db.first(sql, &[text(project), text(&now), text(&furthest)], |row| Ok(row.string(0)))
 }
 
@@ -73,7 +77,7 @@ impl<C: Connects + Send + Sync> Turns for C {
                    WHERE lead.holder = excluded.holder OR lead.until <= ?3 OR lead.until > ?5";
         let other = write(self, |db| {
             let now = db.now()?;
-            let (until, furthest, now) = (after(now, lease), after(now, *LEASES.end()), written(now));
+            let (until, furthest, now) = (after(now, lease), after(now, FURTHEST), written(now));
             let params = [text(project), text(holder), text(&now), text(&until), text(&furthest)];
             if db.execute(sql, &params)? > 0 {
                 return Ok(None);
