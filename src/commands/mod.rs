@@ -268,7 +268,8 @@ impl Common {
     /// With a snapshot in the place of the store, and the public key that must have signed it.
     pub fn session_against(&self, strict: bool, against: Option<(&Path, Option<&str>)>) -> Result<Session> {
         let dir = Common::dir()?;
-        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against };
+        let above =
+            Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against, tree: None };
         pipeline::open(&dir, above, strict)
     }
 
