@@ -8,6 +8,7 @@ mod named;
 mod project;
 mod read;
 mod sources;
+mod stamp;
 mod tree;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub use project::{
 };
 pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
+pub use stamp::Stamp;
 pub use tree::Tree;
 
 /// Records that one thread takes at a time.

@@ -68,6 +68,16 @@ pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources
     Sources { files, vanished }
 }
 
+/// The names of all sources, as far as they can be told.
+pub fn names(project: &Project) -> Vec<String> {
+    // What is wrong is said when they are read.
+    let mut unheard = Diagnostics::default();
+    let mut all = Vec::new();
+    let _ = walk(&project.tree, "", &mut all, &mut unheard);
+    all.sort();
+    pick(project, &all, &mut unheard).0.into_keys().collect()
+}
+
 /// The digest of the configuration, in hexadecimal: the project file and everything that it names. And that of
 /// each file.
 pub fn digest(project: &Project, sources: &Sources) -> (String, Vec<(String, String)>) {

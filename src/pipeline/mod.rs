@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod attend;
 mod copy;
 mod deliver;
 mod facts;
@@ -42,6 +43,8 @@ use crate::vault::{KeySource, Vault};
 use crate::wire;
 use seal::STATUS;
 
+pub use crate::load::find_root;
+pub use attend::Decided;
 pub use copy::copy;
 pub use deliver::Applied;
 pub use home::Home;
@@ -62,6 +65,10 @@ pub struct Session {
     pub diagnostics: Diagnostics,
     pub strict: bool,
     against: Option<wire::Against>,
+    /// Files of secrets that the last plan has asked for.
+    secret_files: Vec<PathBuf>,
+    /// Of the configuration that the last plan was made from, or could not be made from.
+    pub config_digest: Option<String>,
 }
 
 /// A plan and everything that is decided about it.
@@ -161,7 +168,7 @@ pub struct Above<'a> {
 
 /// The store that the project file names, and the folder that its path is relative to.
 pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
-    let root = load::find_root(start)?;
+    let root = find_root(start)?;
     let mut diagnostics = Diagnostics::default();
     let project = load::read_project(&Tree::Folder(root.clone()), None, &mut diagnostics)?;
     if diagnostics.has_errors() {
@@ -172,7 +179,7 @@ pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
 
 /// Reads the project file of `start`, or of the nearest folder above it that has one.
 pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
-    open_at(&load::find_root(start)?, start, above, strict)
+    open_at(&find_root(start)?, start, above, strict)
 }
 
 /// Reads the project file of this folder and of no other. What is named from outside is relative to `start`.
@@ -190,7 +197,18 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
         let (own, against) = (Vec::new(), Some(against));
-        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against });
+        return Ok(Session {
+            project,
+            store_name,
+            store,
+            keys,
+            own,
+            diagnostics,
+            strict,
+            against,
+            secret_files: Vec::new(),
+            config_digest: None,
+        });
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
@@ -205,7 +223,18 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         let message = format!("others than its owner may read the token file {}", path.display());
         diagnostics.push(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it"));
     }
-    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None })
+    Ok(Session {
+        store_name,
+        store,
+        keys,
+        own,
+        project,
+        diagnostics,
+        strict,
+        against: None,
+        secret_files: Vec::new(),
+        config_digest: None,
+    })
 }
 
 impl Session {

@@ -7,6 +7,7 @@ mod plan;
 mod read;
 pub mod remote;
 mod state;
+mod watch;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -19,6 +20,7 @@ pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};
+pub use watch::{moment, watch_event};
 
 pub const FORMAT_VERSION: u32 = 1;
 /// `secrets` of a plan that has fetched none.
