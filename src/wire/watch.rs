@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::{FORMAT_VERSION, diagnostic, drifted, summary};
-use crate::model::watch::{Event, Refused, What};
+use crate::model::watch::{Caused, Event, Refused, What};
 
 /// RFC 3339, UTC, with milliseconds.
 pub fn moment(at: Timestamp) -> String {
