@@ -485,7 +485,7 @@ fn what_a_watcher_tells_is_told_to_its_hooks_alone() {
     world.write("secrets/hook", format!("{SECRET}\n"));
     std::fs::set_permissions(world.file("secrets/hook"), std::fs::Permissions::from_mode(0o600)).unwrap();
     script(&world, "page", "printf '%s\\n' \"$@\" >>args; cat >body; env >given");
-    script(&world, "other", "echo >>other");
+    script(&world, "other", "echo >>others");
     world.write("a.yaml", "patterns: { taro: { p: { address: t@example.jp } } }\n");
     let problems = session(&world).tell_hooks("refused", "watch-7", REFUSED.as_bytes());
     assert_eq!(problems, []);
@@ -498,12 +498,12 @@ fn what_a_watcher_tells_is_told_to_its_hooks_alone() {
         is_signed(&one);
         assert_eq!((one.header("yubin-event"), one.body.as_slice()), ("watch-7", REFUSED.as_bytes()));
     }
-    assert!(!world.file("other").exists());
+    assert!(!world.file("others").exists());
     // An apply has nothing for it, and what it has for others is told to them.
     world.expect(0, &["apply", "--yes"]);
     assert_eq!(heard.recv().unwrap().json()["effect"], "notify");
     assert_eq!(lines(&world, "args").len(), 1);
-    assert!(world.file("other").exists() && heard.try_recv().is_err());
+    assert!(world.file("others").exists() && heard.try_recv().is_err());
 }
 
 #[test]
@@ -519,7 +519,7 @@ fn a_hook_of_a_watcher_is_tried_three_times() {
     let world = project(&format!("hooks:\n{}", hooks.concat()));
     script(&world, "fails", "echo >>tries; exit 7");
     script(&world, "hangs", "sleep 60");
-    script(&world, "works", "echo >>works");
+    script(&world, "works", "echo >>worked");
     let begun = Instant::now();
     let problems = session(&world).tell_hooks("failed", "watch-1", b"{\"revision\":null}");
     // Side by side: the slowest takes three seconds, and six between its tries.
@@ -536,7 +536,7 @@ fn a_hook_of_a_watcher_is_tried_three_times() {
     }
     assert_eq!(said.len(), 4);
     assert!(problems.iter().all(|problem| problem.code == "hook/failed" && problem.line > 0));
-    assert_eq!((lines(&world, "tries").len(), lines(&world, "works").len()), (3, 1));
+    assert_eq!((lines(&world, "tries").len(), lines(&world, "worked").len()), (3, 1));
 }
 
 #[test]
