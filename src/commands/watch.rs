@@ -113,6 +113,7 @@ pub fn run(common: &Arc<Common>, args: &Args) -> Result<End> {
         debounce: args.debounce,
         lease: args.lease,
         actor: actor(),
+        give_up: || std::process::exit(0),
     };
     let shown = Arc::clone(common);
     let code = watch::run(&options, Arc::new(move |telling: &Telling<'_>| show(&shown, telling)))?;

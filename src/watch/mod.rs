@@ -74,6 +74,8 @@ pub struct Options {
     pub debounce: Duration,
     pub lease: Duration,
     pub actor: String,
+    /// Ends the program where a stop takes too long. What is not committed by then, the store rolls back.
+    pub give_up: fn(),
 }
 
 /// What is told, as it happens.
@@ -150,7 +152,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         let _ = asks.send(Wake::Asked);
     };
     let board = Arc::new(Board::new(&project, &store, wire::watch_event, asked));
-    let hears = wake.clone();
+    let (hears, give_up) = (wake.clone(), options.give_up);
     let face: Arc<dyn port::Face> = Arc::<Board>::clone(&board);
     let address = port::open(options.status.as_deref(), face, move |signal| {
         let _ = hears.send(match signal {
@@ -158,10 +160,9 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
             port::Signal::Again => Wake::Again,
         });
         if matches!(signal, port::Signal::Stop) {
-            std::thread::spawn(|| {
+            std::thread::spawn(move || {
                 std::thread::sleep(GRACE);
-                // What is not committed by now is rolled back by the store.
-                std::process::exit(0);
+                give_up();
             });
         }
     })?;
