@@ -11,7 +11,8 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
     &[("system", &[]), ("wire", &["system"]), ("child", &[]), ("net", &[])],
     // Steps import nouns and facts, never another step.
     &[
-        ("load", &["format"]),
+        // Files are read from the disk, or from a commit.
+        ("load", &["format", "checkout"]),
         ("format", &[]),
         ("bundle", &["format"]),
         ("resolve", &["check"]),

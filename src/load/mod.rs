@@ -8,6 +8,8 @@ mod named;
 mod project;
 mod read;
 mod sources;
+mod stamp;
+mod tree;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -33,6 +35,8 @@ pub use project::{
 };
 pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
+pub use stamp::Stamp;
+pub use tree::Tree;
 
 /// Records that one thread takes at a time.
 const RUN: usize = 8_192;

@@ -25,7 +25,7 @@ pub mod value;
 pub mod watch;
 
 pub use desired::{Desired, Origin, Wanted, Wish};
-pub use desk::{Attempt, Event, Login, Request, Scope, Token, Told};
+pub use desk::{Approval, Attempt, Event, Lead, Login, Request, Scope, Token, Told};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use draft::{Draft, DraftCell, DraftResource, Place, Raw, Source};
 pub use error::{Code, Error, Result};

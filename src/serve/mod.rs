@@ -23,6 +23,7 @@ mod state;
 mod status;
 pub mod steady;
 mod tls;
+mod turns;
 
 use std::convert::Infallible;
 use std::io::Write;

@@ -107,7 +107,9 @@ impl From<Error> for Problem {
             (_, Some(about @ ("store/busy" | "store/unreachable"))) => (StatusCode::SERVICE_UNAVAILABLE, about),
             (Code::Conflict, Some(about @ "request/reused")) => (StatusCode::UNPROCESSABLE_ENTITY, about),
             (Code::Conflict, about) => (StatusCode::PRECONDITION_FAILED, about.unwrap_or("store/moved")),
-            (Code::Refused, about) => (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("plan/refused")),
+            (Code::Refused | Code::Waiting, about) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("plan/refused"))
+            }
             (Code::Invalid | Code::Usage, about) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("request/unfit"))
             }

@@ -168,14 +168,14 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::load::read_project;
+    use crate::load::{Tree, read_project};
     use crate::model::Diagnostics;
 
     fn read(sync: &str) -> (Sync, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("yubin.yaml"), format!("version: 1\nname: x\n{sync}")).unwrap();
         let mut diagnostics = Diagnostics::default();
-        let project = read_project(folder.path(), None, &mut diagnostics).unwrap();
+        let project = read_project(&Tree::Folder(folder.path().to_path_buf()), None, &mut diagnostics).unwrap();
         let said = |one: &crate::model::Diagnostic| {
             let hint = one.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
             format!("{}:{} {} {}{hint}", one.line, one.column, one.code, one.message)
@@ -297,7 +297,7 @@ mod tests {
         {
             fs::write(&trusted, text).unwrap();
             let mut diagnostics = Diagnostics::default();
-            let read = read_project(&project, Some(&trusted), &mut diagnostics).unwrap();
+            let read = read_project(&Tree::Folder(project.clone()), Some(&trusted), &mut diagnostics).unwrap();
             assert!(read.sync.heal && !diagnostics.has_errors());
             assert_eq!(read.sync.pause(&project), pause);
         }
