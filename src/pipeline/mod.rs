@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use crate::checkout::{Checkout, CommitTree};
 use crate::guard::{self, Verdict};
 use crate::history;
-use crate::load::{self, Project, Reader, Tree};
+use crate::load::{self, Memory, Project, Reader, Tree};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Inventory, Key, Kind, Logged, Plan, Result, Row, Rows, StorePlace,
@@ -62,6 +62,8 @@ pub struct Session {
     pub diagnostics: Diagnostics,
     pub strict: bool,
     against: Option<wire::Against>,
+    /// What is known of files that earlier plans have read.
+    memory: Option<Arc<Memory>>,
 }
 
 /// A plan and everything that is decided about it.
@@ -190,7 +192,7 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
         let (own, against) = (Vec::new(), Some(against));
-        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against });
+        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against, memory: None });
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
@@ -205,10 +207,15 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         let message = format!("others than its owner may read the token file {}", path.display());
         diagnostics.push(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it"));
     }
-    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None })
+    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None, memory: None })
 }
 
 impl Session {
+    /// From now on, plans do not read again what they know, and what they read is known to later ones.
+    pub fn remember(&mut self, memory: Arc<Memory>) {
+        self.memory = Some(memory);
+    }
+
     /// One consistent read of the store; `None` if there is none yet.
     pub fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
         self.store.snapshot()
@@ -218,7 +225,7 @@ impl Session {
     pub fn check(&mut self) -> Checked {
         let sources = load::read_sources(&self.project, &mut self.diagnostics);
         let opened = load::open(&self.project, &sources, None, &mut self.diagnostics);
-        let reader = Reader::<()> { project: &self.project, inventory: None, fetch: None, early: None };
+        let reader = Reader::<()> { project: &self.project, inventory: None, fetch: None, early: None, memory: None };
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
         let (project, rules) = (&self.project, rules(&self.project));

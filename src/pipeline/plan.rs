@@ -107,6 +107,7 @@ impl Session {
             inventory: Some(&inventory),
             fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
             early: Some(&early),
+            memory: self.memory.as_deref(),
         };
         let (found, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let locked = || snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
