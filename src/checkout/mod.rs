@@ -119,6 +119,18 @@ impl Checkout {
         Ok(found.map(|id| id.trim_end().to_owned()).filter(|id| is_id(id)))
     }
 
+    /// Files of the project's folder, relative to it, that differ between two commits; none if git cannot tell.
+    pub fn differing(&self, one: &str, other: &str) -> Vec<String> {
+        if !is_id(one) || !is_id(other) {
+            return Vec::new();
+        }
+        let arguments =
+            ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--relative", one, other];
+        let names = self.git.run(&self.top.join(&self.prefix), &[], &arguments).unwrap_or_default();
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
     /// What the commit holds below the project's folder; its id is one that `resolve` has given.
     pub fn tree(&self, commit: &str) -> Result<CommitTree> {
         if !is_id(commit) {

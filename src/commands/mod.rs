@@ -59,6 +59,9 @@ pub struct Common {
     /// Run as if started in this folder
     #[arg(short = 'C', value_name = "DIR", default_value = ".", global = true, hide_default_value = true)]
     dir: PathBuf,
+    /// The same, with the links by which it was named.
+    #[arg(skip)]
+    named: PathBuf,
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
@@ -159,7 +162,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(Code::Usage as u8) } else { ExitCode::SUCCESS };
         }
     };
-    let Cli { common, verb } = cli;
+    let Cli { mut common, verb } = cli;
+    common.named = as_named(&common.dir);
     // A watcher tells what happens from more than one thread.
     let common = Arc::new(common);
     match common.color {
@@ -215,6 +219,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.code as u8)
         }
     }
+}
+
+/// A folder as somebody has named it who stands where the shell says: links are not resolved.
+fn as_named(dir: &Path) -> PathBuf {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let here = std::env::current_dir().unwrap_or_default();
+    let said = std::env::var_os("PWD").map(PathBuf::from);
+    let from = said.filter(|path| path.is_absolute() && real(path) == real(&here)).unwrap_or(here);
+    // Without the dots, which would stand in every message.
+    from.join(dir).components().collect()
 }
 
 /// What is in memory, passwords among it, is neither for a core file nor for a debugger.

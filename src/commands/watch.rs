@@ -233,13 +233,8 @@ impl Common {
     /// The folder of the project as it was named: behind a link that is turned to another, another project stands.
     /// With git, its files need not stand in the folder.
     fn project_folder(&self, with_git: bool) -> Result<PathBuf> {
-        let here = Common::dir()?;
-        let said = std::env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
-        let said = said.map_or_else(|| self.dir.clone(), |path| path.join(&self.dir));
-        let same = std::fs::canonicalize(&said).ok() == std::fs::canonicalize(&here).ok();
-        let start = if said.is_absolute() && same { said } else { here };
-        match pipeline::find_root(&start) {
-            Err(_) if with_git => Ok(start),
+        match pipeline::find_root(&self.named) {
+            Err(_) if with_git => Ok(self.named.clone()),
             found => found,
         }
     }

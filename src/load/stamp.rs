@@ -49,6 +49,8 @@ impl Stamp {
     pub fn of(project: &Project, more: &[PathBuf]) -> Stamp {
         let users = project.users_file.iter().map(|(name, _)| name.clone());
         let names = sources::names(project).into_iter().chain(users).chain([FILE_NAME.to_owned()]);
+        // A commit is what it is.
+        let names = names.filter(|_| project.tree.commit().is_none());
         let paths = names.map(|name| project.root.join(name)).chain(more.iter().cloned());
         Stamp { files: paths.map(|path| (path.clone(), Look::at(&path))).collect() }
     }

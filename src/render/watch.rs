@@ -34,9 +34,9 @@ pub fn event(event: &Event, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "{at} {style}{name}{style:#} {}", harmless(&sentence(event, lang)))?;
     if let What::Refused { refused, .. } = &event.what {
         for one in refused {
-            match one {
-                Refused::Plan(refusal) => text::refusals(std::slice::from_ref(refusal), lang, to)?,
-                Refused::Tree { rule, message } => writeln!(to, "{BAD}{rule}{BAD:#}: {}", harmless(message))?,
+            // Those of a plan stand below it.
+            if let Refused::Tree { rule, message } = one {
+                writeln!(to, "{BAD}{rule}{BAD:#}: {}", harmless(message))?;
             }
         }
     }
@@ -152,7 +152,7 @@ static EN: Watch = Watch {
     commit: |commit| format!("commit {commit}"),
     synced: |revision| format!("applied as revision {revision}"),
     unchanged: |revision| format!("nothing to change at revision {revision}"),
-    invalid: |count| format!("the files have {count} problems; nothing is applied until they change"),
+    invalid: |count| format!("the files have {}; nothing is applied until they change", text::number(count, "problem")),
     refused: "nothing is applied until files or store change",
     waits: |_, message, _| message.to_owned(),
     stopped: "no longer watching",

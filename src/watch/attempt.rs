@@ -19,10 +19,11 @@ use crate::pipeline::{self, Above, Applied, Asked, Decided, Planned, Session};
 
 /// What the files were when they were looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tree {
-    Folder(Stamp),
-    /// `None` where the ref names no commit.
-    Commit(Option<String>),
+pub struct Tree {
+    /// `None` where the ref names none, and without git.
+    pub commit: Option<String>,
+    /// Those of the folder that have a say.
+    pub files: Stamp,
 }
 
 /// What an attempt goes by, beside files and store.
@@ -70,9 +71,10 @@ enum Decision {
     Not(Outcome),
 }
 
-pub fn attempt(around: &Around<'_>) -> Attempt {
+/// `fetched` is what has come of the look at the remote.
+pub fn attempt(around: &Around<'_>, fetched: Result<()>) -> Attempt {
     let mut done = Attempt { session: None, planned: None, tree: None, base: None, outcome: Outcome::Torn };
-    done.outcome = try_it(around, &mut done).unwrap_or_else(outcome_of);
+    done.outcome = fetched.and_then(|()| try_it(around, &mut done)).unwrap_or_else(outcome_of);
     done
 }
 
@@ -100,23 +102,20 @@ fn refused(rule: &'static str, message: impl Into<String>) -> Outcome {
 
 fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
     let Options { root, start, store, trusted, .. } = around.options;
+    let before = of_project(around.options);
     let commit = match &around.options.git {
         None => None,
-        Some(git) => match commit(root, git)? {
-            Ok(commit) => {
-                done.tree = Some(Tree::Commit(Some(commit.commit().to_owned())));
-                Some(commit)
+        Some(git) => {
+            let found = look_up(root, git)?;
+            let id = found.as_ref().map_or_else(|(id, _)| id.clone(), |commit| Some(commit.commit().to_owned()));
+            done.tree = Some(Tree { commit: id, files: before.clone() });
+            match found {
+                Ok(commit) => Some(commit),
+                Err((_, outcome)) => return Ok(outcome),
             }
-            Err((id, outcome)) => {
-                done.tree = Some(Tree::Commit(id));
-                return Ok(outcome);
-            }
-        },
+        }
     };
-    let above_all = trusted.iter().cloned().chain(commit.is_none().then(|| root.join(FILE_NAME)));
-    let before = Stamp::of_files(above_all);
     if commit.is_none() && !root.join(FILE_NAME).is_file() {
-        done.tree = Some(Tree::Folder(before));
         let message = format!("there is no `{FILE_NAME}` in {} any more", root.display());
         return Ok(refused("project_vanished", message));
     }
@@ -128,18 +127,16 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
     let stamp = session.stamp(trusted.as_deref());
     let planned = session.plan(&Asked::default());
     let after = session.stamp(trusted.as_deref());
-    if around.options.git.is_none() {
-        let moved = |path: &&Path| !session.secret_files().iter().any(|file| file == path);
-        let torn = !before.stands_in(&stamp)
-            || !stamp.stands_in(&after)
-            || stamp.differing(&after).iter().any(moved)
-            // Secrets are known only once they have been read: they must not be fresh.
-            || (after != stamp && after.is_fresh(around.options.debounce));
-        if torn {
-            return Ok(Outcome::Torn);
-        }
-        done.tree = Some(Tree::Folder(after));
+    let is_secret = |path: &Path| session.secret_files().iter().any(|file| file == path);
+    let torn = !before.stands_in(&stamp)
+        || !stamp.stands_in(&after)
+        || stamp.differing(&after).into_iter().any(|path| !is_secret(path))
+        // Secrets are known only once they have been read: they must not be fresh.
+        || (after != stamp && after.is_fresh(around.options.debounce));
+    if torn {
+        return Ok(Outcome::Torn);
     }
+    done.tree = Some(Tree { commit: commit.map(|commit| commit.commit().to_owned()), files: after });
     let Some(planned) = planned? else {
         return Ok(Outcome::Invalid(session.diagnostics.iter().cloned().collect()));
     };
@@ -186,19 +183,52 @@ pub fn stand_by(role: &Role) -> Outcome {
     }
 }
 
+/// The files that say what the project is: they are looked at before anything is read.
+pub fn of_project(options: &Options) -> Stamp {
+    let own = options.git.is_none().then(|| options.root.join(FILE_NAME));
+    Stamp::of_files(options.trusted.iter().cloned().chain(own))
+}
+
+/// Brings what is kept of the remote up, if that is asked for.
+pub fn fetch(options: &Options) -> Result<()> {
+    let Some(git) = options.git.as_ref().filter(|git| git.pull) else { return Ok(()) };
+    Checkout::of(&options.root).map_or(Ok(()), |checkout| checkout.fetch(&git.reference))
+}
+
+/// The commit that would be taken now, of those that are here.
+pub fn newest(root: &Path, git: &FromGit) -> Result<Option<String>> {
+    match Checkout::of(root) {
+        Some(checkout) => checkout.resolve(&checkout.followed(&git.reference, git.pull)?),
+        None => Ok(None),
+    }
+}
+
+/// Files of the project that differ between two commits.
+pub fn differing(root: &Path, one: &str, other: &str) -> Vec<String> {
+    Checkout::of(root).map_or(Vec::new(), |checkout| checkout.differing(one, other))
+}
+
 /// A commit that is not taken, if there is one, and what becomes of that.
 pub type Left = (Option<String>, Outcome);
 
-/// The commit to take the files from.
-pub fn commit(root: &Path, git: &FromGit) -> Result<std::result::Result<Arc<CommitTree>, Left>> {
+/// The commit to take the files from, of those that are here.
+pub fn look_up(root: &Path, git: &FromGit) -> Result<std::result::Result<Arc<CommitTree>, Left>> {
     let Some(checkout) = Checkout::of(root) else {
         let message = "this is no folder of a git repository, or git does not trust it";
         return Ok(Err((None, refused("ref_vanished", message))));
     };
-    let reference = checkout.followed(&git.reference, git.pull)?;
-    let Some(id) = checkout.resolve(&reference)? else {
-        let message = format!("`{}` names no commit", harmless(&reference));
-        return Ok(Err((None, refused("ref_vanished", message))));
+    let found = checkout.followed(&git.reference, git.pull).and_then(|reference| checkout.resolve(&reference));
+    let id = match found {
+        Ok(Some(id)) => id,
+        Ok(None) => {
+            let message = format!("`{}` names no commit", harmless(&git.reference));
+            return Ok(Err((None, refused("ref_vanished", message))));
+        }
+        // A name that is none, or that several have.
+        Err(error) if error.code == Code::Usage => {
+            return Ok(Err((None, refused("ref_vanished", error.to_string()))));
+        }
+        Err(error) => return Err(error),
     };
     if git.signed
         && let Err(why) = checkout.is_signed(&id)?
@@ -212,14 +242,6 @@ pub fn commit(root: &Path, git: &FromGit) -> Result<std::result::Result<Arc<Comm
         return Ok(Err((Some(id), refused("project_vanished", message))));
     }
     Ok(Ok(Arc::new(commit)))
-}
-
-/// The commit that would be looked at now.
-pub fn newest_commit(root: &Path, git: &FromGit) -> Result<Option<String>> {
-    match Checkout::of(root) {
-        Some(checkout) => checkout.resolve(&checkout.followed(&git.reference, git.pull)?),
-        None => Ok(None),
-    }
 }
 
 fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<Decision> {

@@ -26,6 +26,8 @@ struct Seen {
     writing: HashSet<PathBuf>,
     /// When something has happened last.
     last: Option<Instant>,
+    /// Whether there may be folders that are not watched yet.
+    folders: bool,
 }
 
 pub struct Eyes {
@@ -100,9 +102,33 @@ impl Eyes {
         lock(&self.seen).writing.clear();
     }
 
+    /// Whether there may be folders that are not watched yet.
+    pub fn have_missed_folders(&self) -> bool {
+        std::mem::take(&mut lock(&self.seen).folders)
+    }
+
     pub fn last(&self) -> Option<Instant> {
         lock(&self.seen).last
     }
+}
+
+/// One of the files that a process has open for writing, as far as the system lets one look: before anything has been
+/// watched, nobody has told of it.
+pub fn written<'a>(files: impl Iterator<Item = &'a Path>) -> Option<PathBuf> {
+    let files: HashSet<PathBuf> = files.filter_map(|file| fs::canonicalize(file).ok()).collect();
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(handles) = fs::read_dir(process.path().join("fd")) else { continue };
+        for handle in handles.flatten() {
+            let Some(file) = fs::read_link(handle.path()).ok().filter(|file| files.contains(file)) else { continue };
+            let about = fs::read_to_string(process.path().join("fdinfo").join(handle.file_name())).unwrap_or_default();
+            let flags = about.lines().find_map(|line| line.strip_prefix("flags:"));
+            // Octal; the last two bits say what for, and 0 is for reading alone.
+            if flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| flags & 3 != 0) {
+                return Some(file);
+            }
+        }
+    }
+    None
 }
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
@@ -151,6 +177,9 @@ impl Seen {
                 for path in &paths {
                     self.writing.remove(path);
                 }
+            }
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+                self.folders |= paths.iter().any(|path| path.is_dir());
             }
             _ => {}
         }

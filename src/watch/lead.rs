@@ -67,6 +67,11 @@ impl Lead {
         Lead { session, holder, lease, shared, stop, thread: Some(thread) }
     }
 
+    /// Asks at once.
+    pub fn renew(&self) {
+        ask(&self.session, &self.holder, self.lease, &self.shared);
+    }
+
     pub fn role(&self) -> Role {
         let has_run_out = {
             let shared = lock(&self.shared);
@@ -74,7 +79,7 @@ impl Lead {
         };
         if has_run_out {
             // A long apply has kept the store to itself: nobody else can have taken it, unless the store says so.
-            ask(&self.session, &self.holder, self.lease, &self.shared);
+            self.renew();
         }
         lock(&self.shared).role.clone()
     }

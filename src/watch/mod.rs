@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use self::attempt::{Around, Attempt, Outcome, Tree, attempt, commit, git_works, newest_commit, stand_by};
+use self::attempt::{
+    Around, Attempt, Outcome, Tree, attempt, differing, fetch, git_works, look_up, newest, of_project, stand_by,
+};
 use self::board::Board;
 use self::errands::Errands;
 use self::eyes::Eyes;
 use self::lead::{Lead, Role};
 use self::wake::{Heard, Wake, wait};
-use crate::load::{FILE_NAME, Memory, Stamp};
+use crate::load::{Memory, Stamp};
 use crate::model::plan::Base;
 use crate::model::watch::{Cause, Caused, Event, Reason, State, Summary, What};
 use crate::model::{Approval, Change, Code, Diagnostic, Effect, Error, Result};
@@ -119,6 +121,9 @@ struct Watcher<'a> {
     /// What was told last of a state: if it is the same again, nothing is told.
     told: Option<String>,
     told_drift: Option<String>,
+    /// The files whose change was told last, and whether that was since the last attempt.
+    changing: Option<(Stamp, Option<String>)>,
+    told_change: bool,
     /// Whether hooks know that something is wrong.
     alarmed: bool,
     /// Files that were found to be what the store holds, and at which revision.
@@ -187,6 +192,8 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         state: State::Starting,
         told: None,
         told_drift: None,
+        changing: None,
+        told_change: false,
         alarmed: false,
         settled: None,
         differs: None,
@@ -209,12 +216,12 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
 fn open(options: &Options) -> Result<Session> {
     let commit = match &options.git {
         // What was fetched before will do.
-        Some(git) => commit(&options.root, &FromGit { pull: false, reference: git.reference.clone(), ..*git })?.ok(),
+        Some(git) => match look_up(&options.root, git)? {
+            Ok(found) => Some(found),
+            Err(_) => return Err(Error::failure("there is no commit to begin with")),
+        },
         None => None,
     };
-    if options.git.is_some() && commit.is_none() {
-        return Err(Error::failure("there is no commit yet"));
-    }
     let tree = commit.as_ref();
     let above =
         Above { store: options.store.as_deref(), trusted: options.trusted.as_deref(), tree, ..Above::default() };
@@ -225,10 +232,10 @@ impl Watcher<'_> {
     fn once(mut self) -> Option<Code> {
         let (begun, before) = (Instant::now(), self.stamp());
         let done = loop {
-            if self.settle(false).stop {
+            if self.settle(true).stop {
                 return None;
             }
-            let done = attempt(&self.around());
+            let done = attempt(&self.around(), fetch(self.options));
             if !matches!(done.outcome, Outcome::Torn) {
                 break done;
             }
@@ -275,8 +282,10 @@ impl Watcher<'_> {
                 break;
             }
             let why = more.asked.unwrap_or(why);
+            let fetched = fetch(self.options);
+            self.tell_change(why);
             let before = self.stamp();
-            let done = attempt(&self.around());
+            let done = attempt(&self.around(), fetched);
             if matches!(done.outcome, Outcome::Torn) {
                 // The same again, as soon as the files have come to rest; of what is opened now.
                 self.session = done.session.map(Arc::new).or(self.session.take());
@@ -335,9 +344,7 @@ impl Watcher<'_> {
         let trusted = self.options.trusted.as_deref();
         match &self.session {
             Some(session) => session.stamp(trusted),
-            None => {
-                Stamp::of_files(trusted.map(Path::to_path_buf).into_iter().chain([self.options.root.join(FILE_NAME)]))
-            }
+            None => of_project(self.options),
         }
     }
 
@@ -409,19 +416,20 @@ impl Watcher<'_> {
         if !polls && !heard.files {
             return None;
         }
+        if heard.files && self.eyes.have_missed_folders() {
+            self.look_around();
+        }
         let Some(last) = &self.last else { return Some(Cause::Poll) };
         let differs = match &last.tree {
-            Tree::Folder(stamp) => {
-                (*stamp != self.stamp()).then_some(if heard.files { Cause::Files } else { Cause::Poll })
-            }
-            Tree::Commit(id) => {
-                let git = self.options.git.as_ref()?;
-                match newest_commit(&self.options.root, git) {
-                    Ok(now) => (now != *id).then_some(Cause::Git),
+            Tree { files, .. } if *files != self.stamp() => Some(if heard.files { Cause::Files } else { Cause::Poll }),
+            Tree { commit, .. } => self.options.git.as_ref().and_then(|git| {
+                let newest = fetch(self.options).and_then(|()| newest(&self.options.root, git));
+                match newest {
+                    Ok(now) => (now != *commit).then_some(Cause::Git),
                     // The attempt says why, unless it has said so and waits.
                     Err(_) => self.retry.is_none().then_some(Cause::Git),
                 }
-            }
+            }),
         };
         if differs.is_some() {
             return differs;
@@ -462,10 +470,14 @@ impl Watcher<'_> {
             if !patient {
                 self.eyes.forget_writing();
             }
+            if self.eyes.have_missed_folders() {
+                self.look_around();
+            }
+            let stamp = self.stamp();
             let root = &self.options.root;
-            let written = self
-                .eyes
-                .writing()
+            let starts = self.last.is_none();
+            let written = if starts { eyes::written(stamp.paths()) } else { self.eyes.writing() };
+            let written = written
                 .map(|path| format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
             let works = || git_works(root).then(|| "git is at work: .git/index.lock is there".to_owned());
             if let Some(message) = patient.then(|| written.or_else(works)).flatten() {
@@ -478,7 +490,7 @@ impl Watcher<'_> {
                 heard.join(wait(&self.wakes, Instant::now() + Duration::from_millis(200).min(debounce)));
                 continue;
             }
-            let ages = [self.eyes.last().map(|at| at.elapsed()), self.stamp().age()];
+            let ages = [self.eyes.last().map(|at| at.elapsed()), stamp.age()];
             let Some(left) = ages.into_iter().flatten().min().and_then(|age| debounce.checked_sub(age)) else {
                 return heard;
             };
@@ -513,10 +525,11 @@ impl Watcher<'_> {
             self.session = Some(session);
         }
         let tree = match tree {
-            Some(tree) if opened || matches!(tree, Tree::Commit(_)) => tree,
-            _ => Tree::Folder(before),
+            Some(tree) if opened => tree,
+            Some(Tree { commit, .. }) => Tree { commit, files: before },
+            None => Tree { commit: self.last.as_ref().and_then(|last| last.tree.commit.clone()), files: before },
         };
-        let changed = self.changed(&tree);
+        let commit = tree.commit.clone();
         self.look_around();
         let now = Instant::now();
         (self.polled, self.whole, self.retry, self.opens) = (now, now, None, None);
@@ -533,10 +546,6 @@ impl Watcher<'_> {
         if !matches!(outcome, Outcome::Failed(_)) {
             self.failures = 0;
         }
-        let commit = self.last.as_ref().and_then(|last| match &last.tree {
-            Tree::Commit(id) => id.clone(),
-            Tree::Folder(_) => None,
-        });
         let diagnostics = || self.session.as_ref().map_or(Vec::new(), |one| one.diagnostics.iter().cloned().collect());
         let mut applied_now = None;
         let mut revision = base.map(|base| base.revision);
@@ -555,7 +564,7 @@ impl Watcher<'_> {
                 applied_now = Some(applied);
                 revision = Some(made);
                 let effects = planned.as_ref().map_or(Vec::new(), caused);
-                What::Synced { effects, commit: commit.clone(), diagnostics: diagnostics() }
+                What::Synced { effects, commit, diagnostics: diagnostics() }
             }
         };
         let event = Event {
@@ -571,32 +580,44 @@ impl Watcher<'_> {
             self.settled = Some((config.clone(), revision));
         }
         let shown = planned.as_ref().zip(self.session.clone());
-        let news = self.is_news(&event) || cause.is_asked() || (in_sync && changed.is_some());
-        if let Some(files) = changed.filter(|_| news) {
-            let count = files.len();
-            let what = What::Changed { files: files.into_iter().take(NAMED).collect(), count, commit };
-            self.say(&Event { config: event.config.clone(), revision, ..self.event(cause, what) }, None);
-        }
+        let news = self.is_news(&event) || cause.is_asked() || std::mem::take(&mut self.told_change);
         if in_sync {
             self.tell_drift(&event, planned.as_ref());
         }
         self.tell_state(&event, shown.as_ref().map(|(planned, session)| (&**session, *planned)), news);
+        if let Some((_, _, lead)) = self.lead.as_ref().filter(|_| applied_now.is_some() || self.failures > 0) {
+            // The store may be new, and nobody has led there.
+            lead.renew();
+        }
         if in_sync {
             self.deliver(applied_now);
         }
     }
 
-    /// Names of files that differ from those of the attempt before; nothing at the start.
-    fn changed(&self, tree: &Tree) -> Option<Vec<String>> {
-        match (&self.last.as_ref()?.tree, tree) {
-            (Tree::Folder(was), Tree::Folder(now)) => {
-                let root = &self.options.root;
-                let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-                let names: Vec<String> = now.differing(was).into_iter().map(name).collect();
-                (!names.is_empty()).then_some(names)
-            }
-            (was, now) => (was != now).then(Vec::new),
+    /// Tells which files have changed since the attempt before; nothing at the start, and once for what is read again.
+    fn tell_change(&mut self, cause: Cause) {
+        let Some(last) = &self.last else { return };
+        let root = &self.options.root;
+        let stamp = self.stamp();
+        let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let mut files: Vec<String> = stamp.differing(&last.tree.files).into_iter().map(name).collect();
+        let commit = self.options.git.as_ref().and_then(|git| newest(root, git).ok().flatten());
+        if let (Some(now), Some(was)) = (&commit, &last.tree.commit)
+            && now != was
+        {
+            files.extend(differing(root, was, now));
         }
+        if commit == last.tree.commit && files.is_empty()
+            || self.changing.as_ref() == Some(&(stamp.clone(), commit.clone()))
+        {
+            return;
+        }
+        let count = files.len();
+        files.truncate(NAMED);
+        self.changing = Some((stamp, commit.clone()));
+        self.told_change = true;
+        let revision = last.base.map(|base| base.revision);
+        self.say(&Event { revision, ..self.event(cause, What::Changed { files, count, commit }) }, None);
     }
 
     fn failed(&mut self, error: &Error) -> What {
@@ -648,6 +669,8 @@ impl Watcher<'_> {
         self.board.next_try(next);
         if news || even_if_known {
             self.say(event, plan);
+        } else {
+            self.board.told(event);
         }
         if news {
             self.alarm(event);
@@ -699,7 +722,7 @@ fn key(event: &Event) -> String {
     let Event { config, digest, what, .. } = event;
     match what {
         What::Waiting { reason, .. } => format!("{} {reason:?} {config:?} {digest:?}", what.name()),
-        What::Invalid { diagnostics } => format!("{} {config:?} {diagnostics:?}", what.name()),
+        What::Invalid { diagnostics } => format!("{} {diagnostics:?}", what.name()),
         What::Refused { refused, .. } => format!("{} {config:?} {digest:?} {refused:?}", what.name()),
         What::Drift { drift } => format!("{} {config:?} {digest:?} {drift:?}", what.name()),
         _ => what.name().to_owned(),

@@ -17,7 +17,7 @@ pub fn watch_event(event: &Event) -> Json {
         "format_version": FORMAT_VERSION,
         "event": what.name(),
         "at": moment(*at),
-        "project": project,
+        "project": known(project),
         "cause": cause.name(),
         "config_digest": config,
         "digest": digest,
@@ -31,12 +31,17 @@ pub fn watch_event(event: &Event) -> Json {
     json
 }
 
+/// What could not be found out is null.
+fn known(name: &str) -> Json {
+    if name.is_empty() { Json::Null } else { name.into() }
+}
+
 fn special(what: &What, json: &mut Map<String, Json>) {
     let mut put = |name: &str, value: Json| json.insert(name.to_owned(), value);
     match what {
         What::Started { store, status, leads } => {
             put("yubin", env!("CARGO_PKG_VERSION").into());
-            put("store", store.as_str().into());
+            put("store", known(store));
             put("pid", std::process::id().into());
             put("status", status.map(|address| address.to_string()).into());
             put("role", if *leads { "leader" } else { "standby" }.into());
