@@ -20,3 +20,4 @@ mod schemas;
 mod serve;
 mod stores;
 mod support;
+mod watch;

@@ -155,17 +155,46 @@ pub struct Event {
 
 #[derive(Clone, Debug)]
 pub enum What {
-    Started { store: String, status: Option<SocketAddr>, leads: bool },
+    Started {
+        store: String,
+        status: Option<SocketAddr>,
+        leads: bool,
+    },
     /// Some of the files, and how many they are.
-    Changed { files: Vec<String>, count: usize, commit: Option<String> },
-    Synced { effects: Vec<Caused>, commit: Option<String>, diagnostics: Vec<Diagnostic> },
+    Changed {
+        files: Vec<String>,
+        count: usize,
+        commit: Option<String>,
+    },
+    Synced {
+        effects: Vec<Caused>,
+        commit: Option<String>,
+        diagnostics: Vec<Diagnostic>,
+    },
     Unchanged,
-    Invalid { diagnostics: Vec<Diagnostic> },
-    Refused { refused: Vec<Refused>, diagnostics: Vec<Diagnostic> },
-    Waiting { reason: Reason, message: String, until: Option<Timestamp> },
-    Drift { drift: Vec<Drift> },
-    Failed { message: String, hint: Option<String>, retry: Option<Duration> },
-    Stopped { by_signal: bool },
+    Invalid {
+        diagnostics: Vec<Diagnostic>,
+    },
+    Refused {
+        refused: Vec<Refused>,
+        diagnostics: Vec<Diagnostic>,
+    },
+    Waiting {
+        reason: Reason,
+        message: String,
+        until: Option<Timestamp>,
+    },
+    Drift {
+        drift: Vec<Drift>,
+    },
+    Failed {
+        message: String,
+        hint: Option<String>,
+        retry: Option<Duration>,
+    },
+    Stopped {
+        by_signal: bool,
+    },
 }
 
 /// Why nothing is applied until something changes.
