@@ -3,8 +3,8 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,10 @@ use zeroize::Zeroizing;
 
 /// Where a buffer begins.
 const FIRST: usize = 64 * 1024;
+/// What is kept of a complaint, in bytes.
+const COMPLAINT: usize = 16 * 1024;
+/// How long a complaint is listened to when the program has ended: what it has started may hold its stderr open.
+const REST: Duration = Duration::from_millis(200);
 
 /// Why there is nothing to take from a program.
 #[derive(Debug)]
@@ -29,7 +33,56 @@ pub enum Failed {
 pub fn run(command: &mut Command, input: &[u8], most: usize, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Failed> {
     command.stdout(Stdio::piped());
     let until = Instant::now() + limit;
-    let mut child = start(command, input)?;
+    finish(start(command, input, Stdio::null())?, most, until)
+}
+
+/// The same; where it fails, with the beginning of what the program has written to stderr.
+pub fn run_heard(
+    command: &mut Command,
+    input: &[u8],
+    most: usize,
+    limit: Duration,
+) -> Result<Zeroizing<Vec<u8>>, (Failed, Vec<u8>)> {
+    command.stdout(Stdio::piped());
+    let until = Instant::now() + limit;
+    let mut child = start(command, input, Stdio::piped()).map_err(|failed| (failed, Vec::new()))?;
+    let complaint = child.stderr.take().map(hear);
+    finish(child, most, until).map_err(|failed| {
+        let said = complaint.map(|(said, ended)| {
+            // Whether it has ended makes no difference: what there is by now is told.
+            let _ = ended.recv_timeout(REST);
+            std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        (failed, said.unwrap_or_default())
+    })
+}
+
+/// Takes the beginning of what comes, and lets the rest go by, so that nobody waits to write it.
+fn hear(mut from: ChildStderr) -> (Arc<Mutex<Vec<u8>>>, mpsc::Receiver<()>) {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (send, ended) = mpsc::channel();
+    let kept = Arc::clone(&said);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(more) => {
+                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    let room = COMPLAINT.saturating_sub(kept.len());
+                    kept.extend_from_slice(&buffer[..more.min(room)]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        // Nobody listens any more if the program has not failed.
+        let _ = send.send(());
+    });
+    (said, ended)
+}
+
+fn finish(mut child: Child, most: usize, until: Instant) -> Result<Zeroizing<Vec<u8>>, Failed> {
     let printed = child.stdout.take().map(|output| listen(output, most, until));
     let printed = match printed {
         Some(Err(failed)) => {
@@ -46,11 +99,11 @@ pub fn run(command: &mut Command, input: &[u8], most: usize, limit: Duration) ->
 pub fn run_unheard(command: &mut Command, input: &[u8], limit: Duration) -> Result<(), Failed> {
     command.stdout(Stdio::null());
     let until = Instant::now() + limit;
-    end(&mut start(command, input)?, until)
+    end(&mut start(command, input, Stdio::null())?, until)
 }
 
-fn start(command: &mut Command, input: &[u8]) -> Result<Child, Failed> {
-    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stderr(Stdio::null());
+fn start(command: &mut Command, input: &[u8], stderr: Stdio) -> Result<Child, Failed> {
+    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stderr(stderr);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command.spawn().map_err(Failed::NotStarted)?;
@@ -170,6 +223,24 @@ mod tests {
         assert_eq!(std::str::from_utf8(&count).unwrap().trim(), "1000000");
         run_unheard(&mut sh("exit 0"), &long, LIMIT).unwrap();
         run_unheard(&mut sh("head -c 10000000 /dev/zero; head -c 10000000 /dev/zero >&2"), &long, LIMIT).unwrap();
+    }
+
+    #[test]
+    fn the_beginning_of_a_complaint_is_heard() {
+        let run = |script: &str| run_heard(&mut sh(script), b"", 10, LIMIT);
+        assert_eq!(run("echo no >&2; printf abc").unwrap().as_slice(), b"abc");
+        let (failed, said) = run("echo no >&2; exit 3").unwrap_err();
+        assert!(matches!(failed, Failed::Status(status) if status.code() == Some(3)));
+        assert_eq!(said, b"no\n");
+        assert_eq!(run("head -c 10000000 /dev/zero >&2; exit 1").unwrap_err().1.len(), COMPLAINT);
+        // Whoever still holds stderr open is not waited for.
+        let started = Instant::now();
+        assert_eq!(run("echo no >&2; sleep 5 >/dev/null & exit 1").unwrap_err().1, b"no\n");
+        assert!(matches!(
+            run_heard(&mut sh("echo no >&2; sleep 60"), b"", 10, Duration::from_millis(200)),
+            Err((Failed::Late, said)) if said == b"no\n"
+        ));
+        assert!(started.elapsed() < LIMIT);
     }
 
     #[test]

@@ -39,4 +39,5 @@ pub mod serve;
 pub mod store;
 pub mod system;
 pub mod vault;
+pub mod watch;
 pub mod wire;

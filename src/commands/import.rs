@@ -123,8 +123,11 @@ fn given(common: &Common, diagnostics: &mut Diagnostics) -> Result<Given> {
     let Ok(root) = load::find_root(&dir) else { return Ok(Given::default()) };
     // Of another project there is nothing to take, and nothing to say.
     let mut said = Diagnostics::default();
-    let project =
-        load::read_project(&root, common.trusted_config.as_deref().map(|path| dir.join(path)).as_deref(), &mut said)?;
+    let project = load::read_project(
+        &load::Tree::Folder(root),
+        common.trusted_config.as_deref().map(|path| dir.join(path)).as_deref(),
+        &mut said,
+    )?;
     if project.system.document != "002" {
         return Ok(Given::default());
     }

@@ -25,11 +25,13 @@ mod snapshot;
 mod store;
 mod token;
 mod undo;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstream::AutoStream;
 use clap::builder::PossibleValue;
@@ -60,7 +62,8 @@ pub struct Common {
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
-    /// Take `secrets:`, `policy:` and `hooks:` from this file, and nothing that leads out of the project from another
+    /// Take `secrets:`, `policy:`, `hooks:` and `sync:` from this file, and nothing that leads out of the project from
+    /// another
     #[arg(long, value_name = "FILE", global = true)]
     trusted_config: Option<PathBuf>,
     /// Form of the output
@@ -119,6 +122,7 @@ enum Verb {
     Log(log::Args),
     Undo(undo::Args),
     Effects(effects::Args),
+    Watch(watch::Args),
     Adopt(adopt::AdoptArgs),
     Forget(adopt::ForgetArgs),
     Refresh(refresh::Args),
@@ -156,6 +160,8 @@ pub fn main() -> ExitCode {
         }
     };
     let Cli { common, verb } = cli;
+    // A watcher tells what happens from more than one thread.
+    let common = Arc::new(common);
     match common.color {
         Colour::Auto => {}
         Colour::Always => anstream::ColorChoice::Always.write_global(),
@@ -183,6 +189,7 @@ pub fn main() -> ExitCode {
         Verb::Log(args) => log::run(&common, &args),
         Verb::Undo(args) => undo::run(&common, &args),
         Verb::Effects(args) => effects::run(&common, &args),
+        Verb::Watch(args) => watch::run(&common, &args),
         Verb::Adopt(args) => adopt::adopt(&common, &args),
         Verb::Forget(args) => adopt::forget(&common, &args),
         Verb::Refresh(args) => refresh::run(&common, &args),
@@ -267,7 +274,8 @@ impl Common {
     /// With a snapshot in the place of the store, and the public key that must have signed it.
     pub fn session_against(&self, strict: bool, against: Option<(&Path, Option<&str>)>) -> Result<Session> {
         let dir = Common::dir()?;
-        let above = Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against };
+        let above =
+            Above { store: self.store.as_deref(), trusted: self.trusted_config.as_deref(), against, tree: None };
         pipeline::open(&dir, above, strict)
     }
 

@@ -263,7 +263,7 @@ fn age(against: Option<&Against>) -> Option<u64> {
     u64::try_from(Timestamp::now().duration_since(at).as_secs()).ok()
 }
 
-fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {
+pub fn report<'a>(common: &Common, session: &'a Session, planned: &'a Planned) -> text::Report<'a> {
     text::Report {
         plan: &planned.plan,
         system: session.project.system,

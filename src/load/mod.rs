@@ -8,6 +8,8 @@ mod named;
 mod project;
 mod read;
 mod sources;
+mod stamp;
+mod tree;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -29,10 +31,12 @@ pub use adopt::{Changed, Left, adopt};
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
     FILE_NAME, FormatName, HOOK_KEYS, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS,
-    SourceSpec, TOP_KEYS, find_root, read_project,
+    SYNC_KEYS, SourceSpec, TOP_KEYS, WINDOW_KEYS, find_root, read_project,
 };
 pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources};
+pub use stamp::Stamp;
+pub use tree::Tree;
 
 /// Records that one thread takes at a time.
 const RUN: usize = 8_192;

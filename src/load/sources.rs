@@ -1,12 +1,14 @@
 //! Finding the files of a project and turning them into text.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::project::{FILE_NAME, FormatName, LINK_HINT, LINK_OUTSIDE, Project, SourceSpec, leaves_by_link};
+use super::project::{
+    COMMIT_HINT, FILE_NAME, FormatName, LINK_HINT, LINK_IN_COMMIT, LINK_OUTSIDE, Project, SourceSpec,
+};
+use super::tree::{self, Nature, Tree, Unread};
 use crate::model::{Diagnostic, Diagnostics};
 
 pub struct SourceFile {
@@ -26,7 +28,7 @@ impl SourceFile {
     }
 }
 
-/// The sources as they stand on the disk.
+/// The sources as they stand on the disk, or in a commit.
 pub struct Sources {
     /// By name.
     pub files: Vec<SourceFile>,
@@ -37,31 +39,43 @@ pub struct Sources {
 /// Finds and reads all sources.
 pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources {
     let mut all = Vec::new();
-    if let Err(error) = walk(&project.root, "", &mut all, diagnostics) {
+    if let Err(error) = walk(&project.tree, "", &mut all, diagnostics) {
         diagnostics.push(Diagnostic::error("file/unreadable", format!("the project's folder cannot be read: {error}")));
     }
     all.sort();
     let (picked, vanished) = pick(project, &all, diagnostics);
-    let files = picked
-        .into_iter()
-        .map(|(name, spec)| {
-            let path = project.root.join(&name);
-            if leaves_by_link(project, &path) {
-                diagnostics.push(Diagnostic::error("file/outside", LINK_OUTSIDE).hint(LINK_HINT).at(&name, 0, 0));
-                return SourceFile { name, spec, bytes: None };
+    let names: Vec<&str> = picked.keys().map(String::as_str).collect();
+    let read = tree::read(project, &names);
+    let files = picked.into_iter().zip(read);
+    let files = files.map(|((name, spec), read)| {
+        let mut tell = |problem: Diagnostic| diagnostics.push(problem.at(&name, 0, 0));
+        let bytes = match read {
+            Ok(bytes) => Some(bytes),
+            Err(unread) => {
+                tell(match unread {
+                    Unread::Outside => Diagnostic::error("file/outside", LINK_OUTSIDE).hint(LINK_HINT),
+                    Unread::Link => Diagnostic::error("file/link", LINK_IN_COMMIT).hint(COMMIT_HINT),
+                    Unread::Failed(error) => {
+                        Diagnostic::error("file/unreadable", format!("the file cannot be read: {error}"))
+                    }
+                });
+                None
             }
-            let bytes = match fs::read(path) {
-                Ok(bytes) => Some(bytes),
-                Err(error) => {
-                    let message = format!("the file cannot be read: {error}");
-                    diagnostics.push(Diagnostic::error("file/unreadable", message).at(&name, 0, 0));
-                    None
-                }
-            };
-            SourceFile { name, spec, bytes }
-        })
-        .collect();
+        };
+        SourceFile { name, spec, bytes }
+    });
+    let files = files.collect();
     Sources { files, vanished }
+}
+
+/// The names of all sources, as far as they can be told.
+pub fn names(project: &Project) -> Vec<String> {
+    // What is wrong is said when they are read.
+    let mut unheard = Diagnostics::default();
+    let mut all = Vec::new();
+    let _ = walk(&project.tree, "", &mut all, &mut unheard);
+    all.sort();
+    pick(project, &all, &mut unheard).0.into_keys().collect()
 }
 
 /// The digest of the configuration, in hexadecimal: the project file and everything that it names. And that of
@@ -112,7 +126,7 @@ fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Pi
         } else {
             let path = spec.path.trim_start_matches("./").trim_end_matches('/');
             let below = format!("{path}/");
-            if project.root.join(path).is_dir() {
+            if project.tree.is_dir(path) {
                 let mut matched = false;
                 for name in all.iter().filter(|name| name.starts_with(&below) && is_source_name(name)) {
                     matched = true;
@@ -121,7 +135,7 @@ fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Pi
                 if !matched {
                     no_match(spec, &mut vanished, diagnostics);
                 }
-            } else if project.root.join(path).is_file() {
+            } else if project.tree.is_file(path) {
                 take(path);
             } else {
                 diagnostics.push(
@@ -156,19 +170,17 @@ fn glob(path: &str) -> Option<GlobMatcher> {
 
 /// All files below the folder, but for hidden ones, bundles that were exported, and projects
 /// inside the project.
-fn walk(root: &Path, below: &str, found: &mut Vec<String>, diagnostics: &mut Diagnostics) -> std::io::Result<()> {
-    let folder = root.join(below);
-    if !below.is_empty() && (folder.join(FILE_NAME).is_file() || is_bundle(&folder)) {
+fn walk(tree: &Tree, below: &str, found: &mut Vec<String>, diagnostics: &mut Diagnostics) -> std::io::Result<()> {
+    let within = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+    if !below.is_empty() && (tree.is_file(&within(FILE_NAME)) || is_bundle(tree, &within)) {
         return Ok(());
     }
-    for entry in fs::read_dir(&folder)? {
-        let entry = entry?;
-        let name = match entry.file_name().into_string() {
+    for (name, nature) in tree.entries(below)? {
+        let name = match name {
             Ok(name) => name,
             Err(name) => {
                 // Passed over in silence, what it declares would look like what is declared no more.
-                let message =
-                    format!("the name of `{}` is not UTF-8, and the file is not read", name.to_string_lossy());
+                let message = format!("the name of `{name}` is not UTF-8, and the file is not read");
                 diagnostics.push(Diagnostic::error("file/unreadable", message).hint("rename it"));
                 continue;
             }
@@ -176,23 +188,27 @@ fn walk(root: &Path, below: &str, found: &mut Vec<String>, diagnostics: &mut Dia
         if name.starts_with('.') {
             continue;
         }
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-        if entry.file_type()?.is_dir() {
-            walk(root, &path, found, diagnostics)?;
-        } else if path != FILE_NAME && root.join(&path).is_file() {
-            found.push(path);
-        } else if root.join(&path).is_dir() {
-            let message = "a folder behind a link is not read";
-            diagnostics.push(
-                Diagnostic::warning("file/link", message).hint("move the folder into the project").at(&path, 0, 0),
-            );
+        let path = within(&name);
+        let mut warn = |message: &str, hint: &str| {
+            diagnostics.push(Diagnostic::warning("file/link", message).hint(hint).at(&path, 0, 0));
+        };
+        match nature {
+            Nature::Folder => walk(tree, &path, found, diagnostics)?,
+            Nature::LinkedFolder => warn("a folder behind a link is not read", "move the folder into the project"),
+            // It may lead to a folder; as a source, it is refused where it is read.
+            Nature::Link if !is_source_name(&path) => {
+                warn(LINK_IN_COMMIT, COMMIT_HINT);
+                found.push(path);
+            }
+            Nature::File | Nature::Link if path != FILE_NAME => found.push(path),
+            Nature::File | Nature::Link => {}
         }
     }
     Ok(())
 }
 
-fn is_bundle(folder: &Path) -> bool {
-    folder.join("manifest.json").is_file() && folder.join("MANIFEST.md").is_file()
+fn is_bundle(tree: &Tree, within: &impl Fn(&str) -> String) -> bool {
+    tree.is_file(&within("manifest.json")) && tree.is_file(&within("MANIFEST.md"))
 }
 
 fn is_source_name(name: &str) -> bool {

@@ -1,5 +1,5 @@
-//! What a server keeps beside the state: who may call it, who is logged in to the mail product, what is
-//! still to be carried out, and which requests it has answered.
+//! What a store keeps beside the state: who may call its server, who is logged in to the mail product, what is
+//! still to be carried out, which requests have been answered, and what watchers agree on.
 
 use super::kind::Address;
 
@@ -111,4 +111,21 @@ pub struct Request {
     pub key: [u8; 32],
     /// Digest of what it asks for.
     pub body: [u8; 32],
+}
+
+/// Which of the watchers of a project leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lead {
+    Ours,
+    Other { holder: String },
+}
+
+/// That a plan may be applied, whatever it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Of the plan.
+    pub digest: String,
+    pub actor: String,
+    /// By the clock of the store: RFC 3339, UTC.
+    pub at: String,
 }

@@ -11,6 +11,8 @@ pub enum Code {
     Refused = 4,
     /// The store moved, or another apply holds it.
     Conflict = 5,
+    /// For a person, or for the time at which it may go on.
+    Waiting = 6,
     Usage = 64,
 }
 

@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod attend;
 mod copy;
 mod deliver;
 mod facts;
@@ -22,13 +23,14 @@ mod tokens;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, CommitTree};
 use crate::guard::{self, Verdict};
 use crate::history;
-use crate::load::{self, Project, Reader};
+use crate::load::{self, Project, Reader, Tree};
 use crate::model::plan::{Base, Partial};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Inventory, Key, Kind, Logged, Plan, Result, Row, Rows, StorePlace,
@@ -41,6 +43,8 @@ use crate::vault::{KeySource, Vault};
 use crate::wire;
 use seal::STATUS;
 
+pub use crate::load::find_root;
+pub use attend::Decided;
 pub use copy::copy;
 pub use deliver::Applied;
 pub use home::Home;
@@ -61,6 +65,10 @@ pub struct Session {
     pub diagnostics: Diagnostics,
     pub strict: bool,
     against: Option<wire::Against>,
+    /// Files of secrets that the last plan has asked for.
+    secret_files: Vec<PathBuf>,
+    /// Of the configuration that the last plan was made from, or could not be made from.
+    pub config_digest: Option<String>,
 }
 
 /// A plan and everything that is decided about it.
@@ -154,32 +162,53 @@ pub struct Above<'a> {
     pub trusted: Option<&'a Path>,
     /// `--against`: a snapshot in the place of the store, and the public key that must have signed it.
     pub against: Option<(&'a Path, Option<&'a str>)>,
+    /// The commit that the files are read from, in the place of the folder.
+    pub tree: Option<&'a Arc<CommitTree>>,
 }
 
 /// The store that the project file names, and the folder that its path is relative to.
 pub fn store_of_project(start: &Path) -> Result<(String, PathBuf)> {
-    let root = load::find_root(start)?;
+    let root = find_root(start)?;
     let mut diagnostics = Diagnostics::default();
-    let project = load::read_project(&root, None, &mut diagnostics)?;
+    let project = load::read_project(&Tree::Folder(root.clone()), None, &mut diagnostics)?;
     if diagnostics.has_errors() {
         return Err(Error::new(Code::Invalid, "the project file is invalid").hint("`yubin check` says what is wrong"));
     }
     Ok((project.store, root))
 }
 
-/// Reads the project file.
+/// Reads the project file of `start`, or of the nearest folder above it that has one.
 pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
-    let root = load::find_root(start)?;
+    open_at(&find_root(start)?, start, above, strict)
+}
+
+/// Reads the project file of this folder and of no other. What is named from outside is relative to `start`.
+pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
     let mut diagnostics = Diagnostics::default();
     let trusted = above.trusted.map(|path| start.join(path));
-    let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
+    let tree = match above.tree {
+        Some(files) => Tree::Commit(root.to_path_buf(), Arc::clone(files)),
+        None => Tree::Folder(root.to_path_buf()),
+    };
+    let project = load::read_project(&tree, trusted.as_deref(), &mut diagnostics)?;
     if let Some((path, signer)) = above.against {
         let (taken, against) = state::read(&start.join(path), signer, &project.name, project.system.name)?;
         let (store_name, store) = (format!("snapshot:{}", path.display()), Box::new(taken));
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
         let (own, against) = (Vec::new(), Some(against));
-        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against });
+        return Ok(Session {
+            project,
+            store_name,
+            store,
+            keys,
+            own,
+            diagnostics,
+            strict,
+            against,
+            secret_files: Vec::new(),
+            config_digest: None,
+        });
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
@@ -188,13 +217,24 @@ pub fn open(start: &Path, above: Above<'_>, strict: bool) -> Result<Session> {
         return Err(Error::new(Code::Usage, message).hint("name it with `--store` or YUBIN_STORE"));
     }
     // A path in the project file is relative to it, one from outside to where the user is.
-    let base = if store.is_some() { start } else { root.as_path() };
+    let base = if store.is_some() { start } else { root };
     let Home { name: store_name, store, keys, own, exposed } = Home::open_for(&name, base, Some(&project.name))?;
     if let Some(path) = exposed {
         let message = format!("others than its owner may read the token file {}", path.display());
         diagnostics.push(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it"));
     }
-    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None })
+    Ok(Session {
+        store_name,
+        store,
+        keys,
+        own,
+        project,
+        diagnostics,
+        strict,
+        against: None,
+        secret_files: Vec::new(),
+        config_digest: None,
+    })
 }
 
 impl Session {
@@ -382,6 +422,9 @@ impl Session {
         let sources = planned.files.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty());
         let mut sources = sources.peekable();
         sources.peek()?;
+        if let Some(commit) = self.project.tree.commit() {
+            return Some(commit.to_owned());
+        }
         Checkout::of(&self.project.root)?.commit(sources)
     }
 

@@ -42,6 +42,7 @@ impl Session {
         let sources = OnceLock::new();
         let (opened, mut inventory, (config_digest, files_digests)) =
             self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
+        self.config_digest = Some(config_digest.clone());
         let (system, policy) = (self.project.system, &self.project.policy);
         let rules = rules(&self.project);
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
@@ -195,9 +196,11 @@ impl Session {
             }
         });
         plan.drift = drift;
+        let secret_files = outside.files();
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(suggest::renames(&plan, &rows, system));
         }
+        self.secret_files = secret_files;
         self.settle();
         if self.diagnostics.has_errors() {
             return Ok(None);

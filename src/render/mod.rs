@@ -4,6 +4,7 @@ pub mod html;
 mod japanese;
 pub mod markdown;
 pub mod text;
+pub mod watch;
 pub mod words;
 
 /// The language that people read.

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Value as Json, json};
 
 use crate::load::{FormatName, LIMIT_KEYS};
-use crate::model::{Kind, Trigger};
+use crate::model::{Kind, Sort, Trigger};
 use crate::system;
 
 /// A project of yubin: what it owns, by which rules, and where current state lives.
@@ -33,6 +33,8 @@ struct ProjectFile {
     secrets: Option<SecretsBlock>,
     /// What is run or called for the effects of an apply.
     hooks: Option<Vec<HookBlock>>,
+    /// When and how `yubin watch` applies.
+    sync: Option<SyncBlock>,
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
@@ -163,6 +165,47 @@ struct HookBlock {
     timeout: Option<String>,
 }
 
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct SyncBlock {
+    /// When something may be applied; always without any.
+    windows: Option<Vec<WindowEntry>>,
+    /// In which the windows are, by its name in the IANA database; by default that of the machine.
+    #[schemars(example = &"Asia/Tokyo")]
+    timezone: Option<String>,
+    /// While this file exists, nothing is applied; relative to this one.
+    #[schemars(length(min = 1), example = &"PAUSE")]
+    pause_file: Option<String>,
+    /// Whether what other software has changed is changed back.
+    #[schemars(extend("default" = true))]
+    heal: Option<bool>,
+    /// What waits for `yubin watch approve`: plans that delete, disable or purge.
+    #[schemars(default, schema_with = "approvals")]
+    approve: Option<Vec<String>>,
+}
+
+/// A window for everything; or one for plans that do certain things.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the shape alone matters")]
+enum WindowEntry {
+    Any(#[schemars(schema_with = "window")] String),
+    For(WindowBlock),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct WindowBlock {
+    /// Days on which it begins, every day without any, and times; an end before the begin is of the next day.
+    #[schemars(schema_with = "window")]
+    at: String,
+    /// Plans that log somebody out, or that change a password; everything if left out.
+    #[schemars(default, schema_with = "sorts")]
+    r#for: Option<Vec<String>>,
+}
+
 /// Where a secret stands.
 #[derive(JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -250,6 +293,29 @@ fn triggers(_: &mut SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn window(_: &mut SchemaGenerator) -> schemars::Schema {
+    const DAY: &str = "([A-Za-z]{3}|[月火水木金土日])";
+    let days = format!("{DAY}(-{DAY})?(, *{DAY}(-{DAY})?)*");
+    json_schema!({
+        "type": "string",
+        "pattern": format!("^({days} +)?([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+        "examples": ["mon-fri 22:00-05:00"],
+    })
+}
+
+fn approvals(_: &mut SchemaGenerator) -> schemars::Schema {
+    json_schema!({ "type": "array", "items": { "type": "string", "enum": ["deletes"] } })
+}
+
+fn sorts(_: &mut SchemaGenerator) -> schemars::Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "enum": Sort::ALL.map(Sort::name) },
+        "minItems": 1,
+        "uniqueItems": true,
+    })
+}
+
 fn limits(_: &mut SchemaGenerator) -> schemars::Schema {
     let limit = json!([
         { "type": "integer", "minimum": 0 },
@@ -306,7 +372,9 @@ fn without_null(schema: &mut Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, TOP_KEYS};
+    use crate::load::{
+        HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS, TOP_KEYS, WINDOW_KEYS,
+    };
 
     fn keys(schema: &Json) -> Vec<&str> {
         let mut keys: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -329,6 +397,10 @@ mod tests {
         assert_eq!(keys(passwords), sorted(PASSWORD_KEYS.iter().map(|key| key.name)));
         assert_eq!(keys(&schema["properties"]["secrets"]), sorted(SECRET_KEYS.iter().map(|key| key.name)));
         assert_eq!(keys(&schema["properties"]["hooks"]["items"]), sorted(HOOK_KEYS.into_iter()));
+        let sync = &schema["properties"]["sync"];
+        assert_eq!(keys(sync), sorted(SYNC_KEYS.iter().map(|key| key.name)));
+        let window = &sync["properties"]["windows"]["items"]["anyOf"][1];
+        assert_eq!(keys(window), sorted(WINDOW_KEYS.into_iter()));
         let source = &schema["properties"]["sources"]["items"]["anyOf"][1];
         assert_eq!(keys(source), sorted(SOURCE_KEYS.into_iter()));
     }

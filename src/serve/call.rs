@@ -151,6 +151,15 @@ impl Call {
         self.token.as_deref().ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "token/missing", "no token"))
     }
 
+    /// That the token is bound to the project.
+    pub fn bound(&self, project: &str) -> Result<(), Problem> {
+        if self.token()?.owns(project) {
+            return Ok(());
+        }
+        let detail = format!("the token is not bound to the project `{project}`");
+        Err(Problem::new(StatusCode::FORBIDDEN, "token/owner", detail))
+    }
+
     /// The body, decompressed.
     pub fn reader(&mut self) -> Result<Box<dyn BufRead + Send>, Problem> {
         let body = self.body.take().ok_or_else(|| Problem::bad("there is no body"))?;

@@ -1,5 +1,5 @@
 //! The server: a store over HTTP. Only here is anything async, and only as far as the socket: every call is a
-//! plain function on a thread.
+//! plain function on a thread. The status port of `watch` shares some of its parts.
 
 mod accept;
 mod audit;
@@ -10,18 +10,20 @@ mod incoming;
 mod limits;
 mod listen;
 mod login;
+pub mod metrics;
 mod openapi;
-mod outgoing;
+pub mod outgoing;
 mod param;
 mod pool;
-mod problem;
+pub mod problem;
 mod routes;
 mod shapes;
-mod signals;
+pub mod signals;
 mod state;
 mod status;
-mod steady;
+pub mod steady;
 mod tls;
+mod turns;
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -40,8 +42,8 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use self::audit::{Audit, Entry};
-use self::call::{Call, PROBLEM, Told};
-use self::incoming::{Coding, drain, receive};
+use self::call::{Call, Told};
+use self::incoming::{Coding, receive};
 use self::listen::{Busy, Line, Lines};
 use self::login::{Logins, login};
 use self::outgoing::Outgoing;
@@ -55,6 +57,8 @@ use crate::pipeline::hosted::Hosted;
 use crate::store::Desk;
 use crate::wire::remote::API;
 
+pub use call::{JSON, TEXT};
+pub use incoming::drain;
 pub use limits::Limits;
 pub use openapi::document;
 
@@ -269,7 +273,7 @@ async fn serve(
     let answered = answer(&server, peer, request, &mut known).await;
     let (mut response, code) = match answered {
         Ok(response) => (response, None),
-        Err(problem) => (refusal(&problem), Some(problem.code)),
+        Err(problem) => (problem.response(), Some(problem.code)),
     };
     decorate(response.headers_mut());
     response.body_mut().hold(Box::new(busy));
@@ -307,23 +311,6 @@ fn decorate(headers: &mut HeaderMap) {
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, authorization"));
     headers.insert(HeaderName::from_static("yubin-version"), HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
     headers.insert(HeaderName::from_static("yubin-api"), HeaderValue::from_static(API));
-}
-
-fn refusal(problem: &Problem) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::whole(problem.document()));
-    *response.status_mut() = problem.status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if let Some(allow) = problem.allow.as_ref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
-        headers.insert(header::ALLOW, allow);
-    }
-    if problem.status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
 }
 
 async fn answer(
@@ -441,7 +428,7 @@ async fn begin(
         }
     }
     let form = match offered.as_slice() {
-        [] => call::JSON,
+        [] => JSON,
         offered => accept::form(&head.headers, offered).ok_or_else(|| {
             Problem::new(StatusCode::NOT_ACCEPTABLE, "request/accept", "no form of the answer is acceptable")
                 .hint(format!("there is {}", offered.join(", ")))
@@ -459,7 +446,7 @@ async fn begin(
         if !body.is_end_stream() && head.method != Method::GET {
             return Err(Problem::bad("this call takes no body"));
         }
-        return Ok((route, given, form, call::JSON, Coding::Identity));
+        return Ok((route, given, form, JSON, Coding::Identity));
     };
     let unsupported = |code, detail: &str| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.to_owned());
     let said = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -1,8 +1,11 @@
 //! What a caller is told when a call fails: RFC 9457.
 
-use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
+use super::call::PROBLEM;
+use super::outgoing::Outgoing;
 use crate::model::{Code, Error, harmless};
 
 #[derive(Debug)]
@@ -78,6 +81,23 @@ impl Problem {
         bytes.push(b'\n');
         bytes
     }
+
+    pub fn response(&self) -> Response<Outgoing> {
+        let mut response = Response::new(Outgoing::whole(self.document()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow.as_ref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 impl From<Error> for Problem {
@@ -87,7 +107,9 @@ impl From<Error> for Problem {
             (_, Some(about @ ("store/busy" | "store/unreachable"))) => (StatusCode::SERVICE_UNAVAILABLE, about),
             (Code::Conflict, Some(about @ "request/reused")) => (StatusCode::UNPROCESSABLE_ENTITY, about),
             (Code::Conflict, about) => (StatusCode::PRECONDITION_FAILED, about.unwrap_or("store/moved")),
-            (Code::Refused, about) => (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("plan/refused")),
+            (Code::Refused | Code::Waiting, about) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("plan/refused"))
+            }
             (Code::Invalid | Code::Usage, about) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, about.unwrap_or("request/unfit"))
             }

@@ -8,7 +8,7 @@ use super::call::{Call, EVENTS, JSON, NDJSON, Outcome, TEXT};
 use super::param::{LARGEST, Param, Takes, decoded, header, path, query};
 use super::pool::Work;
 use super::problem::Problem;
-use super::{desk, state, status};
+use super::{desk, state, status, turns};
 use crate::model::Scope;
 
 pub struct Route {
@@ -24,7 +24,7 @@ pub struct Route {
     pub answers: &'static [Gives],
     /// Statuses of failures beside those that every such call can end with.
     pub fails: &'static [u16],
-    /// Whether it changes something, so that every call of it stands in the audit.
+    /// Whether it changes something that lasts, so that every call of it stands in the audit.
     pub changes: bool,
     pub run: Run,
 }
@@ -61,6 +61,7 @@ const PINNED: Param = query("revision", Takes::Tag, "only of this state");
 const CLIENT_KEY: Param =
     header("Yubin-Client-Key", Takes::Hex(64), "of clients that plan: their public key, to which secrets are told");
 const PROJECT: Param = header("Yubin-Project", Takes::Text { max: 64 }, "of clients that plan: their project");
+const OF_PROJECT: Param = path("project", Takes::Text { max: 64 }, "name of the project");
 const IF_MATCH: Param = header(
     "If-Match",
     Takes::Tag,
@@ -376,6 +377,58 @@ pub static ROUTES: &[Route] = &[
         )
     },
     Route {
+        method: "PUT",
+        scope: Some(Scope::Apply),
+        params: &[OF_PROJECT],
+        body: Some(Body { forms: &[JSON], schema: "NewLead", long: false }),
+        ..get(
+            "/v1/projects/{project}/lead",
+            "takeLead",
+            "Take the lead of the watchers of a project, or keep it",
+            &[gives(200, "Who leads.", &[(JSON, "Lead")])],
+            quick(turns::lead),
+        )
+    },
+    Route {
+        method: "DELETE",
+        scope: Some(Scope::Apply),
+        params: &[
+            OF_PROJECT,
+            Param { required: true, ..query("holder", Takes::Text { max: 256 }, "who has taken the lead") },
+        ],
+        ..get(
+            "/v1/projects/{project}/lead",
+            "resignLead",
+            "Give the lead back",
+            &[gives(204, "This one does not lead.", &[])],
+            quick(turns::resign),
+        )
+    },
+    Route {
+        params: &[OF_PROJECT],
+        ..get(
+            "/v1/projects/{project}/approvals",
+            "listApprovals",
+            "Plans that have been let through within 30 days",
+            &[gives(200, "Approvals, newest first, at most 1000.", &[(JSON, "ApprovalList")])],
+            quick(turns::approvals),
+        )
+    },
+    Route {
+        method: "PUT",
+        scope: Some(Scope::Apply),
+        params: &[OF_PROJECT, path("digest", Takes::Hex(64), "of the plan")],
+        body: Some(Body { forms: &[JSON], schema: "NewApproval", long: false }),
+        changes: true,
+        ..get(
+            "/v1/projects/{project}/approvals/{digest}",
+            "approvePlan",
+            "Let a plan through",
+            &[gives(200, "It is let through.", &[(JSON, "Approved")])],
+            quick(turns::approve),
+        )
+    },
+    Route {
         scope: Some(Scope::Admin),
         ..get(
             "/v1/tokens",
@@ -487,7 +540,9 @@ mod tests {
             let path = route.params.iter().filter(|param| param.place == Where::Path).map(|param| param.name);
             assert_eq!(path.collect::<Vec<_>>(), named, "{}", route.id);
             assert!(!route.answers.is_empty(), "{}", route.id);
-            assert_eq!(route.changes, route.method != "GET" && !route.id.starts_with("query"), "{}", route.id);
+            // A lead is renewed every few seconds, and nothing of it lasts.
+            let lasts = !route.id.starts_with("query") && !route.id.ends_with("Lead");
+            assert_eq!(route.changes, route.method != "GET" && lasts, "{}", route.id);
         }
     }
 

@@ -241,6 +241,67 @@ struct TokenList {
     tokens: Vec<Token>,
 }
 
+/// A watcher that would lead its project.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLead {
+    /// By which it is told from others, such as host, process and something random.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
+    pub holder: String,
+    /// For how long from now.
+    #[schemars(range(min = 0.5, max = 3600.0))]
+    pub seconds: f64,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct Lead {
+    #[schemars(range(min = 1, max = 1))]
+    format_version: u64,
+    /// Whether the one that has asked leads.
+    held: bool,
+    /// Who leads.
+    holder: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApproval {
+    /// Who lets the plan through.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
+    pub actor: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct Approval {
+    /// Of the plan.
+    digest: String,
+    actor: String,
+    /// RFC 3339, UTC.
+    at: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct Approved {
+    #[schemars(range(min = 1, max = 1))]
+    format_version: u64,
+    digest: String,
+    actor: String,
+    /// RFC 3339, UTC.
+    at: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct ApprovalList {
+    #[schemars(range(min = 1, max = 1))]
+    format_version: u64,
+    /// Newest first.
+    approvals: Vec<Approval>,
+}
+
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape alone matters")]
 struct Health {
@@ -285,6 +346,11 @@ pub fn schemas() -> Map<String, Json> {
         EventList,
         NewToken,
         TokenList,
+        NewLead,
+        Lead,
+        NewApproval,
+        Approved,
+        ApprovalList,
         Health,
         Document
     );

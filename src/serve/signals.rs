@@ -1,4 +1,4 @@
-//! What the system tells a running server.
+//! What the system tells a process that runs on.
 
 use crate::model::Result;
 
@@ -10,9 +10,8 @@ pub struct Reload(tokio::signal::unix::Signal);
 #[cfg(unix)]
 pub fn listen() -> Result<(Stop, Reload)> {
     use tokio::signal::unix::{SignalKind, signal};
-    let hear = |kind| {
-        signal(kind).map_err(|error| crate::model::Error::failure("the server cannot hear signals").because(error))
-    };
+    let hear =
+        |kind| signal(kind).map_err(|error| crate::model::Error::failure("signals cannot be heard").because(error));
     Ok((Stop(hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?), Reload(hear(SignalKind::hangup())?)))
 }
 

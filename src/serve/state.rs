@@ -404,10 +404,7 @@ pub fn learn(call: &mut Call) -> Outcome {
     let base = seen(call)?;
     let project = call.given.text("Yubin-Project").map(str::to_owned);
     let project = project.ok_or_else(|| Problem::bad("`Yubin-Project` is missing"))?;
-    if !call.token()?.owns(&project) {
-        let detail = format!("the token is not bound to the project `{project}`");
-        return Err(Problem::new(StatusCode::FORBIDDEN, "token/owner", detail));
-    }
+    call.bound(&project)?;
     // The lines are those of a changeset that changes nothing.
     let head = json!({ "format_version": wire::FORMAT_VERSION, "project": project, "system": "generic" });
     let head = format!("{head}\n").into_bytes();

@@ -1,7 +1,6 @@
 //! Whether the server runs, and how: for those who watch it, without names.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,19 +9,17 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::call::{Answer, Call, JSON, Outcome, TEXT};
+use super::metrics::{Families, Histogram, labels};
 use super::openapi;
 use super::problem::Problem;
 
 /// Upper bounds of durations, in seconds.
 const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
 
-/// How many took no longer than each bound, how many there were, and how long they took together.
-type Took = ([u64; BOUNDS.len()], u64, f64);
-
 #[derive(Default)]
 pub struct Figures {
     requests: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
-    durations: Mutex<BTreeMap<&'static str, Took>>,
+    durations: Mutex<BTreeMap<&'static str, Histogram>>,
     pub in_flight: AtomicUsize,
     pub waiting: AtomicUsize,
     pub connections: AtomicUsize,
@@ -34,14 +31,7 @@ pub struct Figures {
 impl Figures {
     pub fn count(&self, method: &'static str, path: &'static str, status: u16, took: Duration) {
         *lock(&self.requests).entry((method, path, status)).or_default() += 1;
-        let seconds = took.as_secs_f64();
-        let mut durations = lock(&self.durations);
-        let (buckets, count, sum) = durations.entry(path).or_default();
-        for (bucket, bound) in buckets.iter_mut().zip(BOUNDS) {
-            *bucket += u64::from(seconds <= bound);
-        }
-        *count += 1;
-        *sum += seconds;
+        lock(&self.durations).entry(path).or_insert_with(|| Histogram::new(&BOUNDS)).count(took);
     }
 }
 
@@ -109,55 +99,35 @@ pub fn openapi(_: &mut Call) -> Outcome {
 #[expect(clippy::unnecessary_wraps, reason = "calls of the table have one type")]
 pub fn metrics(call: &mut Call) -> Outcome {
     let (figures, revision) = (&call.server.figures, call.server.glance());
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let mut family = |name: &str, kind: &str, doc: &str, lines: &[(String, String)]| {
-        let _ = writeln!(text, "# HELP {name} {doc}\n# TYPE {name} {kind}");
-        for (labels, value) in lines {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let one = |value: String| vec![(String::new(), value)];
+    let mut families = Families::default();
     let requests: Vec<(String, String)> = lock(&figures.requests)
         .iter()
         .map(|((method, path, status), count)| {
-            (format!("{{method=\"{method}\",route=\"{path}\",status=\"{status}\"}}"), count.to_string())
+            let status = status.to_string();
+            (labels(&[("method", method), ("route", path), ("status", &status)]), count.to_string())
         })
         .collect();
-    family("yubin_requests_total", "counter", "Requests by route and status.", &requests);
-    let mut durations = String::new();
-    for (path, (buckets, count, sum)) in lock(&figures.durations).iter() {
-        for (bucket, bound) in buckets.iter().zip(BOUNDS) {
-            let _ = writeln!(durations, "yubin_request_seconds_bucket{{route=\"{path}\",le=\"{bound}\"}} {bucket}");
-        }
-        let _ = writeln!(durations, "yubin_request_seconds_bucket{{route=\"{path}\",le=\"+Inf\"}} {count}");
-        let _ = writeln!(durations, "yubin_request_seconds_sum{{route=\"{path}\"}} {sum}");
-        let _ = writeln!(durations, "yubin_request_seconds_count{{route=\"{path}\"}} {count}");
-    }
-    let load = |value: &AtomicUsize| one(value.load(Ordering::Relaxed).to_string());
-    let total = |value: &AtomicU64| one(value.load(Ordering::Relaxed).to_string());
-    family("yubin_requests_in_flight", "gauge", "Requests in work.", &load(&figures.in_flight));
-    family("yubin_requests_waiting", "gauge", "Requests that wait for events.", &load(&figures.waiting));
-    family("yubin_connections", "gauge", "Open connections.", &load(&figures.connections));
-    family(
+    families.family("yubin_requests_total", "counter", "Requests by route and status.", &requests);
+    let load = |value: &AtomicUsize| value.load(Ordering::Relaxed);
+    let total = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    families.one("yubin_requests_in_flight", "gauge", "Requests in work.", load(&figures.in_flight));
+    families.one("yubin_requests_waiting", "gauge", "Requests that wait for events.", load(&figures.waiting));
+    families.one("yubin_connections", "gauge", "Open connections.", load(&figures.connections));
+    families.one(
         "yubin_connections_shed_total",
         "counter",
         "Connections closed to make room for others.",
-        &total(&figures.shed),
+        total(&figures.shed),
     );
-    family("yubin_applies_total", "counter", "Changesets applied.", &total(&figures.applies));
-    family("yubin_refusals_total", "counter", "Calls refused.", &total(&figures.refusals));
-    family(
-        "yubin_store_up",
-        "gauge",
-        "Whether the store can be reached.",
-        &one(u8::from(revision.is_some()).to_string()),
-    );
+    families.one("yubin_applies_total", "counter", "Changesets applied.", total(&figures.applies));
+    families.one("yubin_refusals_total", "counter", "Calls refused.", total(&figures.refusals));
+    families.one("yubin_store_up", "gauge", "Whether the store can be reached.", u8::from(revision.is_some()));
     if let Some(revision) = revision {
-        family("yubin_revision", "gauge", "Revision of the store.", &one(revision.to_string()));
+        families.one("yubin_revision", "gauge", "Revision of the store.", revision);
     }
-    let _ = writeln!(text, "# HELP yubin_request_seconds How long requests took to be answered.");
-    let _ = writeln!(text, "# TYPE yubin_request_seconds histogram");
-    text.push_str(&durations);
-    Ok(Answer::of(StatusCode::OK, TEXT, text.into_bytes()))
+    let durations = lock(&figures.durations);
+    let routes: Vec<_> = durations.iter().map(|(path, took)| ([("route", *path)], took)).collect();
+    let routes = routes.iter().map(|(labels, took)| (labels.as_slice(), *took));
+    families.histogram("yubin_request_seconds", "How long requests took to be answered.", routes);
+    Ok(Answer::of(StatusCode::OK, TEXT, families.into_text().into_bytes()))
 }

@@ -8,13 +8,15 @@ mod sql;
 pub mod sqlite;
 pub mod state;
 
+use std::time::Duration;
+
 use self::sql::Database;
 use crate::guard::Approved;
 use crate::model::draft::Digest;
 use crate::model::plan::Base;
 use crate::model::{
-    Address, Attempt, Drift, Error, Event, FieldId, Hashed, Inventory, Key, Kind, Logged, Login, Plan, Request, Result,
-    Revision, Row, Sealed, Token, Told, Value, Version,
+    Address, Approval, Attempt, Drift, Error, Event, FieldId, Hashed, Inventory, Key, Kind, Lead, Logged, Login, Plan,
+    Request, Result, Revision, Row, Sealed, Token, Told, Value, Version,
 };
 use crate::vault::Vault;
 
@@ -71,8 +73,25 @@ pub trait Outbox: Send + Sync {
     fn logged_out(&self, revision: u64, limit: usize) -> Result<(Vec<String>, u64)>;
 }
 
+/// What the watchers of a project agree on by way of the store. Nothing here counts as a revision.
+pub trait Turns: Send + Sync {
+    /// Takes the lead of a project for so long by the store's own clock, or keeps it; whoever else has it still has it.
+    /// Where there is no store yet, nobody else can have it.
+    fn lead(&self, project: &str, holder: &str, lease: Duration) -> Result<Lead>;
+
+    /// Gives the lead back, so that another need not wait.
+    fn resign(&self, project: &str, holder: &str) -> Result<()>;
+
+    /// Lets the plan with this digest through; when, says the store's own clock. Those of more than 30 days ago are
+    /// forgotten.
+    fn approve(&self, project: &str, approval: &Approval) -> Result<()>;
+
+    /// Newest first, at most 1000.
+    fn approvals(&self, project: &str) -> Result<Vec<Approval>>;
+}
+
 /// What a server keeps beside the state. Nothing here counts as a revision.
-pub trait Desk: Outbox {
+pub trait Desk: Outbox + Turns {
     /// Makes the store, or brings it up to this version.
     fn prepare(&self) -> Result<()>;
 
@@ -108,6 +127,11 @@ pub trait Store: Send + Sync {
 
     /// `None` where nothing can be written.
     fn outbox(&self) -> Option<&dyn Outbox> {
+        None
+    }
+
+    /// `None` where nothing can be written.
+    fn turns(&self) -> Option<&dyn Turns> {
         None
     }
 

@@ -72,6 +72,12 @@ impl<'a> Fetcher<'a> {
         self.hidden.lock().unwrap_or_else(PoisonError::into_inner).extend(names.map(str::to_owned));
     }
 
+    /// The files that have been asked for.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let read = self.read.read().unwrap_or_else(PoisonError::into_inner);
+        read.keys().filter(|(form, _)| *form == "file").map(|(_, name)| self.root.join(name)).collect()
+    }
+
     /// The secret itself. A hash is none.
     pub fn fetch(&self, source: &SecretSource) -> Fetched {
         let (clear, what) = match source {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{Event, Login, Token};
+use crate::model::{Approval, Event, Login, Token};
 
 /// Without its hash: nothing of a token can be learned from it.
 pub fn token(token: &Token) -> Json {
@@ -26,4 +26,9 @@ pub fn login(login: &Login) -> Json {
 pub fn event(event: &Event) -> Json {
     let Event { id, effect, user, address, revision } = event;
     json!({ "id": id, "effect": effect, "user": user, "address": address.to_string(), "revision": revision })
+}
+
+pub fn approval(approval: &Approval) -> Json {
+    let Approval { digest, actor, at } = approval;
+    json!({ "digest": digest, "actor": actor, "at": at })
 }

@@ -7,18 +7,20 @@ mod plan;
 mod read;
 pub mod remote;
 mod state;
+mod watch;
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
-pub use desk::{event, login, token};
+pub use desk::{approval, event, login, token};
 pub use digest::digest;
 pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};
+pub use watch::{moment, watch_event};
 
 pub const FORMAT_VERSION: u32 = 1;
 /// `secrets` of a plan that has fetched none.

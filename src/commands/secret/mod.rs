@@ -72,7 +72,7 @@ fn project(common: &Common) -> Result<std::result::Result<Option<Project>, End>>
     let Ok(root) = load::find_root(&dir) else { return Ok(Ok(None)) };
     let mut diagnostics = Diagnostics::default();
     let trusted = common.trusted_config.as_deref().map(|path| dir.join(path));
-    let project = load::read_project(&root, trusted.as_deref(), &mut diagnostics)?;
+    let project = load::read_project(&load::Tree::Folder(root), trusted.as_deref(), &mut diagnostics)?;
     if diagnostics.has_errors() {
         return common.invalid(&diagnostics).map(Err);
     }

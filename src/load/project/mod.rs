@@ -4,20 +4,23 @@ mod given;
 mod hooks;
 mod policy;
 mod secrets;
+mod sync;
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use encoding_rs::{Encoding, UTF_8};
 use globset::GlobBuilder;
 
+use super::tree::{self, Tree, Unread, leaves_by_link};
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
-    Severity, StorePlace, Trust,
+    Severity, StorePlace, Sync, Trust,
 };
 use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
@@ -25,6 +28,7 @@ use given::{MASTER_KEYS, RULE_KEYS};
 pub use hooks::HOOK_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
+pub use sync::{SYNC_KEYS, WINDOW_KEYS};
 
 pub const FILE_NAME: &str = "yubin.yaml";
 
@@ -61,7 +65,10 @@ impl Default for SourceSpec {
 
 #[derive(Debug)]
 pub struct Project {
+    /// Its folder.
     pub root: PathBuf,
+    /// Where its files are read from.
+    pub tree: Tree,
     pub name: String,
     pub system: &'static System,
     pub store: String,
@@ -72,6 +79,8 @@ pub struct Project {
     pub trust: Trust,
     /// `hooks:`.
     pub hooks: Vec<Hook>,
+    /// `sync:`.
+    pub sync: Sync,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
@@ -88,28 +97,33 @@ pub struct Project {
 pub fn find_root(start: &Path) -> Result<PathBuf> {
     start.ancestors().find(|folder| folder.join(FILE_NAME).is_file()).map(Path::to_path_buf).ok_or_else(|| {
         Error::new(Code::Invalid, format!("no `{FILE_NAME}` in {} or above it", start.display()))
+            .about("project/missing")
             .hint("`yubin init` makes a project; `-C DIR` names the folder of one")
     })
 }
 
-/// Reads the project file, and the one that stands above its `policy:`, `secrets:` and `hooks:`. What is wrong
-/// with single values stands among the diagnostics; the project is then good for reporting problems of
-/// the other files too, and for nothing else.
-pub fn read_project(root: &Path, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
-    let mut project = read_file(root, &root.join(FILE_NAME), FILE_NAME, true, diagnostics)?;
+/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:` and `sync:`. What
+/// is wrong with single values stands among the diagnostics; the project is then good for reporting problems
+/// of the other files too, and for nothing else.
+pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
+    let root = tree.root();
+    let bytes = read_own(tree)?;
+    let mut project = read_file(tree, &bytes, FILE_NAME, true, diagnostics);
     if let Some(path) = trusted {
         let name = path.display().to_string();
-        let other = read_file(root, path, &name, false, diagnostics)?;
+        let bytes = fs::read(path).map_err(|error| unread(path, error))?;
+        let other = read_file(tree, &bytes, &name, false, diagnostics);
         project.policy = other.policy;
         project.given.allow_zero_capacity = other.given.allow_zero_capacity;
         project.trust = foreign(root, path, other.trust);
         project.hooks = hooks::foreign(other.hooks, root, path);
+        project.sync = sync::foreign(other.sync, root, path);
         project.trusted = Some(other.bytes);
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
     let allowed = project.trust.paths.iter().map(|path| root.join(path));
     project.trust.real = std::iter::once(root.to_path_buf()).chain(allowed).filter_map(real).collect();
-    if project.trust.foreign && leaves_by_link(&project, &root.join(FILE_NAME)) {
+    if project.trust.foreign && tree.commit().is_none() && leaves_by_link(&project, &root.join(FILE_NAME)) {
         return Err(Error::new(Code::Invalid, format!("`{FILE_NAME}` leads out of the project through a link"))
             .hint("with `--trusted-config`, the project file stands in the project itself"));
     }
@@ -134,12 +148,44 @@ fn foreign(root: &Path, file: &Path, trust: Trust) -> Trust {
     Trust { foreign: true, paths, identities, ..trust }
 }
 
+fn unread(path: &Path, error: io::Error) -> Error {
+    Error::failure(format!("{} cannot be read", path.display())).because(error)
+}
+
+fn read_own(tree: &Tree) -> Result<Vec<u8>> {
+    let missing = |message| Error::new(Code::Invalid, message).about("project/missing");
+    match tree {
+        Tree::Folder(root) => {
+            let path = root.join(FILE_NAME);
+            fs::read(&path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    missing(format!("no `{FILE_NAME}` in {}", root.display()))
+                }
+                _ => unread(&path, error),
+            })
+        }
+        Tree::Commit(_, files) => {
+            let commit = files.commit();
+            if !tree.is_file(FILE_NAME) {
+                return Err(missing(format!("the commit {commit} has no `{FILE_NAME}` in the project's folder")));
+            }
+            let mut read = tree::read_committed(files, &[FILE_NAME]);
+            read.pop().unwrap_or(Err(Unread::Outside)).map_err(|unread| match unread {
+                Unread::Failed(error) => Error::failure(format!("`{FILE_NAME}` of {commit} cannot be read: {error}")),
+                Unread::Link | Unread::Outside => {
+                    let message = format!("`{FILE_NAME}` is a link in the commit {commit}, and not followed");
+                    Error::new(Code::Invalid, message).hint(COMMIT_HINT)
+                }
+            })
+        }
+    }
+}
+
 /// `whole` says that a project file must be complete: only some of its keys are of use elsewhere.
-fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mut Diagnostics) -> Result<Project> {
-    let bytes =
-        fs::read(path).map_err(|error| Error::failure(format!("{} cannot be read", path.display())).because(error))?;
+fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &mut Diagnostics) -> Project {
     let mut project = Project {
-        root: root.to_path_buf(),
+        root: tree.root().to_path_buf(),
+        tree: tree.clone(),
         name: String::new(),
         system: system::ALL[0],
         store: "sqlite:yubin.db".to_owned(),
@@ -147,18 +193,19 @@ fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mu
         policy: Policy::default(),
         trust: Trust::default(),
         hooks: Vec::new(),
+        sync: Sync::default(),
         given: Given::default(),
         users: None,
         users_file: None,
         users_path: None,
-        bytes: bytes.clone(),
+        bytes: bytes.to_vec(),
         trusted: None,
     };
-    let text = match crate::format::encoding::decode(name, &bytes, UTF_8) {
+    let text = match crate::format::encoding::decode(name, bytes, UTF_8) {
         Ok(text) => text,
         Err(problem) => {
             diagnostics.push(problem);
-            return Ok(project);
+            return project;
         }
     };
     let mut reader = Reader::new(name, &text);
@@ -168,26 +215,12 @@ fn read_file(root: &Path, path: &Path, name: &str, whole: bool, diagnostics: &mu
         let mut look = Look { diagnostics, project: &mut project, name };
         look.top(node, whole);
     }
-    Ok(project)
+    project
 }
 
 fn read_users(project: &mut Project, (name, place): (String, Place), diagnostics: &mut Diagnostics) {
     let problem = |code, message| Diagnostic::error(code, message).at(FILE_NAME, place.line, place.column);
-    let path = project.root.join(&name);
-    if leaves_by_link(project, &path) {
-        diagnostics.push(
-            problem(
-                "file/outside",
-                format!(
-                    "the file of users `{}` leads out of the project through a link, and is not read",
-                    shown(&name)
-                ),
-            )
-            .hint(LINK_HINT),
-        );
-        return;
-    }
-    match fs::read(path) {
+    match tree::read(project, &[&name]).pop().unwrap_or(Err(Unread::Outside)) {
         Ok(bytes) => match crate::format::encoding::decode(&name, &bytes, UTF_8) {
             Ok(text) => {
                 let users = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -196,7 +229,17 @@ fn read_users(project: &mut Project, (name, place): (String, Place), diagnostics
             }
             Err(problem) => diagnostics.push(problem),
         },
-        Err(error) => {
+        Err(Unread::Outside) => {
+            let name = shown(&name);
+            let message =
+                format!("the file of users `{name}` leads out of the project through a link, and is not read");
+            diagnostics.push(problem("file/outside", message).hint(LINK_HINT));
+        }
+        Err(Unread::Link) => {
+            let message = format!("the file of users `{}` is a link in the commit, and is not read", shown(&name));
+            diagnostics.push(problem("file/link", message).hint(COMMIT_HINT));
+        }
+        Err(Unread::Failed(error)) => {
             let message = format!("the file of users `{}` cannot be read: {error}", shown(&name));
             diagnostics.push(problem("file/missing", message));
         }
@@ -206,12 +249,8 @@ fn read_users(project: &mut Project, (name, place): (String, Place), diagnostics
 pub const LINK_OUTSIDE: &str = "the file leads out of the project through a link, and is not read";
 pub const LINK_HINT: &str = "keep the file itself inside the project, or allow its folder with `secrets: paths:`";
 
-/// Whether a file of the project stands elsewhere, where the project may not read.
-pub fn leaves_by_link(project: &Project, path: &Path) -> bool {
-    // What does not exist is not read either.
-    let Ok(real) = fs::canonicalize(path) else { return false };
-    !project.trust.allows_real(&real)
-}
+pub const LINK_IN_COMMIT: &str = "a link is not followed in a commit";
+pub const COMMIT_HINT: &str = "commit the file itself in its place";
 
 /// A key and how it is read. What it is for stands in `schema`; a test holds the two together.
 pub struct Key {
@@ -228,6 +267,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "policy", read: |look, node| look.policy(node) },
     Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
     Key { name: "hooks", read: |look, node| look.hooks(node) },
+    Key { name: "sync", read: |look, node| look.sync(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },

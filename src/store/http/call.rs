@@ -60,6 +60,10 @@ impl<'a> Call<'a> {
     pub fn post(path: &'a [&'a str]) -> Call<'a> {
         Call { method: Method::POST, ..Call::get(path) }
     }
+
+    pub fn put(path: &'a [&'a str]) -> Call<'a> {
+        Call { method: Method::PUT, ..Call::get(path) }
+    }
 }
 
 /// An answer whose head has come.
@@ -182,7 +186,7 @@ impl Line {
 
     fn request(&self, client: &Client, call: &Call<'_>) -> RequestBuilder {
         let mut request = client.request(call.method.clone(), self.url(call)).header(ACCEPT, call.accept);
-        if call.method == Method::POST {
+        if matches!(call.method, Method::POST | Method::PUT) {
             request = request.header(CONTENT_TYPE, call.sent);
         }
         for (name, value) in &call.headers {

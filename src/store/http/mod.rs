@@ -8,12 +8,13 @@ mod failure;
 mod outbox;
 mod pipe;
 mod snapshot;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 
 use self::call::Line;
 use self::snapshot::Reading;
-use super::{Entry, Outbox, Receipt, Reseal, Snapshot, Store};
+use super::{Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns};
 use crate::guard::Approved;
 use crate::model::{Error, Plan, Result};
 
@@ -44,6 +45,10 @@ pub fn far(what: &str) -> Error {
 
 impl Store for Http {
     fn outbox(&self) -> Option<&dyn Outbox> {
+        Some(self)
+    }
+
+    fn turns(&self) -> Option<&dyn Turns> {
         Some(self)
     }
 

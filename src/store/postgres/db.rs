@@ -233,6 +233,13 @@ impl Database for Db {
         )
     }
 
+    fn now(&self) -> Result<jiff::Timestamp> {
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let now = (self as &dyn Database).first(sql, &[], |row| Ok(row.count(0)))?;
+        let now = now.and_then(|now| jiff::Timestamp::from_microsecond(i64::try_from(now).ok()?).ok());
+        now.ok_or_else(|| Error::failure("the clock of the database is out of all bounds").into())
+    }
+
     fn lock_meta(&self) -> Result<bool> {
         Ok((self as &dyn Database).first("SELECT 1 FROM meta FOR UPDATE SKIP LOCKED", &[], |_| Ok(()))?.is_some())
     }

@@ -22,7 +22,7 @@ use super::sql::columns::Column;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{self, Cell, Cells, Database, Each, Failure, Load, VERSION, Wanted};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Key, Kind, Plan, Result};
 
@@ -183,6 +183,10 @@ impl Store for Postgres {
         Some(self)
     }
 
+    fn turns(&self) -> Option<&dyn Turns> {
+        Some(self)
+    }
+
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
         let Some((db, version)) = self.read()? else { return Ok(None) };
         let reading = Reading::new(Box::new(db), version).map_err(|failure| self.not_done(UNREAD, failure))?;
@@ -333,6 +337,10 @@ impl Database for Pooled {
 
     fn last_files(&self, kind: Kind) -> String {
         (**self).last_files(kind)
+    }
+
+    fn now(&self) -> sql::Result<jiff::Timestamp> {
+        (**self).now()
     }
 
     fn lock_meta(&self) -> sql::Result<bool> {

@@ -18,8 +18,29 @@ use crate::store::sql::{Database, Failure, Result, VERSION};
 /// Where everything stands.
 pub const SCHEMA: &str = "yubin";
 
-/// From each version to the next, the first from version 5, with which this kind of store began.
-const STEPS: [&str; (VERSION - 5) as usize] = [];
+/// What watchers agree on.
+macro_rules! turns {
+    () => {
+        "
+CREATE TABLE lead (
+  project T PRIMARY KEY,
+  holder T NOT NULL,
+  until T NOT NULL
+);
+CREATE TABLE approval (
+  project T NOT NULL,
+  digest T NOT NULL,
+  actor T NOT NULL,
+  at T NOT NULL,
+  PRIMARY KEY (project, digest)
+);
+"
+    };
+}
+
+/// From each version to the next, the first from version 5, with which this kind of store began. `T` stands for a
+/// text.
+const STEPS: [&str; (VERSION - 5) as usize] = [turns!()];
 
 /// What stands in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +82,7 @@ pub fn migrate(db: &Db, found: Found) -> Result<()> {
         Found::Store(VERSION) => return Ok(()),
         Found::Store(version) => {
             for (_, step) in (5..).zip(STEPS).filter(|(from, _)| *from >= version) {
-                db.batch(step)?;
+                db.batch(&with_texts(step))?;
             }
         }
         Found::Empty => {
@@ -89,8 +110,14 @@ pub fn ty(holds: Holds) -> &'static str {
     }
 }
 
+fn with_texts(sql: &str) -> String {
+    let text = ty(Holds::Text);
+    sql.replace(" T,", &format!(" {text},")).replace(" T ", &format!(" {text} ")).replace(" T\n", &format!(" {text}\n"))
+}
+
 /// `T` stands for a text.
-const COMMON: &str = "
+const COMMON: &str = concat!(
+    "
 CREATE TABLE meta (
   id BIGINT PRIMARY KEY CHECK (id = 1),
   version BIGINT NOT NULL,
@@ -196,11 +223,12 @@ CREATE TABLE delivery (
   holder T NOT NULL,
   until T NOT NULL
 );
-";
+",
+    turns!()
+);
 
 fn ddl() -> String {
-    let mut sql = COMMON.replace(" T,", " TEXT COLLATE \"C\",").replace(" T ", " TEXT COLLATE \"C\" ");
-    sql = sql.replace(" T\n", " TEXT COLLATE \"C\"\n");
+    let mut sql = with_texts(COMMON);
     for kind in Kind::ALL {
         let keys = key_list(kind);
         let columns = |is_current: bool| {

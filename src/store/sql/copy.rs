@@ -66,7 +66,7 @@ pub const CHANGE: Table = Table {
     ],
 };
 
-const OTHERS: [Table; 6] = [
+const OTHERS: [Table; 7] = [
     Table {
         name: "outside",
         columns: &[
@@ -104,7 +104,7 @@ const OTHERS: [Table; 6] = [
             ("at", Text),
         ],
     },
-    // Who delivers now is not copied, as are those who are logged in.
+    // Who delivers or leads now is not copied, nor are those who are logged in.
     Table {
         name: "told",
         columns: &[
@@ -116,6 +116,7 @@ const OTHERS: [Table; 6] = [
             ("at", Text),
         ],
     },
+    Table { name: "approval", columns: &[("project", Text), ("digest", Text), ("actor", Text), ("at", Text)] },
 ];
 
 /// Every table with its columns, that of one row last.

@@ -4,9 +4,12 @@
 //! until they are acknowledged. Those acknowledged in order are a number in `meta`, others stand in a table until
 //! the number has come up to them. A revision knows its last event, so that those without any cost no search.
 
-use super::{Cell, Cells, Database, Next, Result, VERSION, entry, number, or_null, text};
+use super::{Cell, Cells, Database, Next, Result, entry, number, or_null, text};
 use crate::model::{Address, Attempt, Error, Event, Key, Kind, Login, Scope, Token, Told};
 use crate::store::{Desk, Outbox};
+
+/// The version of the schema with which all this came.
+const SINCE: i32 = 5;
 
 /// A store whose connections are at hand.
 pub trait Connects {
@@ -16,7 +19,7 @@ pub trait Connects {
     /// One consistent read, of the version that the schema has; nothing where there is no store.
     fn reading(&self, read: &mut dyn FnMut(&dyn Database, i32) -> Result<()>) -> crate::model::Result<()>;
 
-    /// One transaction.
+    /// One transaction. The store may be of an older version, but not older than this desk.
     fn writing(&self, write: &mut dyn FnMut(&dyn Database) -> Result<()>) -> crate::model::Result<()>;
 }
 
@@ -27,7 +30,7 @@ fn read<T: Default>(
 ) -> crate::model::Result<T> {
     let mut found = T::default();
     store.reading(&mut |db, version| {
-        if version >= VERSION {
+        if version >= SINCE {
             found = read(db)?;
         }
         Ok(())
@@ -35,7 +38,7 @@ fn read<T: Default>(
     Ok(found)
 }
 
-fn write<T: Default>(
+pub fn write<T: Default>(
     store: &impl Connects,
     mut write: impl FnMut(&dyn Database) -> Result<T>,
 ) -> crate::model::Result<T> {

@@ -12,6 +12,7 @@ pub mod image;
 mod past;
 pub mod read;
 pub mod rekey;
+mod turns;
 
 use rusqlite::types::Value;
 pub use rusqlite::types::ValueRef as Cell;
@@ -19,7 +20,7 @@ pub use rusqlite::types::ValueRef as Cell;
 use crate::model::{Error, Key, Kind};
 
 /// Counted up by each change of the schema, with a step in `STEPS` of each database.
-pub const VERSION: i32 = 5;
+pub const VERSION: i32 = 6;
 
 /// Why something could not be done.
 pub enum Failure {
@@ -143,6 +144,9 @@ pub trait Database {
 
     /// For each key of a kind, the file of the last change that names one.
     fn last_files(&self, kind: Kind) -> String;
+
+    /// By the clock of the database, which is one for all who use it.
+    fn now(&self) -> Result<jiff::Timestamp>;
 
     /// Keeps others from writing what `meta` says, for this transaction; `false` if another does so now.
     fn lock_meta(&self) -> Result<bool>;

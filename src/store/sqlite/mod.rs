@@ -17,7 +17,7 @@ use super::holder::holder;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{Database, Failure};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Whole};
+use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Plan, Result};
 
@@ -111,6 +111,10 @@ impl Store for Sqlite {
         Some(self)
     }
 
+    fn turns(&self) -> Option<&dyn Turns> {
+        Some(self)
+    }
+
     fn snapshot(&self) -> Result<Option<Box<dyn Snapshot>>> {
         let Some((connection, version)) = self.begin()? else { return Ok(None) };
         let reading = Reading::new(Box::new(connection), version).map_err(|failure| self.not_read(failure))?;
@@ -198,9 +202,15 @@ impl Connects for Sqlite {
 
     fn writing(&self, write: &mut dyn FnMut(&dyn Database) -> super::sql::Result<()>) -> Result<()> {
         let mut connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        if self.look(&connection)? != schema::Found::Store(schema::VERSION) {
-            return Err(Error::failure(format!("the store {} is of an older yubin", self.path().display()))
-                .hint("the next apply that changes something brings it up"));
+        match self.look(&connection)? {
+            schema::Found::Store(schema::VERSION) => {}
+            schema::Found::Store(_) => {
+                write::bring_up(&mut connection).map_err(|failure| self.not_taken(failure))?;
+            }
+            schema::Found::Empty => {
+                return Err(Error::failure(format!("there is no store in {} yet", self.path().display()))
+                    .hint("the first apply makes it"));
+            }
         }
         let mut done = || -> std::result::Result<(), Failure> {
             connection.execute_batch("PRAGMA synchronous = FULL")?;

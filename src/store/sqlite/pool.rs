@@ -139,6 +139,11 @@ impl Database for Connection {
         format!("SELECT {list}, file, max(revision) FROM change WHERE kind = ?1 AND file IS NOT NULL GROUP BY {list}")
     }
 
+    /// All who use a file are on one machine.
+    fn now(&self) -> Result<jiff::Timestamp> {
+        Ok(jiff::Timestamp::now())
+    }
+
     /// Who writes to this database is alone.
     fn lock_meta(&self) -> Result<bool> {
         Ok(true)
@@ -199,6 +204,10 @@ impl Database for Pooled {
 
     fn last_files(&self, kind: Kind) -> String {
         (**self).last_files(kind)
+    }
+
+    fn now(&self) -> Result<jiff::Timestamp> {
+        (**self).now()
     }
 
     fn lock_meta(&self) -> Result<bool> {

@@ -73,6 +73,26 @@ CREATE TABLE delivery (
     };
 }
 
+/// What watchers agree on.
+macro_rules! turns {
+    () => {
+        "
+CREATE TABLE lead (
+  project TEXT PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE approval (
+  project TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY (project, digest)
+) STRICT, WITHOUT ROWID;
+"
+    };
+}
+
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
 const STEPS: [&str; VERSION as usize - 1] = [
@@ -136,6 +156,7 @@ const STEPS: [&str; VERSION as usize - 1] = [
          ), 0);",
         desk!()
     ),
+    turns!(),
 ];
 
 /// What stands in a database file.
@@ -249,7 +270,8 @@ CREATE INDEX outside_open ON outside (kind, user, name) WHERE settled IS NULL;
 CREATE VIEW effect AS
   SELECT revision, seq, effect, user, kind, name FROM change WHERE effect IS NOT NULL;
 ",
-    desk!()
+    desk!(),
+    turns!()
 );
 
 pub fn ddl() -> String {

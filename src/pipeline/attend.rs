@@ -1,0 +1,152 @@
+//! What a watcher asks of a session, beside plan and apply.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::{Planned, Session};
+use crate::checkout::Checkout;
+use crate::load::{FILE_NAME, Stamp};
+use crate::model::plan::{Base, Drifted};
+use crate::model::sync::Sort;
+use crate::model::{Action, Address, Approval, Change, Key, Kind, Plan, Result, Revision};
+use crate::store::Turns;
+
+impl Session {
+    pub fn base(&self) -> Result<Base> {
+        Ok(self.store.snapshot()?.map_or(Base::default(), |snapshot| snapshot.base()))
+    }
+
+    /// `None` where nobody else can be at the store.
+    pub fn turns(&self) -> Option<&dyn Turns> {
+        self.store.turns()
+    }
+
+    /// All that the last plan was read from, and others that its meaning depends on, as they look now.
+    pub fn stamp(&self, trusted: Option<&Path>) -> Stamp {
+        let trusted = trusted.map(Path::to_path_buf).into_iter();
+        let more: Vec<PathBuf> = trusted.chain(self.secret_files.iter().cloned()).collect();
+        Stamp::of(&self.project, &more)
+    }
+
+    /// Files that are no part of the project: the store, and its key.
+    pub fn own_files(&self) -> &[PathBuf] {
+        &self.own
+    }
+
+    /// Files of secrets that the last plan has asked for.
+    pub fn secret_files(&self) -> &[PathBuf] {
+        &self.secret_files
+    }
+
+    pub fn owns_anything(&self) -> Result<bool> {
+        let Some(snapshot) = self.store.snapshot()? else { return Ok(false) };
+        let inventory = snapshot.inventory(&self.project.name)?;
+        Ok(Kind::ALL.iter().any(|kind| inventory.of(*kind).owned() > 0))
+    }
+
+    pub fn approvals(&self) -> Result<Vec<Approval>> {
+        self.store.turns().map_or(Ok(Vec::new()), |turns| turns.approvals(&self.project.name))
+    }
+
+    /// Digests of plans that one of the last commits consents to.
+    pub fn acks(&self) -> Vec<String> {
+        let Some(checkout) = Checkout::of(&self.project.root) else { return Vec::new() };
+        self.project.tree.commit().map_or_else(|| checkout.acks(), |commit| checkout.acks_of(commit))
+    }
+
+    /// Whether the plan was made from any source at all.
+    pub fn has_sources(&self, planned: &Planned) -> bool {
+        let users = self.project.users_file.as_ref().map(|(name, _)| name.as_str());
+        // A trusted configuration has no name here.
+        planned.files.iter().any(|(name, _)| !name.is_empty() && name != FILE_NAME && Some(name.as_str()) != users)
+    }
+
+    /// What the log says of a plan. `settled` is the digest of the files that whoever asks has found applied before.
+    pub fn decided(&self, plan: &Plan, settled: Option<&str>) -> Result<Decided> {
+        let Some(snapshot) = self.store.snapshot()? else { return Ok(Decided::New) };
+        let own = snapshot.revisions()?.into_iter().filter(|one| one.project == self.project.name);
+        let mut by_hand = Vec::new();
+        for revision in own {
+            if revision.config_digest.is_empty() {
+                by_hand.push(revision);
+            } else if revision.config_digest == plan.config_digest {
+                let written: HashSet<Address> =
+                    plan.changes.iter().filter(|change| change.action.writes()).flat_map(addresses).collect();
+                for revision in by_hand {
+                    let changes = snapshot.changes(revision.revision)?;
+                    if changes.iter().any(|logged| written.contains(&logged.address())) {
+                        return Ok(Decided::ByHand(Box::new(revision)));
+                    }
+                }
+                return Ok(Decided::Same);
+            } else if settled == Some(plan.config_digest.as_str()) {
+                // Somebody has applied other files, elsewhere.
+                return Ok(Decided::ByHand(Box::new(revision)));
+            } else {
+                return Ok(Decided::New);
+            }
+        }
+        Ok(if settled == Some(plan.config_digest.as_str()) { Decided::Same } else { Decided::New })
+    }
+}
+
+/// What was decided about the files of a plan before.
+pub enum Decided {
+    /// They are not those that were applied last.
+    New,
+    /// They are, and it is not people who have changed since what they declare.
+    Same,
+    /// They are, and in this revision somebody has taken back, or changed by hand, what they declare.
+    ByHand(Box<Revision>),
+}
+
+impl Planned {
+    /// What the plan does that may have windows of its own.
+    pub fn sorts(&self) -> Vec<Sort> {
+        let plan = &self.plan;
+        let password = |change: &Change| {
+            let mut fields = change.fields.iter();
+            change.action.writes()
+                && !matches!(change.action, Action::Add)
+                && !change.action.loses()
+                && fields.any(|one| change.kind.field(one.field).is_secret())
+        };
+        let mut sorts = Vec::new();
+        if plan.changes.iter().any(|change| matches!(change.effect(plan), Some(crate::model::Effect::Logout(_)))) {
+            sorts.push(Sort::Logouts);
+        }
+        if plan.changes.iter().any(password) {
+            sorts.push(Sort::Passwords);
+        }
+        sorts
+    }
+
+    /// Whether the plan does nothing but take back what other software has written.
+    pub fn only_heals(&self) -> bool {
+        let drifted: HashSet<(Kind, &Key)> =
+            self.plan.drift.iter().map(|one| (one.address.kind, &one.address.key)).collect();
+        let mut written = self.plan.changes.iter().filter(|change| change.action.writes()).peekable();
+        written.peek().is_some() && written.all(|change| drifted.contains(&(change.kind, change.stored_key())))
+    }
+
+    /// Whether the plan takes anything away, now or after a while.
+    pub fn loses(&self) -> bool {
+        self.plan.changes.iter().any(|change| change.action.loses())
+    }
+
+    /// How much other software has changed that is still so.
+    pub fn drifted(&self) -> usize {
+        self.plan.drift.iter().filter(|one| !matches!(one.what, Drifted::Column(_))).count()
+    }
+}
+
+/// Those that a change concerns.
+fn addresses(change: &Change) -> impl Iterator<Item = Address> {
+    let stored = (change.stored_key() != &change.key).then(|| Address::new(change.kind, change.stored_key().clone()));
+    std::iter::once(change.address()).chain(stored)
+}
+impl Session {
+    pub fn tell_hooks(&self, _: &str, _: &str, _: &[u8]) -> Vec<crate::model::Diagnostic> {
+        Vec::new()
+    }
+} // STUB

@@ -1,0 +1,174 @@
+//! What the system tells of files. It is a hint, no more: whoever is woken looks for himself, and looks now and then
+//! without being woken.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::wake::Wake;
+
+/// Folders that are watched. Of what is more the poll tells.
+const MOST: usize = 50_000;
+
+#[derive(Default)]
+struct Seen {
+    /// Those whose content counts; links followed, so that they are called as the system calls them.
+    files: HashSet<PathBuf>,
+    /// Files of the store and of its key: they change all the time, and say nothing.
+    own: Vec<PathBuf>,
+    /// Written to, and not closed since.
+    writing: HashSet<PathBuf>,
+    /// When something has happened last.
+    last: Option<Instant>,
+}
+
+pub struct Eyes {
+    seen: Arc<Mutex<Seen>>,
+    /// `None` where the system tells nothing.
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Eyes {
+    pub fn closed() -> Eyes {
+        Eyes { seen: Arc::default(), watcher: None, watched: BTreeSet::new() }
+    }
+
+    pub fn open(wake: Sender<Wake>) -> Eyes {
+        let seen: Arc<Mutex<Seen>> = Arc::default();
+        let tells = Arc::clone(&seen);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.map_or(true, |event| lock(&tells).hear(event)) {
+                // Whoever has stopped needs not be woken.
+                let _ = wake.send(Wake::Files);
+            }
+        });
+        Eyes { seen, watcher: watcher.ok(), watched: BTreeSet::new() }
+    }
+
+    /// Looks at the folder of the project, those below it, and those of the files. `own` are files of the store.
+    pub fn look_at<'a>(&mut self, root: &Path, files: impl Iterator<Item = &'a Path>, own: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let mut folders = BTreeSet::new();
+        let mut known = HashSet::new();
+        below(root, &mut folders);
+        for file in files {
+            known.insert(file.to_path_buf());
+            // A link is watched where it stands, and where it leads.
+            folders.extend(file.parent().map(Path::to_path_buf));
+            if let Ok(real) = fs::canonicalize(file) {
+                folders.extend(real.parent().map(Path::to_path_buf));
+                known.insert(real);
+            }
+        }
+        // The link that a whole project stands behind may be turned to another.
+        if fs::symlink_metadata(root).is_ok_and(|found| found.is_symlink()) {
+            folders.extend(root.parent().map(Path::to_path_buf));
+        }
+        for gone in self.watched.difference(&folders) {
+            // What is gone is watched no more by itself.
+            let _ = watcher.unwatch(gone);
+        }
+        // Those that are watched already are watched again: another folder may have taken the name.
+        self.watched = folders
+            .into_iter()
+            .take(MOST)
+            .filter(|folder| watcher.watch(folder, RecursiveMode::NonRecursive).is_ok())
+            .collect();
+        let mut seen = lock(&self.seen);
+        seen.files = known;
+        seen.own = own.to_vec();
+    }
+
+    /// A file that is being written.
+    pub fn writing(&self) -> Option<PathBuf> {
+        let mut seen = lock(&self.seen);
+        // One that is gone is written no more.
+        seen.writing.retain(|path| path.exists());
+        seen.writing.iter().min().cloned()
+    }
+
+    /// Files are taken as they are, whoever is at them.
+    pub fn forget_writing(&self) {
+        lock(&self.seen).writing.clear();
+    }
+
+    pub fn last(&self) -> Option<Instant> {
+        lock(&self.seen).last
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The folder and all below it that may hold sources.
+fn below(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    if found.len() >= MOST || !found.insert(folder.to_path_buf()) {
+        return;
+    }
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            below(&entry.path(), found);
+        }
+    }
+}
+
+impl Seen {
+    /// Whether there is something to look at.
+    fn hear(&mut self, event: notify::Event) -> bool {
+        if event.need_rescan() {
+            // What was missed may have been the end of a write.
+            self.writing.clear();
+            self.last = Some(Instant::now());
+            return true;
+        }
+        let mut paths = event.paths;
+        paths.retain(|path| !self.is_own(path) && !path.components().any(|part| part.as_os_str() == ".git"));
+        match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+                paths.retain(|path| self.writing.remove(path) || self.files.contains(path));
+            }
+            // Those who read are no concern: this program does.
+            EventKind::Access(_) => return false,
+            EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                if cfg!(target_os = "linux") {
+                    // Elsewhere nobody tells of the end.
+                    paths.retain(|path| self.files.contains(path) || may_be_source(path));
+                    self.writing.extend(paths.iter().cloned());
+                }
+            }
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
+                for path in &paths {
+                    self.writing.remove(path);
+                }
+            }
+            _ => {}
+        }
+        if !paths.is_empty() {
+            self.last = Some(Instant::now());
+        }
+        !paths.is_empty()
+    }
+
+    /// The store, its key, and what a database keeps beside it.
+    fn is_own(&self, path: &Path) -> bool {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        self.own.iter().any(|own| bytes.starts_with(own.as_os_str().as_encoded_bytes()))
+    }
+}
+
+/// Whether a file that is not known may be a source, going by its name.
+fn may_be_source(path: &Path) -> bool {
+    let known =
+        |extension: &std::ffi::OsStr| ["yaml", "yml", "csv"].iter().any(|one| extension.eq_ignore_ascii_case(one));
+    path.extension().is_some_and(known)
+}

@@ -1,0 +1,732 @@
+//! A watcher keeps a store equal to the files of a project: it looks when something has changed, and now and then,
+//! makes a plan as `plan` does, and applies it as `apply` does. What it may not apply it tells of, and leaves alone
+//! until files or store change.
+
+mod attempt;
+mod board;
+mod errands;
+mod eyes;
+mod lead;
+pub mod port;
+mod systemd;
+mod wake;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use self::attempt::{Around, Attempt, Outcome, Tree, attempt, git_works, newest_commit, stand_by};
+use self::board::Board;
+use self::errands::Errands;
+use self::eyes::Eyes;
+use self::lead::{Lead, Role};
+use self::wake::{Heard, Wake, wait};
+use crate::load::{FILE_NAME, Stamp};
+use crate::model::plan::Base;
+use crate::model::watch::{Cause, Caused, Event, Reason, State, Summary, What};
+use crate::model::{Change, Code, Diagnostic, Effect, Error, Result};
+use crate::pipeline::{self, Above, Applied, Planned, Session};
+use crate::wire;
+
+/// However little seems to have changed, everything is looked into as often as this.
+const WHOLE: Duration = Duration::from_secs(10 * 60);
+/// As often as this effects are tried again that hooks have not carried out.
+const TROUBLE: Duration = Duration::from_secs(60);
+/// A file that is open for writing for longer than this is worth a word.
+const WRITING: Duration = Duration::from_secs(5);
+/// The longest pause after a failure.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Failures in a row from which on those are told who want to know.
+const ALARMING: u32 = 3;
+/// Files that are named when they have changed.
+const NAMED: usize = 20;
+/// How long hooks may take when a watcher stops. What they leave is still pending.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub struct FromGit {
+    pub reference: String,
+    pub pull: bool,
+    pub signed: bool,
+}
+
+/// What a watcher is started with.
+pub struct Options {
+    /// The folder of the project, links in its path included.
+    pub root: PathBuf,
+    /// `--store`, and what its path is relative to.
+    pub store: Option<String>,
+    pub start: PathBuf,
+    pub trusted: Option<PathBuf>,
+    pub strict: bool,
+    pub git: Option<FromGit>,
+    pub approve_deletes: bool,
+    pub once: bool,
+    /// Where to answer: the first of these that can be had.
+    pub status: Option<Vec<SocketAddr>>,
+    pub poll: Duration,
+    pub debounce: Duration,
+    pub lease: Duration,
+    pub actor: String,
+}
+
+/// What is told, as it happens.
+pub enum Telling<'a> {
+    Event(&'a Event),
+    /// The same, with the plan that it is about.
+    Plan(&'a Event, &'a Session, &'a Planned),
+    /// What has gone wrong beside a sync.
+    Problems(&'a [Diagnostic]),
+}
+
+pub type Tell = dyn Fn(&Telling<'_>) + Send + Sync;
+
+/// What the last attempt has found.
+struct Last {
+    tree: Tree,
+    base: Option<Base>,
+    paused: bool,
+    /// Approvals at that time, if one would make a difference.
+    approvals: Option<usize>,
+}
+
+struct Watcher<'a> {
+    options: &'a Options,
+    tell: Arc<Tell>,
+    wakes: Receiver<Wake>,
+    wake: Sender<Wake>,
+    board: Arc<Board>,
+    eyes: Eyes,
+    errands: Errands,
+    /// With whom it leads, and of which store and project.
+    lead: Option<(String, String, Lead)>,
+    holder: String,
+    /// As it was opened last.
+    session: Option<Arc<Session>>,
+    /// The last one that a plan could be made of.
+    good: Option<Arc<Session>>,
+    last: Option<Last>,
+    state: State,
+    /// What was told last of a state: if it is the same again, nothing is told.
+    told: Option<String>,
+    told_drift: Option<String>,
+    /// Whether hooks know that something is wrong.
+    alarmed: bool,
+    /// Files that were found to be what the store holds, and at which revision.
+    settled: Option<(String, u64)>,
+    /// Since when files and store differ.
+    differs: Option<Timestamp>,
+    failures: u32,
+    /// When a failure is tried again.
+    retry: Option<Instant>,
+    /// When a window opens.
+    opens: Option<Timestamp>,
+    polled: Instant,
+    whole: Instant,
+    delivered: Instant,
+    project: String,
+}
+
+/// Watches until it is stopped, or once. The code is how it ends if nothing failed beyond what was told.
+pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
+    let (wake, wakes) = mpsc::channel();
+    let session = match open(options) {
+        Ok(session) => Some(Arc::new(session)),
+        // What no change of a file puts right ends the program; the rest is told as it is found.
+        Err(error) if error.code == Code::Usage => return Err(error),
+        Err(_) => None,
+    };
+    let project = session.as_ref().map_or(String::new(), |session| session.project.name.clone());
+    let store = session.as_ref().map_or(String::new(), |session| session.store_name.clone());
+    // A watcher that has stopped needs not be woken, here and below.
+    let asks = wake.clone();
+    let asked = move || {
+        let _ = asks.send(Wake::Asked);
+    };
+    let board = Arc::new(Board::new(&project, &store, wire::watch_event, asked));
+    let hears = wake.clone();
+    let face: Arc<dyn port::Face> = Arc::<Board>::clone(&board);
+    let address = port::open(options.status.as_deref(), face, move |signal| {
+        let _ = hears.send(match signal {
+            port::Signal::Stop => Wake::Stop,
+            port::Signal::Again => Wake::Again,
+        });
+    })?;
+    let says = Arc::clone(&tell);
+    let is_blind = options.once || options.git.is_some();
+    let now = Instant::now();
+    let mut watcher = Watcher {
+        options,
+        tell,
+        eyes: if is_blind { Eyes::closed() } else { Eyes::open(wake.clone()) },
+        wakes,
+        wake,
+        board,
+        errands: Errands::new(move |problems| says(&Telling::Problems(&problems))),
+        lead: None,
+        holder: lead::holder(&options.actor)?,
+        session,
+        good: None,
+        last: None,
+        state: State::Starting,
+        told: None,
+        told_drift: None,
+        alarmed: false,
+        settled: None,
+        differs: None,
+        failures: 0,
+        retry: None,
+        opens: None,
+        polled: now,
+        whole: now,
+        delivered: now,
+        project,
+    };
+    let leads = options.once || watcher.keep_lead().is_none_or(|role| role == Role::Leads);
+    let revision = watcher.session.as_ref().and_then(|session| session.base().ok()).map(|base| base.revision);
+    let started = watcher.event(Cause::Start, What::Started { store, status: address, leads });
+    watcher.say(&Event { revision, ..started }, None);
+    Ok(if options.once { watcher.once() } else { watcher.run() })
+}
+
+/// The session as far as it can be had without git.
+fn open(options: &Options) -> Result<Session> {
+    let above = Above { store: options.store.as_deref(), trusted: options.trusted.as_deref(), ..Above::default() };
+    pipeline::open_at(&options.root, &options.start, above, options.strict)
+}
+
+impl Watcher<'_> {
+    fn once(mut self) -> Option<Code> {
+        let (begun, before) = (Instant::now(), self.stamp());
+        let done = loop {
+            if self.settle(false).stop {
+                return None;
+            }
+            let done = attempt(&self.around());
+            if !matches!(done.outcome, Outcome::Torn) {
+                break done;
+            }
+        };
+        let failure = match &done.outcome {
+            Outcome::Failed(error) => Some(error.code),
+            _ => None,
+        };
+        self.conclude(done, before, Cause::Start, begun);
+        self.errands.finish(None);
+        self.say(&self.event(Cause::Start, What::Stopped { by_signal: false }), None);
+        match self.state {
+            State::Invalid => Some(Code::Invalid),
+            State::Refused => Some(Code::Refused),
+            State::Waiting => Some(Code::Waiting),
+            _ => failure,
+        }
+    }
+
+    fn run(mut self) -> Option<Code> {
+        self.keep_alive();
+        self.look_around();
+        let mut cause = Some(Cause::Start);
+        loop {
+            self.board.turned();
+            let heard = if cause.is_some() { Heard::default() } else { wait(&self.wakes, self.next()) };
+            if heard.stop {
+                break;
+            }
+            if self.errands.is_troubled() && self.delivered.elapsed() >= TROUBLE {
+                self.deliver(None);
+            }
+            if let Some(role) = self.keep_lead().filter(|role| *role != Role::Leads) {
+                self.stand_by(&role, heard);
+                cause = None;
+                continue;
+            }
+            let takes_over = self.state == State::Standby;
+            let Some(why) = cause.take().or_else(|| self.look(heard, takes_over)) else { continue };
+            let begun = Instant::now();
+            self.board.busy(true);
+            let more = self.settle(heard.asked.is_none());
+            if more.stop {
+                break;
+            }
+            let why = more.asked.unwrap_or(why);
+            let before = self.stamp();
+            let done = attempt(&self.around());
+            if matches!(done.outcome, Outcome::Torn) {
+                // The same again, as soon as the files have come to rest; of what is opened now.
+                self.session = done.session.map(Arc::new).or(self.session.take());
+                cause = Some(why);
+            } else {
+                self.conclude(done, before, why, begun);
+            }
+            self.board.busy(false);
+        }
+        systemd::stopping();
+        self.errands.finish(Some(FAREWELL));
+        if let (Some((_, project, lead)), Some(session)) = (self.lead.take(), &self.session) {
+            drop(lead);
+            if let Some(turns) = session.turns() {
+                // Whoever stands by need not wait for the lease to run out. If it must, it does.
+                let _ = turns.resign(&project, &self.holder);
+            }
+        }
+        self.say(&self.event(Cause::Signal, What::Stopped { by_signal: true }), None);
+        None
+    }
+
+    /// Tells systemd that the loop turns, also while it is at work for longer than that takes.
+    fn keep_alive(&self) {
+        let Some(period) = systemd::watchdog_period() else { return };
+        let board = Arc::clone(&self.board);
+        std::thread::spawn(move || {
+            loop {
+                if port::Face::is_alive(&*board) {
+                    systemd::alive();
+                }
+                std::thread::sleep(period);
+            }
+        });
+    }
+
+    fn event(&self, cause: Cause, what: What) -> Event {
+        Event {
+            at: Timestamp::now(),
+            project: self.project.clone(),
+            cause,
+            config: None,
+            digest: None,
+            revision: None,
+            summary: None,
+            took: None,
+            what,
+        }
+    }
+
+    fn around(&self) -> Around<'_> {
+        Around {
+            options: self.options,
+            lead: self.lead.as_ref().map(|(store, project, lead)| (store.as_str(), project.as_str(), lead)),
+            settled: self.settled.as_ref().map(|(config, revision)| (config.as_str(), *revision)),
+        }
+    }
+
+    /// The files as they look now.
+    fn stamp(&self) -> Stamp {
+        let trusted = self.options.trusted.as_deref();
+        match &self.session {
+            Some(session) => session.stamp(trusted),
+            None => {
+                Stamp::of_files(trusted.map(Path::to_path_buf).into_iter().chain([self.options.root.join(FILE_NAME)]))
+            }
+        }
+    }
+
+    /// When to look without being woken.
+    fn next(&self) -> Instant {
+        let poll = self.polled + self.options.poll;
+        let opens = self.opens.map_or(poll, |at| {
+            let left = at.duration_since(Timestamp::now());
+            Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO)
+        });
+        poll.min(self.retry.unwrap_or(poll)).min(opens)
+    }
+
+    /// Takes the lead of the project and store at hand, and keeps it; `None` where nobody is to be asked.
+    fn keep_lead(&mut self) -> Option<Role> {
+        let session = self.session.as_ref().filter(|_| !self.options.once)?;
+        let (name, project) = (&session.store_name, &session.project.name);
+        if self.lead.as_ref().is_none_or(|(of, whose, _)| (of, whose) != (name, project)) {
+            // The one of before is given back first.
+            let kept = (name.clone(), project.clone());
+            let lead = Lead::begin(Arc::clone(session), self.holder.clone(), self.options.lease, self.wake.clone());
+            self.lead = Some((kept.0, kept.1, lead));
+        }
+        let role = self.lead.as_ref().map(|(_, _, lead)| lead.role());
+        self.board.leads(role == Some(Role::Leads));
+        role
+    }
+
+    fn stand_by(&mut self, role: &Role, heard: Heard) {
+        if self.polled.elapsed() >= self.options.poll {
+            self.polled = Instant::now();
+        }
+        let own = if self.state == State::Starting { Cause::Start } else { Cause::Store };
+        let cause = heard.asked.unwrap_or(own);
+        match stand_by(role) {
+            Outcome::Waiting { reason, message, until } => {
+                self.failures = 0;
+                self.retry = None;
+                self.tell_state(&self.event(cause, What::Waiting { reason, message, until }), None, cause.is_asked());
+            }
+            Outcome::Failed(error) => {
+                if self.retry.is_some_and(|at| Instant::now() < at) && heard.asked.is_none() {
+                    return;
+                }
+                let what = self.failed(&error);
+                self.tell_state(&self.event(cause, what), None, true);
+            }
+            _ => {}
+        }
+    }
+
+    /// Why a sync is due, if one is.
+    fn look(&mut self, heard: Heard, takes_over: bool) -> Option<Cause> {
+        if heard.asked.is_some() {
+            return heard.asked;
+        }
+        let now = Instant::now();
+        let opens = self.opens.is_some_and(|at| at <= Timestamp::now());
+        if takes_over || opens || self.retry.is_some_and(|at| at <= now) || now - self.whole >= WHOLE {
+            return Some(Cause::Time);
+        }
+        let polls = now - self.polled >= self.options.poll;
+        if polls {
+            self.polled = now;
+        }
+        if !polls && !heard.files {
+            return None;
+        }
+        let Some(last) = &self.last else { return Some(Cause::Poll) };
+        let differs = match &last.tree {
+            Tree::Folder(stamp) => {
+                (*stamp != self.stamp()).then_some(if heard.files { Cause::Files } else { Cause::Poll })
+            }
+            Tree::Commit(id) => {
+                let git = self.options.git.as_ref()?;
+                match newest_commit(&self.options.root, git) {
+                    Ok(now) => (now != *id).then_some(Cause::Git),
+                    // The attempt says why, unless it has said so and waits.
+                    Err(_) => self.retry.is_none().then_some(Cause::Git),
+                }
+            }
+        };
+        let session = self.session.as_ref()?;
+        let waits = last.approvals;
+        if differs.is_some() {
+            return differs;
+        }
+        if is_paused(session) != last.paused {
+            return Some(Cause::Time);
+        }
+        // What has failed waits for its time.
+        if !polls || self.retry.is_some() {
+            return None;
+        }
+        let moved = match session.base() {
+            Ok(base) => last.base.is_some_and(|last| last != base),
+            Err(_) => true,
+        };
+        if moved {
+            return Some(Cause::Store);
+        }
+        let approved = waits.is_some_and(|was| session.approvals().is_ok_and(|now| now.len() != was));
+        approved.then_some(Cause::Time)
+    }
+
+    /// Waits until nothing happens to the files any more. `patient` is whether to wait for those who write, too.
+    fn settle(&mut self, patient: bool) -> Heard {
+        let begun = Instant::now();
+        let (mut heard, mut told) = (Heard::default(), false);
+        if self.options.git.is_some() {
+            return heard;
+        }
+        let debounce = self.options.debounce;
+        loop {
+            heard.join(wait(&self.wakes, Instant::now()));
+            if heard.stop {
+                return heard;
+            }
+            let patient = patient && heard.asked.is_none();
+            if !patient {
+                self.eyes.forget_writing();
+            }
+            let root = &self.options.root;
+            let written = self
+                .eyes
+                .writing()
+                .map(|path| format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
+            let works = || git_works(root).then(|| "git is at work: .git/index.lock is there".to_owned());
+            if let Some(message) = patient.then(|| written.or_else(works)).flatten() {
+                if !told && begun.elapsed() >= WRITING {
+                    told = true;
+                    let what = What::Waiting { reason: Reason::Writing, message, until: None };
+                    self.tell_state(&self.event(Cause::Files, what), None, false);
+                }
+                self.board.turned();
+                heard.join(wait(&self.wakes, Instant::now() + Duration::from_millis(200).min(debounce)));
+                continue;
+            }
+            let ages = [self.eyes.last().map(|at| at.elapsed()), self.stamp().age()];
+            let Some(left) = ages.into_iter().flatten().min().and_then(|age| debounce.checked_sub(age)) else {
+                return heard;
+            };
+            if left.is_zero() {
+                return heard;
+            }
+            heard.join(wait(&self.wakes, Instant::now() + left));
+        }
+    }
+
+    /// Keeps an eye on all files that the project was read from.
+    fn look_around(&mut self) {
+        if let Some(session) = &self.session {
+            let stamp = session.stamp(self.options.trusted.as_deref());
+            let pause = session.project.sync.pause(&session.project.root);
+            let files = stamp.paths().chain(pause.as_deref());
+            self.eyes.look_at(&self.options.root, files, session.own_files());
+        }
+    }
+
+    /// Takes down what an attempt has found, and tells of it.
+    fn conclude(&mut self, done: Attempt, before: Stamp, cause: Cause, begun: Instant) {
+        let Attempt { session, planned, tree, base, outcome } = done;
+        let opened = session.is_some();
+        if let Some(session) = session {
+            let session = Arc::new(session);
+            self.project.clone_from(&session.project.name);
+            self.board.named(&self.project, &session.store_name);
+            if planned.is_some() {
+                self.good = Some(Arc::clone(&session));
+            }
+            self.session = Some(session);
+        }
+        let tree = match tree {
+            Some(tree) if opened || matches!(tree, Tree::Commit(_)) => tree,
+            _ => Tree::Folder(before),
+        };
+        let changed = self.changed(&tree);
+        self.look_around();
+        let now = Instant::now();
+        (self.polled, self.whole, self.retry, self.opens) = (now, now, None, None);
+        let awaits = matches!(
+            outcome,
+            Outcome::Refused(_) | Outcome::Waiting { reason: Reason::Approval | Reason::ByHand | Reason::Window, .. }
+        );
+        self.last = Some(Last {
+            tree,
+            base,
+            paused: self.session.as_deref().is_some_and(is_paused),
+            approvals: if awaits {
+                self.session.as_ref().and_then(|one| one.approvals().ok()).map(|all| all.len())
+            } else {
+                None
+            },
+        });
+        if !matches!(outcome, Outcome::Failed(_)) {
+            self.failures = 0;
+        }
+        let commit = self.last.as_ref().and_then(|last| match &last.tree {
+            Tree::Commit(id) => id.clone(),
+            Tree::Folder(_) => None,
+        });
+        let diagnostics = || self.session.as_ref().map_or(Vec::new(), |one| one.diagnostics.iter().cloned().collect());
+        let mut applied_now = None;
+        let mut revision = base.map(|base| base.revision);
+        let what = match outcome {
+            Outcome::Torn => return,
+            Outcome::Invalid(diagnostics) => What::Invalid { diagnostics },
+            Outcome::Refused(refused) => What::Refused { refused, diagnostics: diagnostics() },
+            Outcome::Unchanged => What::Unchanged,
+            Outcome::Waiting { reason, message, until } => {
+                self.opens = until;
+                What::Waiting { reason, message, until }
+            }
+            Outcome::Drift => What::Drift { drift: planned.as_ref().map_or(Vec::new(), |one| one.plan.drift.clone()) },
+            Outcome::Failed(error) => self.failed(&error),
+            Outcome::Synced { revision: made, applied } => {
+                applied_now = Some(applied);
+                revision = Some(made);
+                let effects = planned.as_ref().map_or(Vec::new(), caused);
+                What::Synced { effects, commit: commit.clone(), diagnostics: diagnostics() }
+            }
+        };
+        let event = Event {
+            config: self.session.as_ref().filter(|_| opened).and_then(|one| one.config_digest.clone()),
+            digest: planned.as_ref().map(|one| one.digest.clone()),
+            revision,
+            summary: planned.as_ref().map(|one| Summary::of(&one.plan)),
+            took: Some(begun.elapsed()),
+            ..self.event(cause, what)
+        };
+        let in_sync = matches!(event.what, What::Synced { .. } | What::Unchanged);
+        if let (true, Some(config), Some(revision)) = (in_sync, &event.config, revision) {
+            self.settled = Some((config.clone(), revision));
+        }
+        let shown = planned.as_ref().zip(self.session.clone());
+        let news = self.is_news(&event) || cause.is_asked() || (in_sync && changed.is_some());
+        if let Some(files) = changed.filter(|_| news) {
+            let count = files.len();
+            let what = What::Changed { files: files.into_iter().take(NAMED).collect(), count, commit };
+            self.say(&Event { config: event.config.clone(), revision, ..self.event(cause, what) }, None);
+        }
+        if in_sync {
+            self.tell_drift(&event, planned.as_ref());
+        }
+        self.tell_state(&event, shown.as_ref().map(|(planned, session)| (&**session, *planned)), news);
+        if in_sync {
+            self.deliver(applied_now);
+        }
+    }
+
+    /// Names of files that differ from those of the attempt before; nothing at the start.
+    fn changed(&self, tree: &Tree) -> Option<Vec<String>> {
+        match (&self.last.as_ref()?.tree, tree) {
+            (Tree::Folder(was), Tree::Folder(now)) => {
+                let root = &self.options.root;
+                let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+                let names: Vec<String> = now.differing(was).into_iter().map(name).collect();
+                (!names.is_empty()).then_some(names)
+            }
+            (was, now) => (was != now).then(Vec::new),
+        }
+    }
+
+    fn failed(&mut self, error: &Error) -> What {
+        self.failures += 1;
+        let retry = (!self.options.once).then(|| pause(self.failures));
+        self.retry = retry.map(|retry| Instant::now() + retry);
+        What::Failed { message: error.to_string(), hint: error.hint.clone(), retry }
+    }
+
+    /// What other software has changed, once.
+    fn tell_drift(&mut self, event: &Event, planned: Option<&Planned>) {
+        let drift = planned.map_or(Vec::new(), |one| one.plan.drift.clone());
+        if drift.is_empty() {
+            self.told_drift = None;
+            return;
+        }
+        let key = format!("{drift:?}");
+        if self.told_drift.as_ref() == Some(&key) {
+            return;
+        }
+        self.told_drift = Some(key);
+        let event = Event { what: What::Drift { drift }, ..event.clone() };
+        self.say(&event, None);
+    }
+
+    /// Whether an event says something else than the last one about the state.
+    fn is_news(&self, event: &Event) -> bool {
+        match event.what {
+            What::Synced { .. } | What::Failed { .. } => true,
+            What::Unchanged => self.state != State::InSync,
+            _ => self.told != Some(key(event)),
+        }
+    }
+
+    /// Tells of the state, if it is news, and whoever else wants to know.
+    fn tell_state(&mut self, event: &Event, plan: Option<(&Session, &Planned)>, even_if_known: bool) {
+        let Some(state) = event.what.state() else { return };
+        let news = self.is_news(event);
+        self.told = Some(key(event));
+        let was_starting = self.state == State::Starting;
+        self.state = state;
+        let differs = !state.is_ready();
+        self.differs = if differs { self.differs.or(Some(event.at)) } else { None };
+        self.board.differs(self.differs);
+        let next = self
+            .retry
+            .or(self.opens.map(|_| self.next()))
+            .map(|at| Timestamp::now().checked_add(at.saturating_duration_since(Instant::now())).unwrap_or_default());
+        self.board.next_try(next);
+        if news || even_if_known {
+            self.say(event, plan);
+        }
+        if news {
+            self.alarm(event);
+        }
+        if was_starting {
+            systemd::ready();
+        }
+        systemd::status(state.name());
+    }
+
+    fn say(&self, event: &Event, plan: Option<(&Session, &Planned)>) {
+        self.board.told(event);
+        (self.tell)(&match plan {
+            Some((session, planned)) => Telling::Plan(event, session, planned),
+            None => Telling::Event(event),
+        });
+    }
+
+    /// Tells the hooks that want to know of what is wrong, and that it is right again.
+    fn alarm(&mut self, event: &Event) {
+        let wrong = match &event.what {
+            What::Invalid { .. } | What::Refused { .. } | What::Drift { .. } => true,
+            What::Waiting { reason, .. } => *reason != Reason::Standby,
+            What::Failed { .. } => self.failures == ALARMING,
+            _ => false,
+        };
+        let right = self.alarmed && matches!(event.what, What::Synced { .. } | What::Unchanged);
+        if !wrong && !right {
+            return;
+        }
+        self.alarmed = wrong;
+        // The hooks of a tree that is wrong may be wrong themselves.
+        let Some(session) = self.good.as_ref().or(self.session.as_ref()) else { return };
+        let body = wire::watch_event(event).to_string().into_bytes();
+        let id = format!("watch-{}", wire::moment(event.at));
+        self.errands.tell(Arc::clone(session), event.what.name(), id, body);
+    }
+
+    fn deliver(&mut self, applied: Option<Applied>) {
+        self.delivered = Instant::now();
+        if let Some(session) = &self.good {
+            self.errands.deliver(Arc::clone(session), applied);
+        }
+    }
+}
+
+/// What makes an event about the state the same as another.
+fn key(event: &Event) -> String {
+    let Event { config, digest, what, .. } = event;
+    match what {
+        What::Waiting { reason, .. } => format!("{} {reason:?} {config:?} {digest:?}", what.name()),
+        What::Invalid { diagnostics } => format!("{} {config:?} {diagnostics:?}", what.name()),
+        What::Refused { refused, .. } => format!("{} {config:?} {digest:?} {refused:?}", what.name()),
+        What::Drift { drift } => format!("{} {config:?} {digest:?} {drift:?}", what.name()),
+        _ => what.name().to_owned(),
+    }
+}
+
+fn is_paused(session: &Session) -> bool {
+    session.project.sync.pause(&session.project.root).is_some_and(|path| path.exists())
+}
+
+/// How long to wait after so many failures in a row: a quarter more or less by chance, so that many watchers of a
+/// store that comes back do not all come at once.
+fn pause(failures: u32) -> Duration {
+    let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST);
+    let chance = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
+    pause.mul_f64(0.75 + chance / 2.0)
+}
+
+fn caused(planned: &Planned) -> Vec<Caused> {
+    let plan = &planned.plan;
+    let effect = |change: &Change| {
+        let effect = change.effect(plan)?;
+        let user = match effect {
+            Effect::Logout(user) => Some(user.to_owned()),
+            Effect::PurgeMail => None,
+        };
+        Some(Caused { effect: effect.name(), user, address: change.address() })
+    };
+    plan.changes.iter().filter_map(effect).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_differ() {
+        for (failures, seconds) in [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)] {
+            for _ in 0..100 {
+                let pause = pause(failures).as_secs_f64();
+                assert!((seconds * 0.75..=seconds * 1.25).contains(&pause), "{failures}: {pause}");
+            }
+        }
+        assert!((0..100).any(|_| pause(5) != pause(5)));
+    }
+}
