@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value as Json;
 use sha2::Sha256;
+use yubin::pipeline::{self, Above, Session};
 
 use crate::support::served::{Served, token};
 use crate::support::{Run, World};
@@ -332,6 +333,20 @@ fn server(answers: &'static [&'static str]) -> (u16, Receiver<Heard>) {
 
 const OK: &str = "204 No Content\r\ncontent-length: 0";
 
+fn is_signed(heard: &Heard) {
+    let signature = heard.header("yubin-signature");
+    let (time, hex) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(time.as_bytes());
+    mac.update(b".");
+    mac.update(&heard.body);
+    let expected = mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    assert_eq!(hex, expected);
+}
+
 #[test]
 fn a_webhook_is_signed() {
     let (port, heard) = server(&[OK]);
@@ -351,17 +366,7 @@ fn a_webhook_is_signed() {
         for one in &two {
             assert_eq!(one.line, "POST /in?k=v HTTP/1.1\r\n");
             assert_eq!(one.header("content-type"), "application/json");
-            let signature = one.header("yubin-signature");
-            let (time, hex) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
-            let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-            mac.update(time.as_bytes());
-            mac.update(b".");
-            mac.update(&one.body);
-            let expected = mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
-                write!(hex, "{byte:02x}").unwrap();
-                hex
-            });
-            assert_eq!(hex, expected);
+            is_signed(one);
             assert_eq!(one.json()["id"], one.header("yubin-event"));
             assert!(!String::from_utf8_lossy(&one.body).contains(SECRET));
         }
@@ -457,6 +462,93 @@ fn a_notice_comes_once_for_each_revision_of_the_project() {
     assert_eq!(lines(&world, "log")[2..], ["notify-3 ", "notify-5 "]);
     world.expect(0, &["undo", "5", "--yes"]);
     assert_eq!(lines(&world, "log")[4..], ["notify-6 "]);
+}
+
+// --- A watcher -----------------------------------------------------------------------------
+
+fn session(world: &World) -> Session {
+    pipeline::open(world.path(), Above::default(), false).unwrap()
+}
+
+const REFUSED: &str = r#"{"format_version":1,"event":"refused","revision":42,"message":"受信 '$(x)'"}"#;
+
+#[test]
+fn what_a_watcher_tells_is_told_to_its_hooks_alone() {
+    let (port, heard) = server(&["503 No\r\ncontent-length: 0", OK]);
+    let world = project(&format!(
+        "hooks:
+  - {{ name: page, on: [watch], command: [./page, \"{{effect}}|{{event}}|{{revision}}|{{user}}{{address}}|\"] }}
+  - {{ name: kick, on: [logout, notify], command: [./other] }}
+  - {{ name: chat, on: [watch, notify], webhook: \"http://127.0.0.1:{port}/in\", secret: {{ file: secrets/hook }} }}
+"
+    ));
+    world.write("secrets/hook", format!("{SECRET}\n"));
+    std::fs::set_permissions(world.file("secrets/hook"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    script(&world, "page", "printf '%s\\n' \"$@\" >>args; cat >body; env >given");
+    script(&world, "other", "echo >>others");
+    world.write("a.yaml", "patterns: { taro: { p: { address: t@example.jp } } }\n");
+    let problems = session(&world).tell_hooks("refused", "watch-7", REFUSED.as_bytes());
+    assert_eq!(problems, []);
+    assert_eq!(lines(&world, "args"), ["refused|watch-7|42||"]);
+    assert_eq!(std::fs::read_to_string(world.file("body")).unwrap(), REFUSED);
+    let given = std::fs::read_to_string(world.file("given")).unwrap();
+    assert!(given.contains("PATH=") && !given.contains("CARGO_"), "{given}");
+    for _ in 0..2 {
+        let one = heard.recv().unwrap();
+        is_signed(&one);
+        assert_eq!((one.header("yubin-event"), one.body.as_slice()), ("watch-7", REFUSED.as_bytes()));
+    }
+    assert!(!world.file("others").exists());
+    // An apply has nothing for it, and what it has for others is told to them.
+    world.expect(0, &["apply", "--yes"]);
+    assert_eq!(heard.recv().unwrap().json()["effect"], "notify");
+    assert_eq!(lines(&world, "args").len(), 1);
+    assert!(world.file("others").exists() && heard.try_recv().is_err());
+}
+
+#[test]
+fn a_hook_of_a_watcher_is_tried_three_times() {
+    let hook = |name: &str, how: &str| format!("  - {{ name: {name}, on: [watch], {how} }}\n");
+    let hooks = [
+        hook("fails", "command: [./fails]"),
+        hook("hangs", "timeout: 1s, command: [./hangs]"),
+        hook("gone", "command: [./gone]"),
+        hook("unset", "webhook: \"http://127.0.0.1:1/\", secret: { env: NOT_SET }"),
+        hook("works", "command: [./works]"),
+    ];
+    let world = project(&format!("hooks:\n{}", hooks.concat()));
+    script(&world, "fails", "echo >>tries; exit 7");
+    script(&world, "hangs", "sleep 60");
+    script(&world, "works", "echo >>worked");
+    let begun = Instant::now();
+    let problems = session(&world).tell_hooks("failed", "watch-1", b"{\"revision\":null}");
+    // Side by side: the slowest takes three seconds, and six between its tries.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_secs(6), "{:?}", begun.elapsed());
+    let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    for (said, expected) in said.iter().zip([
+        "the hook `fails` failed: failed: it failed: exit status: 7",
+        "the hook `hangs` failed: failed: it has not ended within 1 s",
+        "the hook `gone` failed: failed: its program is not found",
+        "the hook `unset` failed: failed: its secret cannot be had:",
+    ]) {
+        assert!(said.starts_with(expected), "{said}");
+    }
+    assert_eq!(said.len(), 4);
+    assert!(problems.iter().all(|problem| problem.code == "hook/failed" && problem.line > 0));
+    assert_eq!((lines(&world, "tries").len(), lines(&world, "worked").len()), (3, 1));
+}
+
+#[test]
+fn hooks_of_a_watcher_are_not_for_an_apply() {
+    let world = project("hooks: [{ name: page, on: [watch], command: [./page] }]\n");
+    script(&world, "page", "echo >>log");
+    declare(&world, &["taro"], "a");
+    let done = world.json(0, &["apply", "--yes"]);
+    assert_eq!(codes(&done), [""; 0]);
+    assert_eq!(pending(&world).len(), 1);
+    world.expect(64, &["effects", "retry"]);
+    assert!(!world.file("log").exists());
 }
 
 // --- Whose, and by whom --------------------------------------------------------------------

@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod ci_examples;
 mod cli;
+mod commits;
 mod crash;
 mod edit;
 mod explain;

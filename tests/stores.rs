@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Barrier;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value as Json;
 use yubin::guard::{Verdict, approve};
 use yubin::model::plan::Base;
-use yubin::model::{Action, Attempt, Change, Code, Error, Key, Kind, Login, Plan, Request, Scope, Token, Told};
+use yubin::model::{
+    Action, Approval, Attempt, Change, Clear, Code, Error, Key, Kind, Lead, Login, Plan, Request, Scope, Token, Told,
+};
+use yubin::store::http::{Access, Http, TokenSource};
 use yubin::store::postgres::Postgres;
 use yubin::store::sqlite::Sqlite;
 use yubin::store::{Entry, Receipt, Snapshot, Store};
@@ -25,7 +32,7 @@ pub struct Home {
     /// A session of other software, which writes to the tables.
     other: Other,
     /// What stands before the store, if it is reached over HTTP.
-    _server: Option<Served>,
+    server: Option<Served>,
 }
 
 enum Other {
@@ -42,7 +49,7 @@ impl Home {
         super::cli::private(&world, "pw", "open sesame");
         super::cli::private(&world, "pw2", "another one");
         let key = world.file("key").display().to_string();
-        Home { world, address, variables: BTreeMap::from([("YUBIN_KEY_FILE", key)]), other, _server: None }
+        Home { world, address, variables: BTreeMap::from([("YUBIN_KEY_FILE", key)]), other, server: None }
     }
 
     /// The same store behind a server: clients have a token, and no key.
@@ -50,7 +57,7 @@ impl Home {
         let server = Served::start(&self.world, &self.address, &self.variables);
         let token = token(&self.world, &self.address, &self.variables, "apply", &["*"]);
         let variables = BTreeMap::from([("YUBIN_TOKEN", token)]);
-        Home { address: server.url.clone(), variables, _server: Some(server), ..self }
+        Home { address: server.url.clone(), variables, server: Some(server), ..self }
     }
 
     pub fn http_sqlite() -> Home {
@@ -227,6 +234,12 @@ stores! {
     a_desk_is_kept,
     a_request_is_carried_out_once,
     an_old_snapshot_stays,
+    one_watcher_leads,
+    of_two_at_once_one_leads,
+    who_stands_by_waits_for_nobody,
+    approvals_are_kept,
+    without_a_store_there_is_nothing_to_agree_on,
+    the_version_before_knew_no_watchers,
 }
 
 // What takes the key of the store, or says how a database failed, is for those who are beside it.
@@ -244,6 +257,10 @@ stores! {
     a_plan_applies_once,
     a_held_store_is_said_to_be,
     many_are_written,
+    one_watcher_leads,
+    of_two_at_once_one_leads,
+    who_stands_by_waits_for_nobody,
+    approvals_are_kept,
 }
 
 fn a_resource_lives(home: &Home) {
@@ -538,8 +555,12 @@ fn triggers_of_others_are_noticed(home: &Home) {
 }
 
 impl Home {
-    /// The store itself.
+    /// The store itself, or what a client takes for it.
     fn store(&self) -> Box<dyn Store> {
+        if self.server.is_some() {
+            let token = TokenSource::Given(Clear::new(self.variables["YUBIN_TOKEN"].clone()));
+            return Box::new(Http::new(Access::new(&self.address, token, None, Some("one")).unwrap()).unwrap());
+        }
         match &self.other {
             Other::Sqlite => Box::new(Sqlite::new(self.world.file("yubin.db"))),
             Other::Postgres(_) => Box::new(Postgres::new(&self.address, "the store").unwrap()),
@@ -697,6 +718,196 @@ fn an_old_snapshot_stays(home: &Home) {
     assert_eq!(count(&*old), 1);
 }
 
+fn other(holder: &str) -> Lead {
+    Lead::Other { holder: holder.to_owned() }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(600);
+
+fn one_watcher_leads(home: &Home) {
+    home.project("one", "");
+    home.apply("accounts: { a: {} }\n");
+    let store = home.store();
+    let turns = store.turns().unwrap();
+    let (a, b) = ("host-a:7:x", "host b/ü?:7:&");
+    for _ in 0..2 {
+        assert_eq!(turns.lead("one", a, LONG).unwrap(), Lead::Ours);
+        assert_eq!(turns.lead("one", b, LONG).unwrap(), other(a));
+    }
+    // Each project has its own, and who does not lead gives nothing back.
+    assert_eq!(turns.lead("二.-_", b, LONG).unwrap(), Lead::Ours);
+    turns.resign("one", b).unwrap();
+    assert_eq!(turns.lead("one", b, LONG).unwrap(), other(a));
+    turns.resign("one", a).unwrap();
+    turns.resign("one", a).unwrap();
+    assert_eq!(turns.lead("one", b, LONG).unwrap(), Lead::Ours);
+    assert_eq!(turns.lead("one", a, LONG).unwrap(), other(b));
+    turns.resign("one", b).unwrap();
+
+    let start = Instant::now();
+    assert_eq!(turns.lead("one", a, SHORT).unwrap(), Lead::Ours);
+    let standing_by = turns.lead("one", b, SHORT).unwrap();
+    assert!(standing_by == other(a) || start.elapsed() >= SHORT, "{standing_by:?}");
+    sleep(SHORT);
+    assert_eq!(turns.lead("one", b, SHORT).unwrap(), Lead::Ours);
+    // What has run out and nobody has taken is kept, and then lasts as long as was asked for last.
+    sleep(SHORT);
+    assert_eq!(turns.lead("one", b, LONG).unwrap(), Lead::Ours);
+    sleep(SHORT);
+    assert_eq!(turns.lead("one", a, LONG).unwrap(), other(b));
+    for length in [Duration::ZERO, Duration::from_millis(499), Duration::from_secs(3601), Duration::MAX] {
+        assert!(turns.lead("one", b, length).is_err(), "{length:?}");
+    }
+    // A clock that was wrong once does not keep everybody out.
+    home.outside(&["UPDATE lead SET until = '2999-01-01T00:00:00.000000Z'"]);
+    assert_eq!(turns.lead("one", a, LONG).unwrap(), Lead::Ours);
+    assert_eq!(turns.lead("one", b, LONG).unwrap(), other(a));
+    let base = store.snapshot().unwrap().unwrap().base();
+    assert_eq!((base.revision, base.outside_writes), (1, 0));
+    home.nothing_to_do();
+}
+
+fn of_two_at_once_one_leads(home: &Home) {
+    home.project("one", "");
+    home.apply("accounts: { a: {} }\n");
+    let stores = [home.store(), home.store()];
+    let race = |project: &str| {
+        let barrier = Barrier::new(2);
+        let found = std::thread::scope(|scope| {
+            let racing = stores.iter().zip(["a", "b"]).map(|(store, holder)| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    store.turns().unwrap().lead(project, holder, LONG).unwrap()
+                })
+            });
+            racing.collect::<Vec<_>>().into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        let first = [Lead::Ours, other("a")];
+        assert!(found == first || found == [other("b"), Lead::Ours], "{project}: {found:?}");
+    };
+    for round in 0..10 {
+        race(&format!("p{round}"));
+    }
+    // And for what another has left.
+    stores[0].turns().unwrap().lead("left", "c", SHORT).unwrap();
+    sleep(SHORT);
+    race("left");
+}
+
+/// To look does not write, so it goes on beside an apply that takes long.
+fn who_stands_by_waits_for_nobody(home: &Home) {
+    home.project("one", "");
+    home.apply("accounts: { a: {} }\n");
+    let store = home.store();
+    let turns = store.turns().unwrap();
+    turns.lead("one", "a", LONG).unwrap();
+    let start = Instant::now();
+    home.held(|| {
+        assert_eq!(turns.lead("one", "b", LONG).unwrap(), other("a"));
+        assert!(turns.approvals("one").unwrap().is_empty());
+        turns.resign("one", "b").unwrap();
+    });
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+fn approvals_are_kept(home: &Home) {
+    home.project("one", "");
+    home.apply("accounts: { a: {} }\n");
+    let store = home.store();
+    let turns = store.turns().unwrap();
+    let digests = ["1", "2", "3"].map(|digit| digit.repeat(64));
+    let approve = |project: &str, digest: &str, actor: &str| {
+        let approval = Approval { digest: digest.to_owned(), actor: actor.to_owned(), at: "whenever".to_owned() };
+        turns.approve(project, &approval).unwrap();
+    };
+    let approved = |project: &str| -> Vec<(String, String)> {
+        let all = turns.approvals(project).unwrap();
+        let since = Timestamp::now() - jiff::SignedDuration::from_mins(2);
+        assert!(all.iter().all(|one| one.at.parse::<Timestamp>().unwrap() > since), "{all:?}");
+        all.into_iter().map(|one| (one.digest, one.actor)).collect()
+    };
+    let one = |digest: &str, actor: &str| (digest.to_owned(), actor.to_owned());
+    assert!(approved("one").is_empty());
+    approve("one", &digests[0], "taro");
+    approve("one", &digests[1], "花子 <h@x.jp>");
+    assert_eq!(approved("one"), [one(&digests[1], "花子 <h@x.jp>"), one(&digests[0], "taro")]);
+    assert!(approved("two").is_empty());
+    approve("two", &digests[0], "jiro");
+    // Once more, it is as if it were the first time.
+    approve("one", &digests[0], "jiro");
+    assert_eq!(approved("one"), [one(&digests[0], "jiro"), one(&digests[1], "花子 <h@x.jp>")]);
+    home.outside(&[&format!("UPDATE approval SET at = '2020-01-01T00:00:00.000000Z' WHERE digest = '{}'", digests[0])]);
+    assert_eq!(approved("one"), [one(&digests[1], "花子 <h@x.jp>")]);
+    assert!(approved("two").is_empty());
+    approve("one", &digests[2], "taro");
+    assert_eq!(approved("one").len(), 2);
+    assert_eq!(store.snapshot().unwrap().unwrap().base().revision, 1);
+    home.nothing_to_do();
+}
+
+fn without_a_store_there_is_nothing_to_agree_on(home: &Home) {
+    let store = home.store();
+    let turns = store.turns().unwrap();
+    for holder in ["a", "b"] {
+        assert_eq!(turns.lead("one", holder, LONG).unwrap(), Lead::Ours);
+    }
+    turns.resign("one", "a").unwrap();
+    assert!(turns.approvals("one").unwrap().is_empty());
+    let approval = Approval { digest: "1".repeat(64), actor: "taro".to_owned(), at: String::new() };
+    let error = turns.approve("one", &approval).unwrap_err();
+    assert!(error.to_string().contains("no store") && error.hint.is_some(), "{error}");
+    assert!(store.snapshot().unwrap().is_none());
+    assert!(!home.world.file("yubin.db").exists());
+}
+
+/// It is read as it is, and brought up where something is to be written.
+fn the_version_before_knew_no_watchers(home: &Home) {
+    home.project("one", "");
+    home.apply("accounts: { a: {} }\npatterns: { u: { p: {} } }\n");
+    let store = home.store();
+    let turns = store.turns().unwrap();
+    let back = || {
+        home.outside(&["DROP TABLE IF EXISTS lead", "DROP TABLE IF EXISTS approval"]);
+        match &home.other {
+            Other::Sqlite => home.outside(&["PRAGMA user_version = 5"]),
+            Other::Postgres(_) => home.outside(&["UPDATE meta SET version = 5"]),
+        }
+    };
+    let version = || -> i64 {
+        match &home.other {
+            Other::Sqlite => {
+                let connection = super::cli::database(&home.world);
+                connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+            }
+            Other::Postgres(database) => database.client().query_one("SELECT version FROM meta", &[]).unwrap().get(0),
+        }
+    };
+    let now = version();
+    back();
+    assert!(turns.approvals("one").unwrap().is_empty());
+    turns.resign("one", "a").unwrap();
+    let events = store.outbox().unwrap().events(0, 10).unwrap();
+    assert_eq!(events.len(), 1, "what a server keeps is older");
+    home.nothing_to_do();
+    assert_eq!(version(), 5, "reading leaves a store alone");
+    assert_eq!(turns.lead("one", "a", LONG).unwrap(), Lead::Ours);
+    assert_eq!(version(), now);
+    assert_eq!(turns.lead("one", "b", LONG).unwrap(), other("a"));
+    back();
+    turns.approve("one", &Approval { digest: "1".repeat(64), actor: "taro".to_owned(), at: String::new() }).unwrap();
+    assert_eq!((version(), turns.approvals("one").unwrap().len()), (now, 1));
+    back();
+    assert!(store.outbox().unwrap().acknowledge(events[0].id).unwrap());
+    back();
+    home.apply("accounts: { a: { comment: x } }\npatterns: { u: { p: {} } }\n");
+    assert_eq!((version(), turns.lead("one", "b", LONG).unwrap()), (now, Lead::Ours));
+    // Other software is still noticed.
+    home.outside(&["UPDATE account SET comment = 'theirs' WHERE name = 'a'"]);
+    assert_eq!(home.json(2, &["drift"])["drift"].as_array().unwrap().len(), 1);
+}
+
 /// There and back again, nothing is lost; what is there already is left alone.
 #[test]
 fn a_store_is_copied_whole() {
@@ -717,12 +928,19 @@ fn a_store_is_copied_whole() {
         revoked: None,
     };
     from.store().desk().unwrap().add_token(&token).unwrap();
+    let approval = Approval { digest: "1".repeat(64), actor: "taro".to_owned(), at: String::new() };
+    from.store().turns().unwrap().approve("one", &approval).unwrap();
+    from.store().turns().unwrap().lead("one", "a", LONG).unwrap();
     // Anywhere, without a project.
     let elsewhere = World::new();
     let source = format!("sqlite:{}", from.world.file("yubin.db").display());
     let done = elsewhere.json(0, &["store", "copy", &source, &to.address]);
     assert_eq!(done["revision"], 2);
     assert_eq!(to.store().desk().unwrap().tokens().unwrap(), [token]);
+    let approvals = |home: &Home| home.store().turns().unwrap().approvals("one").unwrap();
+    assert_eq!((approvals(&from).len(), approvals(&from)), (1, approvals(&to)));
+    // Who watches there does not watch here.
+    assert_eq!(to.store().turns().unwrap().lead("one", "b", LONG).unwrap(), Lead::Ours);
     let back = elsewhere.json(0, &["store", "copy", &to.address, "sqlite:back.db"]);
     assert_eq!((&back["rows"], &back["digest"]), (&done["rows"], &done["digest"]));
     for (name, text) in [("yubin.yaml", None), ("a.yaml", None)] {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value as Json, json};
 
 use super::{Common, End, confirm, is_interactive, print, print_data};
-use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
+use crate::model::{Code, Diagnostic, Diagnostics, Error, Hook, Result};
 use crate::pipeline::{Id, Pending, Session};
 use crate::render::text::{self, harmless};
 use crate::wire;
@@ -144,7 +144,7 @@ fn line(pending: &Pending, to: &mut dyn Write) -> io::Result<()> {
 }
 
 fn retry(common: &Common, session: &Session, ids: &[Id]) -> Result<End> {
-    if session.project.hooks.is_empty() {
+    if !session.project.hooks.iter().any(Hook::is_delivered) {
         return Err(Error::new(Code::Usage, "the project has no `hooks:` that could carry anything out")
             .hint("other software takes effects from the API or the view `effect`"));
     }

@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = time)]
     debounce: Duration,
     /// How long another watcher waits after this one is gone without a word
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
     lease: Duration,
     /// Make warnings errors
     #[arg(long)]
@@ -87,13 +87,20 @@ fn time(word: &str) -> std::result::Result<Duration, String> {
     time.map(Duration::from_millis).ok_or_else(|| "a time from `10ms` to `24h`".to_owned())
 }
 
+/// As the stores take it.
+fn lease(word: &str) -> std::result::Result<Duration, String> {
+    let bounds = Duration::from_millis(500)..=Duration::from_secs(60 * 60);
+    time(word)
+        .and_then(|time| if bounds.contains(&time) { Ok(time) } else { Err("a time from `500ms` to `1h`".to_owned()) })
+}
+
 pub fn run(common: &Arc<Common>, args: &Args) -> Result<End> {
     if let Some(Verb::Approve { digest }) = &args.verb {
         return approve(common, digest);
     }
     let status = args.status.as_deref().map(port::addresses).transpose()?;
     let options = Options {
-        root: common.project_folder()?,
+        root: common.project_folder(args.git.is_some())?,
         store: common.store.clone(),
         start: Common::dir()?,
         trusted: common.trusted_config.as_ref().map(|path| Common::dir().map(|dir| dir.join(path))).transpose()?,
@@ -160,7 +167,7 @@ fn approve(common: &Common, digest: &str) -> Result<End> {
         return Err(Error::new(Code::Usage, "this is no digest of a plan")
             .hint("it has 64 hexadecimal digits; the event of the watcher and `yubin plan` say it"));
     }
-    let root = common.project_folder()?;
+    let root = common.project_folder(false)?;
     let above = Above { store: common.store.as_deref(), trusted: common.trusted_config.as_deref(), ..Above::default() };
     let session = pipeline::open_at(&root, &Common::dir()?, above, false)?;
     let Some(turns) = session.turns() else {
@@ -184,12 +191,16 @@ fn approve(common: &Common, digest: &str) -> Result<End> {
 
 impl Common {
     /// The folder of the project as it was named: behind a link that is turned to another, another project stands.
-    fn project_folder(&self) -> Result<PathBuf> {
+    /// With git, its files need not stand in the folder.
+    fn project_folder(&self, with_git: bool) -> Result<PathBuf> {
         let here = Common::dir()?;
         let said = std::env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
         let said = said.map_or_else(|| self.dir.clone(), |path| path.join(&self.dir));
         let same = std::fs::canonicalize(&said).ok() == std::fs::canonicalize(&here).ok();
         let start = if said.is_absolute() && same { said } else { here };
-        pipeline::find_root(&start)
+        match pipeline::find_root(&start) {
+            Err(_) if with_git => Ok(start),
+            found => found,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Hooks: an effect of an apply is carried out by a command, or told to a webhook. `Ready` is one that may be tried.
+//! Hooks: an effect of an apply is carried out by a command, or told to a webhook, as is what a watcher has to tell.
+//! `Ready` is one that may be tried.
 
 mod command;
 mod webhook;
@@ -12,9 +13,9 @@ use crate::vault::Fetcher;
 pub struct Happening {
     /// By which the same is recognised when it is told again.
     pub id: String,
-    /// `logout`, `purge_mail` or `notify`.
+    /// `logout`, `purge_mail` or `notify`; of a watcher, the name of its event.
     pub effect: String,
-    /// Of a notice: empty, as is the address.
+    /// Of a notice, and of a watcher: empty, as is the address.
     pub user: String,
     pub address: String,
     pub revision: u64,

@@ -1,4 +1,4 @@
-//! Hooks: what is run or called for the effects of an apply.
+//! Hooks: what is run or called for the effects of an apply, and for what a watcher has to tell.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,10 +15,12 @@ pub enum Trigger {
     PurgeMail,
     /// A plan has been applied.
     Notify,
+    /// A watcher cannot go on, or can again.
+    Watch,
 }
 
 impl Trigger {
-    pub const ALL: [Trigger; 3] = [Trigger::Logout, Trigger::PurgeMail, Trigger::Notify];
+    pub const ALL: [Trigger; 4] = [Trigger::Logout, Trigger::PurgeMail, Trigger::Notify, Trigger::Watch];
 
     /// Of the first two, as `Effect::name` says it.
     pub fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Trigger {
             Trigger::Logout => "logout",
             Trigger::PurgeMail => "purge_mail",
             Trigger::Notify => "notify",
+            Trigger::Watch => "watch",
         }
     }
 
@@ -69,7 +72,13 @@ impl Hook {
 
     /// Whether it is for an effect of this name.
     pub fn carries_out(&self, effect: &str) -> bool {
-        effect != Trigger::Notify.name() && self.on.iter().any(|trigger| trigger.name() == effect)
+        let is_effect = |trigger: &&Trigger| !matches!(trigger, Trigger::Notify | Trigger::Watch);
+        self.on.iter().filter(is_effect).any(|trigger| trigger.name() == effect)
+    }
+
+    /// Whether an apply has something for it.
+    pub fn is_delivered(&self) -> bool {
+        self.on.iter().any(|trigger| *trigger != Trigger::Watch)
     }
 
     /// The variable that holds its secret.

@@ -272,3 +272,303 @@ impl Clock<'_> {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::Weekday;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn sync(zone_name: &str, windows: &[(&str, &[Sort])]) -> Sync {
+        let windows =
+            windows.iter().map(|(text, sorts)| Window { sorts: sorts.to_vec(), ..Window::parse(text).unwrap() });
+        Sync { windows: windows.collect(), timezone: zone(zone_name), ..Sync::default() }
+    }
+
+    /// By the clock there; the first of two.
+    fn at(zone_name: &str, text: &str) -> Timestamp {
+        zone(zone_name).to_timestamp(text.parse().unwrap()).unwrap()
+    }
+
+    fn utc(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check(sync: &Sync, now: Timestamp, sorts: &[Sort], closed_until: Option<Timestamp>) {
+        let expected = match closed_until {
+            None => Standing::Open,
+            until => Standing::Closed { until },
+        };
+        assert_eq!(sync.standing(now, sorts), expected, "{now}");
+    }
+
+    #[test]
+    fn a_window_has_days_and_times() {
+        let days = |words: &str| -> String {
+            let window = Window::parse(&format!("{words} 01:00-02:00")).unwrap();
+            window.days.iter().map(|day| if *day { 'x' } else { '.' }).collect()
+        };
+        for (words, expected) in [
+            ("mon", "x......"),
+            ("sun", "......x"),
+            ("mon-fri", "xxxxx.."),
+            ("fri-mon", "x...xxx"),
+            ("sat,sun", ".....xx"),
+            ("Sat, SUN", ".....xx"),
+            ("mon,wed-thu,sun", "x.xx..x"),
+            ("tue-tue", ".x....."),
+            ("月-金", "xxxxx.."),
+            ("土,日", ".....xx"),
+            ("金-mon", "x...xxx"),
+            ("mon-sun", "xxxxxxx"),
+        ] {
+            assert_eq!(days(words), expected, "{words}");
+        }
+        let times = |text: &str| Window::parse(text).map(|window| (window.from, window.to));
+        assert_eq!(times("22:00-05:00"), Ok((1320, 300)));
+        assert_eq!(times(" 00:00-24:00 "), Ok((0, 1440)));
+        assert_eq!(times("23:59-00:00"), Ok((1439, 0)));
+        assert_eq!(times("mon  09:30-17:05"), Ok((570, 1025)));
+    }
+
+    #[test]
+    fn what_is_no_window_is_said() {
+        for text in [
+            "",
+            "mon",
+            "mon-fri",
+            "9:00-17:00",
+            "09:00",
+            "09:00-",
+            "09:00 - 17:00",
+            "09:00-17:60",
+            "09:00-25:00",
+            "09:00-24:01",
+            "0900-1700",
+            "09:00-17:00 mon",
+            "09:00–17:00",
+            "-1:00-02:00",
+            "+1:00-02:00",
+            "09:00-17:00-18:00",
+            "０９:００-１７:００",
+        ] {
+            assert!(Window::parse(text).unwrap_err().message.contains("HH:MM-HH:MM"), "{text}");
+        }
+        for text in [
+            "monday 09:00-17:00",
+            "mon fri 09:00-17:00",
+            ", 09:00-17:00",
+            "mon-fri-sat 09:00-10:00",
+            "mon- 09:00-10:00",
+            "月曜 09:00-10:00",
+        ] {
+            assert!(Window::parse(text).unwrap_err().message.contains("days"), "{text}");
+        }
+        for text in ["09:00-09:00", "00:00-00:00", "mon 24:00-24:00"] {
+            let hint = Window::parse(text).unwrap_err().hint;
+            assert!(hint.contains("00:00"), "{text}: {hint}");
+        }
+        assert_eq!(Window::parse("05:00-05:00").unwrap_err().hint, "`00:00-24:00` is the whole day");
+        assert_eq!(Window::parse("24:00-05:00").unwrap_err().hint, "write `00:00`");
+    }
+
+    #[test]
+    fn without_windows_it_is_always_open() {
+        let sync = Sync::default();
+        for sorts in [&[][..], &Sort::ALL] {
+            check(&sync, Timestamp::MIN, sorts, None);
+            check(&sync, Timestamp::MAX, sorts, None);
+        }
+        assert_eq!(sync.next_turn(Timestamp::now()), None);
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_on_which_it_begins() {
+        const TOKYO: &str = "Asia/Tokyo";
+        let sync = sync(TOKYO, &[("mon-fri 22:00-05:00", &[])]);
+        let tokyo = |text: &str| at(TOKYO, text);
+        // 2026-11-20 is a Friday.
+        assert_eq!("2026-11-20".parse::<Date>().unwrap().weekday(), Weekday::Friday);
+        check(&sync, tokyo("2026-11-20T21:59:59"), &[], Some(tokyo("2026-11-20T22:00")));
+        check(&sync, tokyo("2026-11-20T22:00"), &[], None);
+        check(&sync, tokyo("2026-11-21T04:59:59.999"), &[], None);
+        check(&sync, tokyo("2026-11-21T05:00"), &[], Some(tokyo("2026-11-23T22:00")));
+        check(&sync, tokyo("2026-11-21T22:30"), &[], Some(tokyo("2026-11-23T22:00")));
+        check(&sync, tokyo("2026-11-23T01:00"), &[], Some(tokyo("2026-11-23T22:00")));
+        assert_eq!(sync.next_turn(tokyo("2026-11-20T22:00")), Some(tokyo("2026-11-21T05:00")));
+        assert_eq!(sync.next_turn(tokyo("2026-11-21T05:00")), Some(tokyo("2026-11-23T22:00")));
+        for edge in [Timestamp::MIN, Timestamp::MAX] {
+            let _ = (sync.standing(edge, &Sort::ALL), sync.next_turn(edge));
+        }
+    }
+
+    #[test]
+    fn days_that_touch_are_one_window() {
+        let sync = sync("UTC", &[("sat,sun 00:00-24:00", &[]), ("mon 00:00-06:00", &[])]);
+        assert_eq!(sync.next_turn(utc("2026-11-20T12:00Z")), Some(utc("2026-11-21T00:00Z")));
+        assert_eq!(sync.next_turn(utc("2026-11-21T00:00Z")), Some(utc("2026-11-23T06:00Z")));
+    }
+
+    #[test]
+    fn a_window_may_be_for_some_plans_alone() {
+        let night = sync("UTC", &[("22:00-23:00", &[]), ("03:00-04:00", &[Sort::Logouts])]);
+        let (evening, late, day) = (utc("2026-11-20T22:30Z"), utc("2026-11-20T03:30Z"), utc("2026-11-20T12:00Z"));
+        let (next_evening, next_late) = (utc("2026-11-20T22:00Z"), utc("2026-11-21T03:00Z"));
+        check(&night, evening, &[], None);
+        check(&night, evening, &[Sort::Passwords], None);
+        check(&night, evening, &[Sort::Logouts], Some(next_late));
+        check(&night, late, &[Sort::Logouts], None);
+        check(&night, late, &[], Some(next_evening));
+        check(&night, day, &[Sort::Passwords], Some(next_evening));
+        // Both have their windows, and these never meet.
+        assert_eq!(night.standing(day, &Sort::ALL), Standing::Closed { until: None });
+
+        let only = sync("UTC", &[("03:00-04:00", &[Sort::Logouts]), ("sat 03:30-05:00", &[Sort::Passwords])]);
+        check(&only, day, &[], None);
+        check(&only, day, &[Sort::Logouts], Some(next_late));
+        check(&only, day, &[Sort::Passwords], Some(utc("2026-11-21T03:30Z")));
+        check(&only, utc("2026-11-21T03:10Z"), &Sort::ALL, Some(utc("2026-11-21T03:30Z")));
+        check(&only, utc("2026-11-21T03:30Z"), &Sort::ALL, None);
+        check(&only, utc("2026-11-21T04:00Z"), &Sort::ALL, Some(utc("2026-11-28T03:30Z")));
+    }
+
+    const NEW_YORK: &str = "America/New_York";
+
+    /// On 2026-03-08 clocks are set from 02:00 to 03:00.
+    #[test]
+    fn a_window_in_a_gap_is_not_passed_over() {
+        let (before, day) = (utc("2026-03-08T06:00Z"), "2026-03-08");
+        for (times, from, to) in [
+            // Wholly in the gap: as long as it should be, right behind.
+            ("02:15-02:45", "07:15", "07:45"),
+            ("02:00-03:00", "07:00", "08:00"),
+            // What clocks show of it.
+            ("01:30-02:30", "06:30", "07:00"),
+            ("02:30-04:00", "07:00", "08:00"),
+            ("01:00-04:00", "06:00", "08:00"),
+        ] {
+            let sync = sync(NEW_YORK, &[(&format!("sun {times}"), &[])]);
+            let (from, to) = (utc(&format!("{day}T{from}Z")), utc(&format!("{day}T{to}Z")));
+            if from > before {
+                check(&sync, before, &[], Some(from));
+            }
+            check(&sync, from, &[], None);
+            assert_eq!(sync.next_turn(from), Some(to), "{times}");
+            assert!(
+                matches!(sync.standing(to, &[]), Standing::Closed { until: Some(next) } if next < utc("2026-03-16T00:00Z"))
+            );
+        }
+    }
+
+    /// On 2026-11-01 clocks are set from 02:00 to 01:00.
+    #[test]
+    fn a_window_in_a_fold_is_open_when_clocks_show_it() {
+        let sync = sync(NEW_YORK, &[("01:15-01:45", &[])]);
+        let mut turns = vec![utc("2026-11-01T00:00Z")];
+        for _ in 0..4 {
+            turns.push(sync.next_turn(turns[turns.len() - 1]).unwrap());
+        }
+        let expected = ["05:15", "05:45", "06:15", "06:45"].map(|time| utc(&format!("2026-11-01T{time}Z")));
+        assert_eq!(turns[1..], expected);
+        for (turn, open) in turns.iter().zip([false, true, false, true, false]) {
+            assert_eq!(sync.standing(*turn, &[]) == Standing::Open, open, "{turn}");
+        }
+    }
+
+    /// Samoa had no 2011-12-30.
+    #[test]
+    fn a_day_that_is_left_out_keeps_nothing_shut() {
+        let sync = sync("Pacific/Apia", &[("fri 09:00-10:00", &[])]);
+        let standing = sync.standing(utc("2011-12-30T09:00Z"), &[]);
+        assert!(
+            matches!(standing, Standing::Closed { until: Some(next) } if next < utc("2012-01-02T00:00Z")),
+            "{standing:?}"
+        );
+    }
+
+    /// What clocks show, minute by minute: whether these windows are open.
+    fn by_the_clock(sync: &Sync, windows: &[&Window], now: Timestamp) -> bool {
+        let civil = sync.timezone.to_datetime(now);
+        let number = |number: i8| usize::try_from(number).unwrap();
+        let minute = (number(civil.hour()) * 60 + number(civil.minute())) as u16;
+        let day = number(civil.weekday().to_monday_zero_offset());
+        windows.iter().any(|window| {
+            if window.from < window.to {
+                window.days[day] && (window.from..window.to).contains(&minute)
+            } else {
+                window.days[day] && minute >= window.from || window.days[(day + 6) % 7] && minute < window.to
+            }
+        })
+    }
+
+    fn is_open(sync: &Sync, now: Timestamp, sorts: &[Sort]) -> bool {
+        let of = |which: &dyn Fn(&&Window) -> bool| sync.windows.iter().filter(which).collect::<Vec<_>>();
+        let general = of(&|window| window.sorts.is_empty());
+        let fits = |windows: &[&Window]| windows.is_empty() || by_the_clock(sync, windows, now);
+        if sorts.is_empty() {
+            return fits(&general);
+        }
+        sorts.iter().all(|sort| {
+            let own = of(&|window| window.sorts.contains(sort));
+            fits(if own.is_empty() { &general } else { &own })
+        })
+    }
+
+    fn windows() -> impl Strategy<Value = Vec<Window>> {
+        let sorts = prop_oneof![
+            3 => Just(vec![]),
+            1 => Just(vec![Sort::Logouts]),
+            1 => Just(vec![Sort::Passwords]),
+            1 => Just(Sort::ALL.to_vec()),
+        ];
+        // On quarters of an hour, so that windows touch, and long enough for no gap to swallow one.
+        let window = (any::<[bool; 7]>(), 0u16..96, 5u16..=96, sorts).prop_map(|(days, from, long, sorts)| {
+            let end = from + long;
+            let to = if end > 96 { end - 96 } else { end };
+            Window { days, from: from * 15, to: to * 15, sorts }
+        });
+        let usable = |window: &Window| window.from != window.to && window.from < DAY;
+        proptest::collection::vec(window.prop_filter("it ends when it begins", usable), 1..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn standing_is_what_clocks_say(
+            windows in windows(),
+            zone_name in prop_oneof![Just("UTC"), Just("Asia/Tokyo"), Just(NEW_YORK), Just("Australia/Lord_Howe"), Just("Asia/Kathmandu")],
+            // A week before a change of New York's clocks, or some day.
+            start in prop_oneof![Just("2026-03-01T00:00Z"), Just("2026-10-25T00:00Z"), Just("2026-06-01T12:34Z")],
+            sorts in prop_oneof![Just(vec![]), Just(vec![Sort::Logouts]), Just(Sort::ALL.to_vec())],
+        ) {
+            let sync = Sync { windows, timezone: zone(zone_name), ..Sync::default() };
+            let start = utc(start);
+            let (mut turn, mut until, mut standing) = (None, None, None);
+            for minute in 0..14 * 24 * 60 {
+                let now = start.checked_add(Span::new().minutes(minute)).unwrap();
+                let open = is_open(&sync, now, &sorts);
+                // Asked again only where it has said that the answer may change.
+                if minute == 0 || turn.is_some_and(|turn| now >= turn) {
+                    let answer = sync.standing(now, &sorts);
+                    if let Some(until) = until.replace(match answer {
+                        Standing::Closed { until } => until,
+                        Standing::Open => None,
+                    }).flatten().filter(|_| answer == Standing::Open) {
+                        prop_assert_eq!(until, now);
+                    }
+                    standing = Some(answer == Standing::Open);
+                    turn = sync.next_turn(now);
+                    prop_assert!(turn.is_none_or(|turn| turn > now));
+                }
+                prop_assert_eq!(standing, Some(open), "{} {:?}", now, sync.windows);
+            }
+        }
+    }
+}

@@ -145,8 +145,3 @@ fn addresses(change: &Change) -> impl Iterator<Item = Address> {
     let stored = (change.stored_key() != &change.key).then(|| Address::new(change.kind, change.stored_key().clone()));
     std::iter::once(change.address()).chain(stored)
 }
-impl Session {
-    pub fn tell_hooks(&self, _: &str, _: &str, _: &[u8]) -> Vec<crate::model::Diagnostic> {
-        Vec::new()
-    }
-} // STUB

@@ -346,7 +346,10 @@ const CODES: &[(&str, &str)] = &[
         "file/format",
         "ファイルの形式が分かりません。一行目に項目名のヘッダーを書くか、ソースに `format:` を書いてください。",
     ),
-    ("file/link", "シンボリックリンクの先のフォルダーは読みません。フォルダーをプロジェクトの中に移してください。"),
+    (
+        "file/link",
+        "シンボリックリンクの先は読みません。フォルダーやファイルそのものをプロジェクトの中に置いてください。",
+    ),
     (
         "file/missing",
         "`sources:` または `users:` に書かれたファイルがありません。ファイルを戻すか、その項目を外してください。",
@@ -363,7 +366,11 @@ const CODES: &[(&str, &str)] = &[
         "file/unreadable",
         "ファイルまたはフォルダーを読めないか、名前が UTF-8 ではありません。権限または名前を直してください。",
     ),
-    ("hook/failed", "フックが失敗しました。適用は済んでいます。`yubin effects retry` でもう一度実行できます。"),
+    ("git/no-ref", "リモートにそのブランチまたはタグがありません。名前を確認してください。"),
+    (
+        "hook/failed",
+        "フックが失敗しました。適用は済んでいます。`yubin effects retry` でもう一度実行できます。ただし `watch` のフックは三回試したあと、同じことでは実行されません。",
+    ),
     (
         "hook/outbox",
         "フックで実行すべきことをストアから読めないか、実行したことを書き込めません。適用は済んでいます。ストアを確認してから `yubin effects retry` を実行してください。",
@@ -401,6 +408,10 @@ const CODES: &[(&str, &str)] = &[
     ),
     ("plan/refused", "計画は安全規則により拒否されました。"),
     (
+        "project/missing",
+        "`yubin.yaml` がありません。`yubin init` でプロジェクトを作るか、`-C DIR` でプロジェクトのフォルダーを指定してください。",
+    ),
+    (
         "project/password",
         "ストアのアドレスにパスワードが書かれており、このファイルを読む人すべてに見えます。PGPASSWORD や ~/.pgpass、または YUBIN_STORE で渡してください。",
     ),
@@ -424,10 +435,12 @@ const CODES: &[(&str, &str)] = &[
     ("request/content-type", "この呼び出しが受け付けない種類の本文です。"),
     ("request/encoding", "本文の Content-Encoding が不明か、本文がその形式ではありません。"),
     ("request/head", "要求のヘッダーが長すぎます。"),
+    ("request/host", "ループバックのアドレスか localhost 以外の名前で呼ばれたため、拒否しました。"),
     ("request/if-match", "If-Match がありません。変更の元になった状態の ETag を送ってください。"),
     ("request/invalid", "パラメーター、ヘッダー、または本文の形式が正しくありません。"),
     ("request/method", "このパスでは使えないメソッドです。"),
     ("request/not-found", "そのようなパス、セッション、イベント、トークンはありません。"),
+    ("request/origin", "ブラウザーのページからの要求のため、拒否しました。"),
     ("request/path", "要求のパスが長すぎます。"),
     ("request/rate", "このトークンの要求が多すぎます。Retry-After の時間だけ待ってください。"),
     ("request/reused", "この Idempotency-Key は別の要求に使われています。新しいキーを使ってください。"),
@@ -564,6 +577,9 @@ mod tests {
                 written(&path, found);
                 continue;
             }
+            if path.file_name().is_some_and(|name| name == "tests.rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
             found.extend(code.split('"').filter(|word| is_code(word)).map(str::to_owned));
@@ -582,8 +598,9 @@ mod tests {
             documented.into_iter().filter(|name| is_code(name)).map(str::to_owned).collect();
         assert!(codes.len() > 80, "{}", codes.len());
         written(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
-        // An address of an account looks the same, and so does a type of content.
-        codes.retain(|code| !["account/", "application/", "text/"].iter().any(|other| code.starts_with(other)));
+        // An address of an account looks the same, and so do a type of content and a name of git's.
+        codes
+            .retain(|code| !["account/", "application/", "text/", "refs/"].iter().any(|other| code.starts_with(other)));
         let missing: Vec<&String> = codes.iter().filter(|code| meaning(code).is_none()).collect();
         assert!(missing.is_empty(), "without a Japanese sentence: {missing:?}");
         assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));

@@ -31,7 +31,7 @@ struct ProjectFile {
     policy: Option<PolicyBlock>,
     /// Where secrets may come from, and the keys of those that stand encrypted in files.
     secrets: Option<SecretsBlock>,
-    /// What is run or called for the effects of an apply.
+    /// What is run or called for the effects of an apply, and for what a yubin watch has to tell.
     hooks: Option<Vec<HookBlock>>,
     /// When and how `yubin watch` applies.
     sync: Option<SyncBlock>,
@@ -145,7 +145,8 @@ struct HookBlock {
     /// What the hook is called; what it has done is kept under this name.
     #[schemars(regex(pattern = r"^[^\s!-,/:-@\[-\^`\{-~]{1,64}$"), example = &"kick")]
     name: String,
-    /// What it is run for: each user who is logged out, each account whose mail is lost, each revision.
+    /// What it is run for: each user who is logged out, each account whose mail is lost, each revision, what a yubin
+    /// watch has to tell.
     #[schemars(schema_with = "triggers")]
     on: Vec<String>,
     /// A program and its arguments, word by word, without a shell; {user}, {address}, {effect}, {revision} and {event}

@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The most that a command may print, in bytes.
 const MOST: usize = 64 * 1024;
 
+/// What systemd has told a watcher is for nobody else: another could speak in its name.
+const SYSTEMD: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 const BY_HAND: &str = "run it by hand to see what it says; yubin shows nothing of it";
 
 /// Runs a program without a shell, and gives what it prints. `hidden` are variables that it is not
@@ -40,7 +43,7 @@ pub fn run(
     command.args(arguments).current_dir(folder);
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
-        if name.starts_with("YUBIN_") || hidden.contains(&*name) {
+        if name.starts_with("YUBIN_") || SYSTEMD.contains(&&*name) || hidden.contains(&*name) {
             command.env_remove(&variable);
         }
     }

@@ -28,7 +28,7 @@ pub enum Tree {
 /// What an attempt goes by, beside files and store.
 pub struct Around<'a> {
     pub options: &'a Options,
-    /// Of a store and a project; `None` where nobody is asked.
+    /// Of a store and a project, if it has been asked for.
     pub lead: Option<(&'a str, &'a str, &'a Lead)>,
     /// The files that were last found to be what the store holds, and at which revision.
     pub settled: Option<(&'a str, u64)>,
@@ -152,11 +152,12 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
             Ok(outcome)
         }
         Decision::Apply { consent } => {
-            if let Some((store, project, lead)) = around.lead {
-                if (store, project) != (session.store_name.as_str(), session.project.name.as_str()) {
+            if !around.options.once {
+                let here = (session.store_name.as_str(), session.project.name.as_str());
+                let Some((_, _, lead)) = around.lead.filter(|(store, project, _)| (*store, *project) == here) else {
                     // Who leads there is to be asked first.
                     return Ok(Outcome::Torn);
-                }
+                };
                 let role = lead.role();
                 if role != Role::Leads {
                     return Ok(stand_by(&role));
@@ -185,10 +186,10 @@ pub fn stand_by(role: &Role) -> Outcome {
 }
 
 /// A commit that is not taken, if there is one, and what becomes of that.
-type Left = (Option<String>, Outcome);
+pub type Left = (Option<String>, Outcome);
 
 /// The commit to take the files from.
-fn commit(root: &Path, git: &FromGit) -> Result<std::result::Result<Arc<CommitTree>, Left>> {
+pub fn commit(root: &Path, git: &FromGit) -> Result<std::result::Result<Arc<CommitTree>, Left>> {
     let Some(checkout) = Checkout::of(root) else {
         let message = "this is no folder of a git repository, or git does not trust it";
         return Ok(Err((None, refused("ref_vanished", message))));

@@ -239,3 +239,191 @@ impl Face for Board {
         (self.asked)();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::model::watch::Cause;
+    use crate::model::{Address, Drift, Drifted, Key, Kind};
+
+    fn event(what: What) -> Event {
+        Event {
+            at: "2026-11-22T09:30:00.120Z".parse().unwrap(),
+            project: "head-office".to_owned(),
+            cause: Cause::Files,
+            config: None,
+            digest: None,
+            revision: None,
+            summary: None,
+            took: None,
+            what,
+        }
+    }
+
+    fn shape(event: &Event) -> Json {
+        json!({ "event": event.what.name() })
+    }
+
+    fn board() -> Board {
+        Board::new("head-office", "sqlite:yubin.db", shape, || {})
+    }
+
+    fn waiting(reason: Reason) -> What {
+        What::Waiting { reason, message: String::new(), until: None }
+    }
+
+    fn failed() -> What {
+        What::Failed { message: "away".to_owned(), hint: None, retry: None }
+    }
+
+    fn value(board: &Board, name: &str) -> Option<String> {
+        let text = board.metrics();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned))
+    }
+
+    #[test]
+    fn what_is_told_is_shown() {
+        let board = board();
+        assert_eq!((board.state(), &board.status()["last"]), (State::Starting, &Json::Null));
+        assert_eq!(board.status()["role"], "standby");
+        board.leads(true);
+        board.told(&event(What::Started { store: String::new(), status: None, leads: true }));
+        assert_eq!((board.state(), &board.status()["last"]), (State::Starting, &Json::Null));
+        let changed = What::Changed { files: Vec::new(), count: 0, commit: None };
+        board.told(&Event { config: Some("c0ffee".to_owned()), ..event(changed) });
+        assert_eq!(board.state(), State::Syncing);
+        let synced = What::Synced { effects: Vec::new(), commit: None, diagnostics: Vec::new() };
+        board.told(&Event { revision: Some(42), took: Some(Duration::from_millis(300)), ..event(synced) });
+        let status = board.status();
+        for (key, expected) in [
+            ("format_version", json!(1)),
+            ("yubin", json!(env!("CARGO_PKG_VERSION"))),
+            ("pid", json!(std::process::id())),
+            ("project", json!("head-office")),
+            ("store", json!("sqlite:yubin.db")),
+            ("role", json!("leader")),
+            ("state", json!("in_sync")),
+            ("since", json!("2026-11-22T09:30:00.120Z")),
+            ("revision", json!(42)),
+            ("config_digest", json!("c0ffee")),
+            ("last_success", json!("2026-11-22T09:30:00.120Z")),
+            ("next_try", Json::Null),
+            ("last", json!({ "event": "synced" })),
+        ] {
+            assert_eq!(status[key], expected, "{key}");
+        }
+        assert_eq!(status.as_object().unwrap().len(), 14);
+        board.named("branch", "sqlite:other.db");
+        board.next_try(Some("2026-11-22T10:00:00Z".parse().unwrap()));
+        let status = board.status();
+        assert_eq!((&status["project"], &status["store"]), (&json!("branch"), &json!("sqlite:other.db")));
+        assert_eq!(status["next_try"], "2026-11-22T10:00:00.000Z");
+        // What is known stays known where an event does not tell of it.
+        board.told(&Event { at: "2026-11-22T09:31:00Z".parse().unwrap(), ..event(failed()) });
+        let status = board.status();
+        assert_eq!((&status["state"], &status["revision"]), (&json!("failed"), &json!(42)));
+        assert_eq!(
+            (&status["since"], &status["last"]["event"]),
+            (&json!("2026-11-22T09:31:00.000Z"), &json!("failed"))
+        );
+        board.told(&Event { at: "2026-11-22T09:32:00Z".parse().unwrap(), ..event(failed()) });
+        assert_eq!(board.status()["since"], "2026-11-22T09:31:00.000Z");
+        board.told(&event(What::Stopped { by_signal: true }));
+        assert_eq!(board.status()["last"]["event"], "failed");
+    }
+
+    #[test]
+    fn it_is_counted() {
+        let board = board();
+        assert_eq!(value(&board, "yubin_watch_last_success_timestamp_seconds"), None);
+        assert_eq!(value(&board, "yubin_watch_revision"), None);
+        assert_eq!(value(&board, "yubin_watch_leader").as_deref(), Some("0"));
+        for result in RESULTS {
+            let line = format!("yubin_watch_syncs_total{{result=\"{result}\"}}");
+            assert_eq!(value(&board, &line).as_deref(), Some("0"));
+        }
+        let drift = |key: &str| Drift { address: Address::new(Kind::Account, Key::single(key)), what: Drifted::Added };
+        let refused = || What::Refused { refused: Vec::new(), diagnostics: Vec::new() };
+        for what in [refused(), refused(), failed(), waiting(Reason::Window), waiting(Reason::Standby)] {
+            board.told(&event(what));
+        }
+        assert_eq!(board.state(), State::Standby);
+        board.told(&event(What::Drift { drift: vec![drift("a"), drift("b")] }));
+        board.leads(true);
+        board.differs(Timestamp::now().checked_sub(jiff::SignedDuration::from_secs(90)).ok());
+        let lag: f64 = value(&board, "yubin_watch_lag_seconds").unwrap().parse().unwrap();
+        assert!((90.0..100.0).contains(&lag), "{lag}");
+        for (name, expected) in [
+            ("yubin_watch_refusals_total", "2"),
+            ("yubin_watch_syncs_total{result=\"refused\"}", "2"),
+            ("yubin_watch_syncs_total{result=\"failed\"}", "1"),
+            ("yubin_watch_syncs_total{result=\"waiting\"}", "1"),
+            ("yubin_watch_drift", "2"),
+            ("yubin_watch_leader", "1"),
+            ("yubin_watch_state{state=\"drift\"}", "1"),
+            ("yubin_watch_state{state=\"standby\"}", "0"),
+            ("yubin_watch_sync_seconds_count", "0"),
+        ] {
+            assert_eq!(value(&board, name).as_deref(), Some(expected), "{name}");
+        }
+        board.differs(None);
+        board.told(&Event { revision: Some(7), took: Some(Duration::from_secs(2)), ..event(What::Unchanged) });
+        for (name, expected) in [
+            ("yubin_watch_last_success_timestamp_seconds", "1795339800.12"),
+            ("yubin_watch_drift", "0"),
+            ("yubin_watch_lag_seconds", "0"),
+            ("yubin_watch_revision", "7"),
+            ("yubin_watch_sync_seconds_bucket{le=\"1\"}", "0"),
+            ("yubin_watch_sync_seconds_bucket{le=\"2.5\"}", "1"),
+            ("yubin_watch_sync_seconds_sum", "2"),
+        ] {
+            assert_eq!(value(&board, name).as_deref(), Some(expected), "{name}");
+        }
+        let states = board.metrics().lines().filter(|line| line.starts_with("yubin_watch_state{")).count();
+        assert_eq!(states, State::ALL.len());
+    }
+
+    #[test]
+    fn what_was_seen_holds_as_long_as_the_loop_turns() {
+        let board = board();
+        board.turned();
+        assert_eq!(board.status()["last_success"], Json::Null);
+        board.told(&event(What::Unchanged));
+        let told = board.status()["last_success"].clone();
+        board.turned();
+        let turned = board.status()["last_success"].clone();
+        assert_ne!(turned, told);
+        board.told(&event(failed()));
+        board.turned();
+        assert_eq!(board.status()["last_success"], turned);
+    }
+
+    #[test]
+    fn a_loop_that_stands_still_is_not_alive() {
+        let board = board();
+        let alive = |seconds: u64| board.known().is_alive(Instant::now() + Duration::from_secs(seconds));
+        assert!(board.is_alive() && alive(59) && !alive(61));
+        board.told(&event(What::Unchanged));
+        board.busy(true);
+        assert!(alive(3600));
+        assert_eq!((board.state(), &board.status()["state"]), (State::Syncing, &json!("syncing")));
+        board.busy(false);
+        assert!(alive(59) && !alive(61));
+        assert_eq!(board.state(), State::InSync);
+    }
+
+    #[test]
+    fn who_asks_is_heard() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::clone(&count);
+        let board = Board::new("x", "y", shape, move || {
+            heard.fetch_add(1, Ordering::Relaxed);
+        });
+        board.ask();
+        board.ask();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+}

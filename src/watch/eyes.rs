@@ -83,7 +83,8 @@ impl Eyes {
             .collect();
         let mut seen = lock(&self.seen);
         seen.files = known;
-        seen.own = own.to_vec();
+        let real = own.iter().filter_map(|path| fs::canonicalize(path).ok());
+        seen.own = own.iter().cloned().chain(real).collect();
     }
 
     /// A file that is being written.

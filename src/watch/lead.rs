@@ -20,6 +20,9 @@ pub enum Role {
 }
 
 pub struct Lead {
+    session: Arc<Session>,
+    holder: String,
+    lease: Duration,
     shared: Arc<Mutex<Shared>>,
     stop: Sender<()>,
     thread: Option<JoinHandle<()>>,
@@ -44,6 +47,7 @@ impl Lead {
         ask(&session, &holder, lease, &shared);
         let (stop, stopped) = mpsc::channel();
         let seen = Arc::clone(&shared);
+        let (asks, name) = (Arc::clone(&session), holder.clone());
         let thread = thread::spawn(move || {
             let mut role = lock(&seen).role.clone();
             loop {
@@ -51,7 +55,7 @@ impl Lead {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 }
-                ask(&session, &holder, lease, &seen);
+                ask(&asks, &name, lease, &seen);
                 let now = lock(&seen).role.clone();
                 if now != role {
                     role = now;
@@ -60,16 +64,19 @@ impl Lead {
                 }
             }
         });
-        Lead { shared, stop, thread: Some(thread) }
+        Lead { session, holder, lease, shared, stop, thread: Some(thread) }
     }
 
     pub fn role(&self) -> Role {
-        let shared = lock(&self.shared);
-        match &shared.role {
-            // A store that has not answered for so long has given the lead away.
-            Role::Leads if Instant::now() >= shared.until => Role::Unknown("the lead has run out".to_owned()),
-            role => role.clone(),
+        let has_run_out = {
+            let shared = lock(&self.shared);
+            shared.role == Role::Leads && Instant::now() >= shared.until
+        };
+        if has_run_out {
+            // A long apply has kept the store to itself: nobody else can have taken it, unless the store says so.
+            ask(&self.session, &self.holder, self.lease, &self.shared);
         }
+        lock(&self.shared).role.clone()
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use self::attempt::{Around, Attempt, Outcome, Tree, attempt, git_works, newest_commit, stand_by};
+use self::attempt::{Around, Attempt, Outcome, Tree, attempt, commit, git_works, newest_commit, stand_by};
 use self::board::Board;
 use self::errands::Errands;
 use self::eyes::Eyes;
@@ -46,6 +46,9 @@ const ALARMING: u32 = 3;
 const NAMED: usize = 20;
 /// How long hooks may take when a watcher stops. What they leave is still pending.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long an apply that is under way may go on when the watcher is to stop.
+const GRACE: Duration = Duration::from_secs(60);
 
 pub struct FromGit {
     pub reference: String,
@@ -154,6 +157,13 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
             port::Signal::Stop => Wake::Stop,
             port::Signal::Again => Wake::Again,
         });
+        if matches!(signal, port::Signal::Stop) {
+            std::thread::spawn(|| {
+                std::thread::sleep(GRACE);
+                // What is not committed by now is rolled back by the store.
+                std::process::exit(0);
+            });
+        }
     })?;
     let says = Arc::clone(&tell);
     let is_blind = options.once || options.git.is_some();
@@ -192,9 +202,19 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
     Ok(if options.once { watcher.once() } else { watcher.run() })
 }
 
-/// The session as far as it can be had without git.
+/// The session as far as it can be had before anything is looked into.
 fn open(options: &Options) -> Result<Session> {
-    let above = Above { store: options.store.as_deref(), trusted: options.trusted.as_deref(), ..Above::default() };
+    let commit = match &options.git {
+        // What was fetched before will do.
+        Some(git) => commit(&options.root, &FromGit { pull: false, reference: git.reference.clone(), ..*git })?.ok(),
+        None => None,
+    };
+    if options.git.is_some() && commit.is_none() {
+        return Err(Error::failure("there is no commit yet"));
+    }
+    let tree = commit.as_ref();
+    let above =
+        Above { store: options.store.as_deref(), trusted: options.trusted.as_deref(), tree, ..Above::default() };
     pipeline::open_at(&options.root, &options.start, above, options.strict)
 }
 

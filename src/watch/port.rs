@@ -296,3 +296,310 @@ async fn receive(body: &mut Incoming) -> std::result::Result<(), Problem> {
     let slow = || Problem::new(StatusCode::REQUEST_TIMEOUT, "request/slow", "the body did not arrive in time");
     timeout(PATIENCE, all).await.unwrap_or_else(|_| Err(slow()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Mask {
+        alive: AtomicBool,
+        ready: AtomicBool,
+        asked: AtomicUsize,
+    }
+
+    impl Face for Mask {
+        fn is_alive(&self) -> bool {
+            self.alive.load(Ordering::SeqCst)
+        }
+        fn state(&self) -> State {
+            if self.ready.load(Ordering::SeqCst) { State::Standby } else { State::Refused }
+        }
+        fn status(&self) -> Json {
+            json!({ "project": "head-office" })
+        }
+        fn metrics(&self) -> String {
+            "yubin_watch_leader 1\n".to_owned()
+        }
+        fn ask(&self) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whoever wants to end the tests can still do so.
+    fn end(_: Signal) {
+        std::process::exit(1);
+    }
+
+    fn start() -> (SocketAddr, Arc<Mask>) {
+        let mask = Arc::new(Mask::default());
+        let address = open(Some(&addresses("127.0.0.1:0").unwrap()), Arc::clone(&mask) as Arc<dyn Face>, end);
+        (address.unwrap().unwrap(), mask)
+    }
+
+    fn connect(address: SocketAddr) -> std::net::TcpStream {
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        stream
+    }
+
+    struct Answer {
+        status: u16,
+        head: String,
+        body: String,
+    }
+
+    impl Answer {
+        fn has(&self, header: &str) -> bool {
+            self.head.lines().any(|line| line.eq_ignore_ascii_case(header))
+        }
+    }
+
+    fn answer(reader: &mut impl BufRead, has_body: bool) -> Answer {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "cut: {head}");
+        }
+        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; if has_body { length.unwrap_or(0) } else { 0 }];
+        reader.read_exact(&mut body).unwrap();
+        let status = head[9..12].parse().unwrap();
+        Answer { status, head: head.replace("\r\n", "\n"), body: String::from_utf8(body).unwrap() }
+    }
+
+    fn raw(address: SocketAddr, request: &str) -> Answer {
+        let mut stream = connect(address);
+        stream.write_all(request.as_bytes()).unwrap();
+        answer(&mut BufReader::new(stream), !request.starts_with("HEAD"))
+    }
+
+    fn call(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+        raw(address, &format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n"))
+    }
+
+    #[test]
+    fn only_loopback_is_listened_at() {
+        for good in ["127.0.0.1:0", "127.8.8.8:9180", "[::1]:0", "localhost:9180"] {
+            assert!(addresses(good).unwrap().iter().all(|address| address.ip().is_loopback()), "{good}");
+        }
+        for (wrong, said) in [
+            ("0.0.0.0:9180", "can be called from other machines"),
+            ("[::]:9180", "can be called from other machines"),
+            ("192.0.2.1:9180", "can be called from other machines"),
+            ("9180", "takes a host and a port"),
+            ("127.0.0.1", "takes a host and a port"),
+            ("127.0.0.1:x", "names no address"),
+            ("127.0.0.1:70000", "names no address"),
+            (":", "names no address"),
+        ] {
+            let error = addresses(wrong).unwrap_err();
+            assert!(error.code == Code::Usage && error.message.contains(said), "{wrong}: {error}");
+            assert!(error.hint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_a_failure() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = open(Some(&[taken.local_addr().unwrap()]), Arc::<Mask>::default(), end).unwrap_err();
+        assert!(error.message.contains("cannot listen at 127.0.0.1:"), "{error}");
+        assert_eq!(open(None, Arc::<Mask>::default(), end).unwrap(), None);
+    }
+
+    #[test]
+    fn every_call_is_answered() {
+        let (address, mask) = start();
+        let check = |path: &str, status: u16, form: &str, body: &str| {
+            let got = call(address, "GET", path, "");
+            assert_eq!((got.status, got.body.as_str()), (status, body), "{path}");
+            assert!(got.has(&format!("content-type: {form}")), "{}", got.head);
+            assert!(got.has("cache-control: no-store") && got.has("x-content-type-options: nosniff"), "{}", got.head);
+            let head = call(address, "HEAD", path, "");
+            assert_eq!((head.status, head.body.as_str()), (status, ""));
+            assert!(head.has(&format!("content-length: {}", body.len())), "{}", head.head);
+        };
+        let plain = "text/plain; charset=utf-8";
+        check("/healthz", 503, plain, "stuck");
+        check("/readyz", 503, plain, "refused");
+        mask.alive.store(true, Ordering::SeqCst);
+        mask.ready.store(true, Ordering::SeqCst);
+        check("/healthz", 200, plain, "ok");
+        check("/readyz?verbose=1", 200, plain, "standby");
+        check("/status", 200, "application/json", "{\"project\":\"head-office\"}\n");
+        check("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "yubin_watch_leader 1\n");
+        assert_eq!(mask.asked.load(Ordering::SeqCst), 0);
+        for headers in ["", "Content-Length: 3\r\n\r\n{ }", "Transfer-Encoding: chunked\r\n\r\n0\r\n"] {
+            let got = call(address, "POST", "/v1/sync", headers);
+            assert_eq!(
+                (got.status, got.body.as_str()),
+                (202, "{\"format_version\":1,\"accepted\":true}\n"),
+                "{headers}"
+            );
+        }
+        assert_eq!(mask.asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[track_caller]
+    fn is_problem(got: &Answer, status: u16, code: &str) {
+        assert_eq!(got.status, status, "{}{}", got.head, got.body);
+        assert!(got.has("content-type: application/problem+json"), "{}", got.head);
+        let json: Json = serde_json::from_str(&got.body).unwrap();
+        assert_eq!((&json["status"], &json["code"]), (&json!(status), &json!(code)));
+        assert!(got.has("cache-control: no-store") && got.has("x-content-type-options: nosniff"), "{}", got.head);
+    }
+
+    #[test]
+    fn anything_else_is_a_problem() {
+        let (address, mask) = start();
+        for path in ["/", "/v1", "/v1/sync/", "/healthz/", "/STATUS", "//status"] {
+            is_problem(&call(address, "GET", path, ""), 404, "request/not-found");
+        }
+        for (method, path, allow) in [
+            ("POST", "/healthz", "GET, HEAD"),
+            ("DELETE", "/status", "GET, HEAD"),
+            ("OPTIONS", "/metrics", "GET, HEAD"),
+            ("GET", "/v1/sync", "POST"),
+            ("HEAD", "/v1/sync", "POST"),
+            ("PUT", "/v1/sync", "POST"),
+        ] {
+            let got = call(address, method, path, "");
+            assert_eq!(got.status, 405, "{method} {path}");
+            assert!(got.has(&format!("allow: {allow}")), "{}", got.head);
+            if method != "HEAD" {
+                is_problem(&got, 405, "request/method");
+            }
+        }
+        assert_eq!(mask.asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_page_in_a_browser_reaches_nothing() {
+        let (address, mask) = start();
+        mask.alive.store(true, Ordering::SeqCst);
+        let port = address.port();
+        let host = |host: &str| raw(address, &format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        for good in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:9180"] {
+            assert_eq!(host(good).status, 200, "{good}");
+        }
+        for evil in [
+            "evil.example",
+            &format!("evil.example:{port}"),
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "192.0.2.1",
+            "0.0.0.0",
+            "[::]",
+            "2130706433",
+            "x@localhost",
+            "",
+            "127.0.0.1, evil.example",
+        ] {
+            is_problem(&host(evil), 403, "request/host");
+        }
+        for request in [
+            "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n".to_owned(),
+            format!("GET http://evil.example:{port}/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ] {
+            is_problem(&raw(address, &request), 403, "request/host");
+        }
+        for origin in ["https://evil.example", "null", "http://localhost", ""] {
+            let got = call(address, "POST", "/v1/sync", &format!("Origin: {origin}\r\nContent-Length: 0\r\n"));
+            is_problem(&got, 403, "request/origin");
+        }
+        assert_eq!(mask.asked.load(Ordering::SeqCst), 0);
+        assert_eq!(call(address, "GET", "/healthz", "Origin: https://evil.example\r\n").status, 200);
+    }
+
+    #[test]
+    fn long_bodies_are_refused() {
+        let (address, mask) = start();
+        let sized = |length: usize| format!("Content-Length: {length}\r\n\r\n{}", " ".repeat(length - 2));
+        assert_eq!(call(address, "POST", "/v1/sync", &sized(BODY)).status, 202);
+        is_problem(&call(address, "POST", "/v1/sync", &sized(BODY + 1)), 413, "request/too-long");
+        // One that does not say how long it is.
+        let chunk = format!("{:x}\r\n{}\r\n", BODY / 2, " ".repeat(BODY / 2));
+        let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{}1\r\n \r\n0\r\n", chunk.repeat(2));
+        is_problem(&call(address, "POST", "/v1/sync", &chunks), 413, "request/too-long");
+        assert_eq!(mask.asked.load(Ordering::SeqCst), 1);
+        let long = format!("X: {}\r\n", "x".repeat(2 * HEAD));
+        assert_eq!(call(address, "GET", "/healthz", &long).status, 431);
+    }
+
+    #[test]
+    fn a_connection_may_be_used_again_and_ends_when_it_is_idle() {
+        let (address, _) = start();
+        let stream = connect(address);
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        for _ in 0..3 {
+            (&stream).write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            assert_eq!(answer(&mut reader, true).status, 200);
+        }
+        // So does one whose head or body does not come.
+        let (slow, begun) = (connect(address), connect(address));
+        (&slow).write_all(b"GET /status HTTP/1.1\r\nHo").unwrap();
+        (&begun).write_all(b"POST /v1/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{").unwrap();
+        let since = Instant::now();
+        is_problem(&answer(&mut BufReader::new(&begun), true), 408, "request/slow");
+        for mut stream in [stream, slow] {
+            let mut rest = Vec::new();
+            // It may be reset as well.
+            let _ = stream.read_to_end(&mut rest);
+            assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+        }
+    }
+
+    #[test]
+    fn whoever_holds_all_connections_shuts_nobody_out() {
+        let (address, _) = start();
+        let held: Vec<_> = (0..3 * LINES).map(|_| connect(address)).collect();
+        let since = Instant::now();
+        for _ in 0..5 {
+            assert_eq!(call(address, "GET", "/status", "").status, 200);
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        // The oldest have made room.
+        let mut first = &held[0];
+        assert!(matches!(first.read(&mut [0]), Ok(0) | Err(_)));
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    }
+
+    /// Run by the test below in a process of its own, whose signals are nobody else's.
+    #[test]
+    fn what_is_heard_of_signals() {
+        if std::env::var_os("YUBIN_TEST_SIGNALS").is_none() {
+            return;
+        }
+        let (send, heard) = mpsc::channel();
+        let address = open(None, Arc::<Mask>::default(), move |signal| {
+            let _ = send.send(signal);
+        });
+        assert_eq!(address.unwrap(), None);
+        #[cfg(unix)]
+        {
+            use rustix::process::{Signal as Posix, getpid, kill_process};
+            for (told, expected) in [
+                (Posix::HUP, Signal::Again),
+                (Posix::TERM, Signal::Stop),
+                (Posix::HUP, Signal::Again),
+                (Posix::INT, Signal::Stop),
+            ] {
+                kill_process(getpid(), told).unwrap();
+                assert_eq!(heard.recv_timeout(Duration::from_secs(10)).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn signals_are_heard() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "watch::port::tests::what_is_heard_of_signals"]).env("YUBIN_TEST_SIGNALS", "1");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}

@@ -43,3 +43,47 @@ fn tell(message: &str) {
 
 #[cfg(not(unix))]
 fn tell(_: &str) {}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::process::Command;
+    use std::time::Duration;
+
+    /// Run by the test below in a process of its own, which is the one that systemd has started.
+    #[test]
+    fn what_a_watcher_tells() {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            // Nothing happens then.
+            super::ready();
+            assert_eq!(super::watchdog_period(), None);
+            return;
+        }
+        super::ready();
+        super::status("in_sync: 受信\nREADY=0");
+        super::alive();
+        super::stopping();
+        assert_eq!(super::watchdog_period(), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn systemd_hears_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "watch::systemd::tests::what_a_watcher_tells"]);
+        child.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        for expected in ["READY=1\n", "STATUS=in_sync: 受信 READY=0\n", "WATCHDOG=1\n", "STOPPING=1\n"] {
+            let mut message = [0; 200];
+            let length = socket.recv(&mut message).unwrap();
+            assert_eq!(std::str::from_utf8(&message[..length]).unwrap(), expected);
+        }
+        // One that nobody listens at is no failure.
+        std::fs::remove_file(&path).unwrap();
+        assert!(child.output().unwrap().status.success());
+    }
+}

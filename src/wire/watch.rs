@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::{FORMAT_VERSION, diagnostic, drifted, summary};
-use crate::model::watch::{Event, Refused, What};
+use crate::model::watch::{Caused, Event, Refused, What};
 
 /// RFC 3339, UTC, with milliseconds.
 pub fn moment(at: Timestamp) -> String {
@@ -49,7 +49,13 @@ fn special(what: &What, json: &mut Map<String, Json>) {
             }
         }
         What::Synced { effects, commit, diagnostics } => {
-            let effect = |one: &crate::model::watch::Caused| json!({ "effect": one.effect, "user": one.user, "address": one.address.to_string() });
+            let effect = |one: &Caused| {
+                let address = one.address.to_string();
+                match &one.user {
+                    Some(user) => json!({ "effect": one.effect, "user": user, "address": address }),
+                    None => json!({ "effect": one.effect, "address": address }),
+                }
+            };
             put("effects", effects.iter().map(effect).collect());
             put("commit", commit.clone().into());
             put("diagnostics", diagnostics.iter().map(diagnostic).collect());

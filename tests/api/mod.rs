@@ -19,6 +19,7 @@ mod sessions;
 mod tls;
 mod tokens;
 mod travel;
+mod turns;
 
 use std::fmt::Write as _;
 use std::process::Command;

@@ -25,6 +25,9 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/sessions/{id}", &["delete"]),
     ("/v1/events", &["get"]),
     ("/v1/events/{id}/ack", &["post"]),
+    ("/v1/projects/{project}/lead", &["put", "delete"]),
+    ("/v1/projects/{project}/approvals", &["get"]),
+    ("/v1/projects/{project}/approvals/{digest}", &["put"]),
     ("/v1/tokens", &["get", "post"]),
     ("/v1/tokens/{id}", &["delete"]),
     ("/openapi.json", &["get"]),
@@ -65,6 +68,7 @@ fn every_route_is_described_and_every_description_is_a_route() {
     // None of them is nothing.
     for (path, methods) in ROUTES {
         let path = path.replace("{address}", "account%2Fx").replace("{n}", "1").replace("{id}", "1");
+        let path = path.replace("{project}", super::PROJECT).replace("{digest}", &"0".repeat(64));
         for method in *methods {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let answer = site.api().call(method, &path, &[], "");

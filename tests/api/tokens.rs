@@ -22,6 +22,7 @@ const READ: &[(&str, &str, &str)] = &[
     ("GET", "/v1/revisions/1", ""),
     ("GET", "/v1/drift", ""),
     ("GET", "/v1/disabled", ""),
+    ("GET", "/v1/projects/head-office/approvals", ""),
     ("POST", "/v1/queries", r#"{"query":"users_of_server","server":"server/s","key":["s"]}"#),
 ];
 const APPLY: &[(&str, &str, &str)] = &[
@@ -30,6 +31,13 @@ const APPLY: &[(&str, &str, &str)] = &[
     ("DELETE", "/v1/sessions/s1", ""),
     ("GET", "/v1/events", ""),
     ("POST", "/v1/events/1/ack", ""),
+    ("PUT", "/v1/projects/head-office/lead", r#"{"holder":"a","seconds":5}"#),
+    ("DELETE", "/v1/projects/head-office/lead?holder=a", ""),
+    (
+        "PUT",
+        "/v1/projects/head-office/approvals/0000000000000000000000000000000000000000000000000000000000000000",
+        r#"{"actor":"taro"}"#,
+    ),
     // Refused for what it says, not for who says it.
     ("POST", "/v1/changesets", "{}"),
 ];

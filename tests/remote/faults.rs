@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
-use yubin::model::{Code, Key, Kind};
+use yubin::model::{Approval, Code, Key, Kind, Lead};
 use yubin::store::{Snapshot, Store};
 
 use super::server::{Reply, Server, TOKEN};
@@ -254,4 +255,42 @@ fn a_secret_of_a_project_stays_with_its_server() {
         assert_eq!(run.code, 1, "{args:?} {}", run.stderr);
         assert!(run.stderr.contains("stays with its server"), "{args:?} {}", run.stderr);
     }
+}
+
+#[test]
+fn watchers_ask_again_and_an_older_server_is_said_to_be_one() {
+    let server = Server::start(|number, request| match number {
+        0 => Reply::stranger(502, "a proxy"),
+        1 => Reply::silence(),
+        2 => Reply::new(200, "{\"held\":true,\"holder\":\"a\"}").cut(5),
+        _ => {
+            assert_eq!((request.method.as_str(), request.target.as_str()), ("PUT", "/v1/projects/%E4%BA%8C/lead"));
+            assert_eq!(request.header("content-type"), Some("application/json"));
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            assert_eq!(body, json!({ "holder": "a", "seconds": 1.5 }));
+            Reply::new(200, "{\"format_version\":1,\"held\":false,\"holder\":\"b\"}")
+        }
+    });
+    let http = client(&server.url());
+    let found = http.turns().unwrap().lead("二", "a", Duration::from_millis(1500)).unwrap();
+    assert_eq!((found, server.seen().len()), (Lead::Other { holder: "b".to_owned() }, 4));
+
+    let server = Server::start(|_, _| problem(404, "request/not-found", "there is nothing at this path"));
+    let http = client(&server.url());
+    let turns = http.turns().unwrap();
+    let approval = Approval { digest: "1".repeat(64), actor: "taro".to_owned(), at: String::new() };
+    for error in [
+        turns.lead("p", "a", Duration::from_secs(1)).map(drop),
+        turns.resign("p", "a"),
+        turns.approve("p", &approval),
+        turns.approvals("p").map(drop),
+    ] {
+        let error = expect_error(error);
+        assert!(error.to_string().contains("knows nothing of watchers"), "{error}");
+        assert!(error.hint.unwrap().contains("newer yubin"));
+    }
+    assert_eq!(server.seen().len(), 4);
+    // No address can name it.
+    assert!(turns.lead("..", "a", Duration::from_secs(1)).is_err());
+    assert_eq!(server.seen().len(), 4);
 }

@@ -85,6 +85,11 @@ impl Caller {
     }
 
     #[track_caller]
+    pub fn put(&self, path: &str, body: &Json) -> Answer {
+        self.call(Method::PUT, path, &[("content-type", JSON)], body.to_string())
+    }
+
+    #[track_caller]
     pub fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, &[], "")
     }

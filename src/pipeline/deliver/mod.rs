@@ -5,6 +5,7 @@ mod carrier;
 mod events;
 mod lease;
 mod notices;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Session, key_ring};
 use crate::hooks::Around;
+use crate::load::Project;
 use crate::model::{Diagnostic, Event, Hook, Plan, Result, Revision, Trigger};
 use crate::store::Outbox;
 use crate::vault::Fetcher;
@@ -98,7 +100,8 @@ impl Session {
         chosen: &Chosen,
         patience: Option<Duration>,
     ) -> Vec<Diagnostic> {
-        let Some(outbox) = self.store.outbox().filter(|_| !self.project.hooks.is_empty()) else { return Vec::new() };
+        let concerned = self.project.hooks.iter().any(Hook::is_delivered);
+        let Some(outbox) = self.store.outbox().filter(|_| concerned) else { return Vec::new() };
         self.try_deliver(outbox, applied, chosen, patience).unwrap_or_else(|error| {
             let message = format!("what hooks are to carry out is not known, or not kept: {error}");
             vec![Diagnostic::warning("hook/outbox", message).hint(AGAIN)]
@@ -124,12 +127,10 @@ impl Session {
         }
         // What others have applied until now is behind them.
         let (revisions, last) = self.own_revisions()?;
-        let (project_trust, root) = (&self.project.trust, &self.project.root);
-        let ring = key_ring(&project_trust.identities, root);
-        let fetcher = Fetcher::new(root, project_trust, ring, self.own.clone());
-        let authorities = std::env::var_os("YUBIN_CA_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let around = Around { root, fetcher: &fetcher, authorities };
-        let hooks = self.project.hooks.iter().map(|hook| Carrier::new(hook, &around)).collect();
+        let fetcher = self.fetcher();
+        let around = self.around(&fetcher);
+        let hooks = self.project.hooks.iter().filter(|hook| hook.is_delivered());
+        let hooks = hooks.map(|hook| Carrier::new(hook, &around)).collect();
         let delivery =
             Delivery { project, outbox, revisions, last, hooks, applied, until, lost: AtomicBool::new(false) };
         let ended = AtomicBool::new(false);
@@ -150,6 +151,17 @@ impl Session {
             problems.push(Diagnostic::warning("hook/unfinished", message).hint(AGAIN));
         }
         Ok(problems)
+    }
+
+    /// What fetches the secrets of hooks.
+    fn fetcher(&self) -> Fetcher<'_> {
+        let Project { root, trust, .. } = &self.project;
+        Fetcher::new(root, trust, key_ring(&trust.identities, root), self.own.clone())
+    }
+
+    fn around<'a>(&'a self, fetcher: &'a Fetcher<'a>) -> Around<'a> {
+        let authorities = std::env::var_os("YUBIN_CA_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Around { root: &self.project.root, fetcher, authorities }
     }
 
     /// Whether there is nothing to do, as far as can be seen at a glance: then nothing is written.
