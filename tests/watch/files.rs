@@ -189,7 +189,10 @@ fn the_projects_folder_is_a_link_that_is_swapped() {
     symlink("r2", world.file("next")).unwrap();
     rename(&world, "next", "current");
     watcher.next("synced");
-    assert_eq!(world.json(0, &["show", "account/a000", "--store", &store])["resources"][0]["fields"]["comment"], "two");
+    assert_eq!(
+        world.json(0, &["show", "account/a000", "--store", &store, "-C", "current"])["resources"][0]["fields"]["comment"],
+        "two"
+    );
     world.write("r2/a.yaml", accounts(3, "three"));
     watcher.next("synced");
     world.write("r1/a.yaml", accounts(3, "old"));
@@ -201,7 +204,7 @@ fn the_projects_folder_is_a_link_that_is_swapped() {
     symlink("r3", world.file("current")).unwrap();
     watcher.next("synced");
     assert_eq!(
-        world.json(0, &["show", "account/a000", "--store", &store])["resources"][0]["fields"]["comment"],
+        world.json(0, &["show", "account/a000", "--store", &store, "-C", "current"])["resources"][0]["fields"]["comment"],
         "four"
     );
 }

@@ -11,6 +11,8 @@ use super::{FREE, accounts, comment, project, revisions};
 use crate::support::World;
 
 const MANY: usize = 20_000;
+/// Of [`super::support::QUICK`].
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 fn patterns(organization: &str) -> String {
     let mut csv = "user,name,organization,incoming.host,outgoing.host\n".to_owned();
@@ -140,8 +142,8 @@ fn a_leader_that_is_killed_while_it_applies_leaves_nothing_half() {
         assert_eq!(role["role"], "standby");
         world.write("a.csv.new", patterns(&format!("round-{round}")));
         std::fs::rename(world.file("a.csv.new"), world.file("a.csv")).unwrap();
-        leader.until("changed");
-        thread::sleep(whole.mul_f64(f64::from(round) * 0.2));
+        // What is told comes when all is through.
+        thread::sleep(DEBOUNCE + whole.mul_f64(f64::from(round) * 0.17));
         leader.kill();
         let told = second.until_that("the same files, by the other", |event| {
             matches!(event["event"].as_str(), Some("synced" | "unchanged"))

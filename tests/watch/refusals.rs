@@ -59,7 +59,7 @@ fn a_folder_that_has_moved_away_deletes_nothing() {
     world.write("mail/yubin.yaml", format!("version: 1\nname: head-office\n{FREE}"));
     world.write("mail/a.yaml", accounts(3, "new"));
     watcher.until("synced");
-    let show = world.json(0, &["show", "--store", &store]);
+    let show = world.json(0, &["show", "--store", &store, "-C", "mail"]);
     assert_eq!(show["resources"].as_array().unwrap().len(), 3);
     assert_eq!(show["resources"][0]["fields"]["comment"], "new");
 }
@@ -73,14 +73,14 @@ fn a_project_file_that_has_vanished_deletes_nothing() {
     refused(&mut watcher);
     world.write("a.yaml", accounts(1, "two"));
     watcher.quiet();
-    assert_eq!((stored(&world), revision(&world)), (3, 1));
+    assert_eq!(stored(&world), 3);
     world.write("yubin.yaml", text);
     assert_eq!(watcher.next("synced")["summary"]["delete"], 2);
 }
 
 #[test]
 fn sources_that_have_vanished_delete_nothing() {
-    let world = World::project("generic", &format!("sources: [a.yaml, people]\n{FREE}"));
+    let world = World::project("generic", &format!("sources: [a.yaml, people/*.csv]\n{FREE}"));
     world.write("a.yaml", accounts(3, "one"));
     world.write("people/b.csv", "name,comment\nb,one\n");
     let mut watcher = Watcher::synced(&world, &[]);
@@ -88,7 +88,7 @@ fn sources_that_have_vanished_delete_nothing() {
     assert_eq!(rules(&refused(&mut watcher)), ["source_vanished"]);
     // Nothing else is applied meanwhile.
     world.write("a.yaml", accounts(3, "two"));
-    watcher.quiet();
+    watcher.quiet_or("refused");
     assert_eq!((stored(&world), revision(&world)), (4, 1));
     fs::rename(world.file("people.away"), world.file("people")).unwrap();
     watcher.next("synced");

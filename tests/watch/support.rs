@@ -34,7 +34,9 @@ const COMMON: [&str; 10] = [
     "duration_ms",
 ];
 const CAUSES: [&str; 8] = ["start", "files", "poll", "git", "store", "signal", "request", "time"];
-const COUNTS: [&str; 9] = ["add", "overwrite", "delete", "skip", "blocked", "rename", "disable", "purge", "unchanged"];
+/// What every summary counts, and what only some do.
+const COUNTS: [&str; 6] = ["add", "overwrite", "delete", "skip", "blocked", "unchanged"];
+const RARE: [&str; 3] = ["rename", "disable", "purge"];
 const REASONS: [&str; 6] = ["paused", "window", "approval", "by_hand", "writing", "standby"];
 
 pub struct Watcher {
@@ -59,7 +61,12 @@ pub fn hermetic(command: &mut Command) -> &mut Command {
 
 /// `yubin watch` with these options, and those of [`QUICK`].
 pub fn command(world: &World, args: &[&str]) -> Command {
-    plain(world, &[QUICK, args].concat())
+    plain(world, &[&quick(args)[..], args].concat())
+}
+
+/// Those of [`QUICK`] that are not given otherwise.
+fn quick(args: &[&str]) -> Vec<&'static str> {
+    QUICK.chunks(2).filter(|pair| !args.contains(&pair[0])).flatten().copied().collect()
 }
 
 /// `yubin watch` with these options alone.
@@ -122,12 +129,11 @@ impl Watcher {
         Watcher { child, lines, seen: Vec::new(), stderr, started: Json::Null }
     }
 
-    /// One whose stdout goes elsewhere.
-    pub fn silent_to(command: &mut Command, stdout: File) -> Watcher {
-        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = collect(child.stderr.take().unwrap());
+    /// One that says everything elsewhere.
+    pub fn silent_to(command: &mut Command, output: File) -> Watcher {
+        let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
         let (_, lines) = mpsc::channel();
-        Watcher { child, lines, seen: Vec::new(), stderr, started: Json::Null }
+        Watcher { child, lines, seen: Vec::new(), stderr: Arc::default(), started: Json::Null }
     }
 
     pub fn started(&self) -> &Json {
@@ -407,7 +413,9 @@ fn flaw(event: &Json) -> Option<String> {
     let counts = |json: &Json| {
         json.is_null()
             || (COUNTS.iter().all(|key| json[*key].is_u64())
-                && json.as_object().is_some_and(|all| all.len() == COUNTS.len()))
+                && json.as_object().is_some_and(|all| {
+                    all.keys().all(|key| COUNTS.contains(&key.as_str()) || RARE.contains(&key.as_str()))
+                }))
     };
     let named = |list: &Json, keys: &[&str]| {
         list.as_array().is_some_and(|list| list.iter().all(|one| keys.iter().all(|key| text(&one[*key]))))
