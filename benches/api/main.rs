@@ -2,6 +2,7 @@
 //! program, and what the server does for others meanwhile. It prints the table of `docs/performance.md`.
 
 mod server;
+#[path = "../table.rs"]
 mod table;
 mod traffic;
 
@@ -97,9 +98,10 @@ fn measure() -> Result<()> {
         direct,
         Bar::None,
     ));
-    figures.push(Figure::rate(
+    figures.push(Figure::amount(
         "reads a second meanwhile".to_owned(),
         reads.rate(),
+        "/s",
         Bar::Least(f64::from(RATE) * 0.999),
     ));
     for (name, part, bar) in [
@@ -107,7 +109,7 @@ fn measure() -> Result<()> {
         ("99 % of these reads", 0.99, Bar::Most(20.0)),
         ("the slowest of these reads", 1.0, Bar::None),
     ] {
-        figures.push(Figure::millis(name.to_owned(), reads.within(part), bar));
+        figures.push(Figure::amount(name.to_owned(), reads.within(part), "ms", bar));
     }
     if reads.failed > 0 {
         return Err(format!("{} reads have failed", reads.failed).into());
@@ -116,11 +118,11 @@ fn measure() -> Result<()> {
     let empty = server.resident()?;
     let connections = traffic::idle(server.address, &token, idle)?;
     let full = server.resident()?;
-    figures.push(Figure::mebibytes(format!("{idle} idle connections"), (full - empty).max(0.0), Bar::Most(200.0)));
+    figures.push(Figure::amount(format!("{idle} idle connections"), (full - empty).max(0.0), "MiB", Bar::Most(200.0)));
     // It still answers.
     server::revision(&server, &token)?;
     drop(connections);
-    figures.push(Figure::mebibytes("peak memory of the server".to_owned(), server.peak()?, Bar::None));
+    figures.push(Figure::amount("peak memory of the server".to_owned(), server.peak()?, "MiB", Bar::None));
 
     println!("{}\n\n{}", table::machine(), table::table(&figures));
     for figure in figures.iter().filter(|figure| figure.keeps() == Some(false)) {

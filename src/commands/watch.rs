@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -113,10 +114,49 @@ pub fn run(common: &Arc<Common>, args: &Args) -> Result<End> {
         debounce: args.debounce,
         lease: args.lease,
         actor: actor(),
+        give_up: || std::process::exit(0),
     };
-    let shown = Arc::clone(common);
-    let code = watch::run(&options, Arc::new(move |telling: &Telling<'_>| show(&shown, telling)))?;
+    let screen = Screen::new(Arc::clone(common), args.once);
+    let code = watch::run(&options, Arc::new(move |telling: &Telling<'_>| screen.show(telling)))?;
     Ok(code.map_or(End::Done, End::Code))
+}
+
+/// What is told, line by line; below it on a terminal, how it stands.
+struct Screen {
+    common: Arc<Common>,
+    stands: ProgressBar,
+}
+
+impl Screen {
+    fn new(common: Arc<Common>, once: bool) -> Screen {
+        let hidden = once || common.quiet || common.is_json();
+        // It draws on terminals alone.
+        let stands = if hidden {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+        };
+        let stands = match ProgressStyle::with_template("{msg}") {
+            Ok(style) => stands.with_style(style),
+            Err(_) => stands,
+        };
+        Screen { common, stands }
+    }
+
+    fn show(&self, telling: &Telling<'_>) {
+        self.stands.suspend(|| show(&self.common, telling));
+        if let Telling::Event(event) | Telling::Plan(event, ..) = telling {
+            match event.what {
+                What::Stopped { .. } => self.stands.finish_and_clear(),
+                _ => {
+                    if let Some(line) = render::stands(event, self.common.lang()) {
+                        self.stands.set_message(line);
+                        self.stands.tick();
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Prints what is told. That it cannot be printed ends nothing: the store is more important than who reads along.

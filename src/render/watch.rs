@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::Lang;
 use super::text::{self, harmless};
-use crate::model::watch::{Event, Reason, Refused, What};
+use crate::model::watch::{Event, Reason, Refused, State, What};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -45,6 +45,15 @@ pub fn event(event: &Event, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "  {CALM}{}{CALM:#} {}", words.help, harmless(&help))?;
     }
     Ok(())
+}
+
+/// How it stands from now on, in one line; `None` if the event does not say.
+pub fn stands(event: &Event, lang: Lang) -> Option<String> {
+    let state = event.what.state()?;
+    let style = look(&event.what);
+    let at = event.at.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
+    let revision = event.revision.map_or(String::new(), |revision| (Watch::of(lang).at_revision)(revision));
+    Some(format!("{style}●{style:#} {} {}{revision} · {at}", harmless(&event.project), (Watch::of(lang).state)(state)))
 }
 
 fn sentence(event: &Event, lang: Lang) -> String {
@@ -118,6 +127,8 @@ struct Watch {
     /// Why, in what words, and until when.
     waits: fn(Reason, &str, Option<&str>) -> String,
     stopped: &'static str,
+    state: fn(State) -> &'static str,
+    at_revision: fn(u64) -> String,
     approve: fn(&str) -> String,
     unpause: &'static str,
     close: &'static str,
@@ -145,6 +156,18 @@ static EN: Watch = Watch {
     refused: "nothing is applied until files or store change",
     waits: |_, message, _| message.to_owned(),
     stopped: "no longer watching",
+    state: |state| match state {
+        State::Starting => "starts",
+        State::InSync => "in sync",
+        State::Syncing => "is synced",
+        State::Invalid => "invalid files",
+        State::Refused => "refused",
+        State::Waiting => "waits",
+        State::Drift => "drifted",
+        State::Failed => "failed",
+        State::Standby => "stands by",
+    },
+    at_revision: |revision| format!(", revision {revision}"),
     approve: |digest| format!("`yubin watch approve {digest}` lets this plan through"),
     unpause: "it goes on when that file is gone",
     close: "it goes on when the file is closed; SIGHUP takes it as it is",
@@ -172,6 +195,18 @@ static JA: Watch = Watch {
         (Reason::Standby, _) => format!("控えています: {message}"),
     },
     stopped: "監視を終えました",
+    state: |state| match state {
+        State::Starting => "開始中",
+        State::InSync => "同期済み",
+        State::Syncing => "同期中",
+        State::Invalid => "ファイルに誤り",
+        State::Refused => "拒否",
+        State::Waiting => "待機中",
+        State::Drift => "差異あり",
+        State::Failed => "失敗",
+        State::Standby => "控え",
+    },
+    at_revision: |revision| format!("、リビジョン {revision}"),
     approve: |digest| format!("`yubin watch approve {digest}` でこの計画を通します"),
     unpause: "そのファイルを消すと再開します",
     close: "ファイルが閉じられると再開します。SIGHUP でそのまま読み込みます",

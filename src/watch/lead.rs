@@ -80,12 +80,19 @@ impl Lead {
     }
 }
 
+/// Whoever stands by need not wait for the lease to run out.
 impl Drop for Lead {
     fn drop(&mut self) {
         let _ = self.stop.send(());
         if let Some(thread) = self.thread.take() {
             // What it might say of a panic is said already.
             let _ = thread.join();
+        }
+        if lock(&self.shared).role == Role::Leads
+            && let Some(turns) = self.session.turns()
+        {
+            // If that fails, it runs out.
+            let _ = turns.resign(&self.session.project.name, &self.holder);
         }
     }
 }

@@ -28,7 +28,7 @@ use self::wake::{Heard, Wake, wait};
 use crate::load::{FILE_NAME, Stamp};
 use crate::model::plan::Base;
 use crate::model::watch::{Cause, Caused, Event, Reason, State, Summary, What};
-use crate::model::{Change, Code, Diagnostic, Effect, Error, Result};
+use crate::model::{Approval, Change, Code, Diagnostic, Effect, Error, Result};
 use crate::pipeline::{self, Above, Applied, Planned, Session};
 use crate::wire;
 
@@ -74,6 +74,8 @@ pub struct Options {
     pub debounce: Duration,
     pub lease: Duration,
     pub actor: String,
+    /// Ends the program where a stop takes too long. What is not committed by then, the store rolls back.
+    pub give_up: fn(),
 }
 
 /// What is told, as it happens.
@@ -93,7 +95,7 @@ struct Last {
     base: Option<Base>,
     paused: bool,
     /// Approvals at that time, if one would make a difference.
-    approvals: Option<usize>,
+    approvals: Option<Vec<Approval>>,
 }
 
 struct Watcher<'a> {
@@ -150,7 +152,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         let _ = asks.send(Wake::Asked);
     };
     let board = Arc::new(Board::new(&project, &store, wire::watch_event, asked));
-    let hears = wake.clone();
+    let (hears, give_up) = (wake.clone(), options.give_up);
     let face: Arc<dyn port::Face> = Arc::<Board>::clone(&board);
     let address = port::open(options.status.as_deref(), face, move |signal| {
         let _ = hears.send(match signal {
@@ -158,10 +160,9 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
             port::Signal::Again => Wake::Again,
         });
         if matches!(signal, port::Signal::Stop) {
-            std::thread::spawn(|| {
+            std::thread::spawn(move || {
                 std::thread::sleep(GRACE);
-                // What is not committed by now is rolled back by the store.
-                std::process::exit(0);
+                give_up();
             });
         }
     })?;
@@ -285,13 +286,7 @@ impl Watcher<'_> {
         }
         systemd::stopping();
         self.errands.finish(Some(FAREWELL));
-        if let (Some((_, project, lead)), Some(session)) = (self.lead.take(), &self.session) {
-            drop(lead);
-            if let Some(turns) = session.turns() {
-                // Whoever stands by need not wait for the lease to run out. If it must, it does.
-                let _ = turns.resign(&project, &self.holder);
-            }
-        }
+        self.lead = None;
         self.say(&self.event(Cause::Signal, What::Stopped { by_signal: true }), None);
         None
     }
@@ -355,13 +350,16 @@ impl Watcher<'_> {
 
     /// Takes the lead of the project and store at hand, and keeps it; `None` where nobody is to be asked.
     fn keep_lead(&mut self) -> Option<Role> {
-        let session = self.session.as_ref().filter(|_| !self.options.once)?;
+        // A project file that is wrong may name anything.
+        let sound = self.session.as_ref().filter(|session| !session.diagnostics.has_errors());
+        let session = sound.or(self.good.as_ref()).filter(|_| !self.options.once)?;
         let (name, project) = (&session.store_name, &session.project.name);
         if self.lead.as_ref().is_none_or(|(of, whose, _)| (of, whose) != (name, project)) {
-            // The one of before is given back first.
-            let kept = (name.clone(), project.clone());
-            let lead = Lead::begin(Arc::clone(session), self.holder.clone(), self.options.lease, self.wake.clone());
-            self.lead = Some((kept.0, kept.1, lead));
+            let (name, project, session) = (name.clone(), project.clone(), Arc::clone(session));
+            // That of before is given back first.
+            self.lead = None;
+            let lead = Lead::begin(session, self.holder.clone(), self.options.lease, self.wake.clone());
+            self.lead = Some((name, project, lead));
         }
         let role = self.lead.as_ref().map(|(_, _, lead)| lead.role());
         self.board.leads(role == Some(Role::Leads));
@@ -422,11 +420,10 @@ impl Watcher<'_> {
                 }
             }
         };
-        let session = self.session.as_ref()?;
-        let waits = last.approvals;
         if differs.is_some() {
             return differs;
         }
+        let session = self.session.as_ref()?;
         if is_paused(session) != last.paused {
             return Some(Cause::Time);
         }
@@ -441,8 +438,8 @@ impl Watcher<'_> {
         if moved {
             return Some(Cause::Store);
         }
-        let approved = waits.is_some_and(|was| session.approvals().is_ok_and(|now| now.len() != was));
-        approved.then_some(Cause::Time)
+        let approved = |was: &Vec<Approval>| session.approvals().is_ok_and(|now| now != *was);
+        last.approvals.as_ref().is_some_and(approved).then_some(Cause::Time)
     }
 
     /// Waits until nothing happens to the files any more. `patient` is whether to wait for those who write, too.
@@ -528,11 +525,7 @@ impl Watcher<'_> {
             tree,
             base,
             paused: self.session.as_deref().is_some_and(is_paused),
-            approvals: if awaits {
-                self.session.as_ref().and_then(|one| one.approvals().ok()).map(|all| all.len())
-            } else {
-                None
-            },
+            approvals: self.session.as_ref().filter(|_| awaits).and_then(|one| one.approvals().ok()),
         });
         if !matches!(outcome, Outcome::Failed(_)) {
             self.failures = 0;

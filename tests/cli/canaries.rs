@@ -117,6 +117,16 @@ const TABLE: &[Entry] = &[
     entry("adopt", &["adopt", "adopt --yes", "adopt account/info --from x"]),
     entry("forget", &["forget account/nobody", "forget account/clear --yes", "forget account/info"]),
     entry("undo", &["undo 1", "undo 2", "undo 2 --yes", "undo 9999 --yes"]),
+    entry(
+        "watch approve",
+        &[
+            "watch --once",
+            "watch --once --approve deletes",
+            "watch --once --git HEAD",
+            "watch approve 0000000000000000000000000000000000000000000000000000000000000000",
+            "watch approve nothing",
+        ],
+    ),
     entry("effects list", &["effects", "effects list", "effects --all"]),
     entry("effects retry", &["effects retry", "effects retry 1", "effects retry notify-1", "effects retry nothing"]),
     entry("effects ack", &["effects ack 1", "effects ack 999 --yes", "effects ack notify-1 --yes"]),

@@ -29,16 +29,14 @@ impl Figure {
         Figure { name, measured: seconds(measured), limit, number, unit: "×", bar }
     }
 
-    pub fn rate(name: String, number: f64, bar: Bar) -> Figure {
-        Figure { name, measured: format!("{number:.0} /s"), limit: "–".to_owned(), number, unit: "/s", bar }
-    }
-
-    pub fn millis(name: String, number: f64, bar: Bar) -> Figure {
-        Figure { name, measured: format!("{number:.1} ms"), limit: "–".to_owned(), number, unit: "ms", bar }
-    }
-
-    pub fn mebibytes(name: String, number: f64, bar: Bar) -> Figure {
-        Figure { name, measured: format!("{number:.0} MiB"), limit: "–".to_owned(), number, unit: "MiB", bar }
+    /// An amount by itself, in `/s`, `ms`, `MiB` or `%`.
+    pub fn amount(name: String, number: f64, unit: &'static str, bar: Bar) -> Figure {
+        let decimals = match unit {
+            "/s" => 0,
+            "%" => 3,
+            _ => 1,
+        };
+        Figure { name, measured: format!("{number:.decimals$} {unit}"), limit: "–".to_owned(), number, unit, bar }
     }
 
     /// Whether the bar is kept; `None` if there is nothing to judge.
@@ -54,8 +52,8 @@ impl Figure {
         let none = || "–".to_owned();
         let ratio = if self.unit == "×" { format!("{:.2} ×", self.number) } else { none() };
         let bar = match self.bar {
-            Bar::Most(most) => format!("≤ {most:.0} {}", self.unit),
-            Bar::Least(least) => format!("≥ {least:.0} {}", self.unit),
+            Bar::Most(most) => format!("≤ {most} {}", self.unit),
+            Bar::Least(least) => format!("≥ {least} {}", self.unit),
             Bar::None => none(),
         };
         let verdict = self.keeps().map_or_else(none, |keeps| if keeps { "ok" } else { "over" }.to_owned());
