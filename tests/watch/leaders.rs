@@ -44,10 +44,11 @@ fn stands_by(watcher: &mut Watcher) {
 #[test]
 fn one_leads_and_the_other_takes_over_when_it_ends() {
     let world = project("");
+    world.expect(0, &["apply", "--yes", "-q"]);
     // A lease that nobody waits for.
     let args = ["--lease", "2m"];
     let mut first = Watcher::served(&world, &args);
-    first.next("synced");
+    first.next("unchanged");
     assert_eq!(first.started()["role"], "leader");
     let mut second = Watcher::served(&world, &args);
     stands_by(&mut second);
@@ -69,12 +70,25 @@ fn one_leads_and_the_other_takes_over_when_it_ends() {
     stands_by(&mut third);
 }
 
+/// Whoever makes the store leads from then on.
+#[test]
+fn the_first_watcher_of_a_new_store_leads() {
+    let world = project("");
+    let args = ["--lease", "2m"];
+    let mut first = Watcher::served(&world, &args);
+    first.next("synced");
+    let mut second = Watcher::served(&world, &args);
+    stands_by(&mut second);
+    assert_eq!(first.status()["role"], "leader");
+}
+
 #[test]
 fn a_killed_leader_is_followed_when_its_lease_is_out() {
     let world = project("");
+    world.expect(0, &["apply", "--yes", "-q"]);
     let args = ["--lease", "2s"];
     let mut first = Watcher::served(&world, &args);
-    first.next("synced");
+    first.next("unchanged");
     let mut second = Watcher::served(&world, &args);
     stands_by(&mut second);
     // For much longer than a lease, the leader stays the leader.
@@ -130,12 +144,15 @@ fn leading_changes_nothing_in_the_store() {
 #[test]
 fn a_leader_that_is_killed_while_it_applies_leaves_nothing_half() {
     let world = World::project("generic", FREE);
+    world.write("a.csv", patterns("round-first"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    let origin = world.json(0, &["log"])["revisions"][0]["config_digest"].clone();
     world.write("a.csv", patterns("round-0"));
     let args = ["--lease", "1s"];
     let mut leader = Watcher::start(&world, &args);
     let first = leader.next("synced");
     let whole = Duration::from_millis(first["duration_ms"].as_u64().unwrap());
-    let mut digests = vec![first["config_digest"].clone()];
+    let mut digests = vec![origin, first["config_digest"].clone()];
     for round in 1..=5_u32 {
         let mut second = Watcher::silent(&mut command(&world, &args));
         let role = second.event();

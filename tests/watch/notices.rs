@@ -70,8 +70,9 @@ fn a_hook_is_told_of_trouble_and_of_its_end() {
 #[test]
 fn a_hook_is_told_of_waiting_and_of_drift() {
     let world = telling("sync: { heal: false, pause_file: PAUSE }\n");
+    world.expect(0, &["apply", "--yes", "-q"]);
     let mut watcher = Watcher::start(&world, &[]);
-    watcher.next("synced");
+    watcher.next("unchanged");
     let mut second = Watcher::start(&world, &[]);
     assert_eq!(second.next("waiting")["reason"], "standby");
     world.write("PAUSE", "");

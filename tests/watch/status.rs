@@ -89,6 +89,7 @@ fn the_port_says_how_it_stands() {
     assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
     let port = watcher.port();
     port.get("/healthz").expect(200);
+    watcher.state("in_sync");
     assert_eq!(port.get("/readyz").expect(200).body.trim(), "in_sync");
     let status = watcher.status();
     assert_eq!(status["format_version"], 1);
@@ -336,7 +337,7 @@ fn a_signal_during_an_apply_leaves_all_or_nothing() {
     let whole = Duration::from_millis(first["duration_ms"].as_u64().unwrap());
     watcher.stop();
     for (round, part) in [0.2, 0.5, 0.8].into_iter().enumerate() {
-        let mut watcher = Watcher::synced(&world, &[]);
+        let watcher = Watcher::synced(&world, &[]);
         let before = revision(&world);
         world.write("b.csv.new", many(&format!("new{round}")));
         std::fs::rename(world.file("b.csv.new"), world.file("b.csv")).unwrap();
