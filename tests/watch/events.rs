@@ -321,7 +321,7 @@ fn once_works_beside_a_watcher() {
 /// A line for each event with the time, what has happened and what to do; plan and diagnostics below.
 #[test]
 fn people_read_lines() {
-    let world = project("");
+    let world = project(FREE);
     let output = world.file("told");
     let file = std::fs::File::options().create(true).append(true).open(&output).unwrap();
     let mut command = world.command(&["watch", "--poll", "300ms", "--debounce", "50ms"]);

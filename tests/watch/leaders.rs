@@ -45,8 +45,7 @@ fn stands_by(watcher: &mut Watcher) {
 fn one_leads_and_the_other_takes_over_when_it_ends() {
     let world = project("");
     world.expect(0, &["apply", "--yes", "-q"]);
-    // A lease that nobody waits for.
-    let args = ["--lease", "2m"];
+    let args = ["--lease", "15s"];
     let mut first = Watcher::served(&world, &args);
     first.next("unchanged");
     assert_eq!(first.started()["role"], "leader");

@@ -194,8 +194,12 @@ impl Storm {
     }
 
     fn note(&mut self, file: usize, what: &str) {
+        self.remark(&format!("{} {what}", name(file)));
+    }
+
+    fn remark(&mut self, what: &str) {
         let now = self.now();
-        self.done.push(format!("{:>9.3} {} {what}", now.as_secs_f64(), name(file)));
+        self.done.push(format!("{:>9.3} {what}", now.as_secs_f64()));
     }
 
     /// Puts a complete file in the place of another one.
@@ -456,9 +460,16 @@ fn whatever_is_applied_was_there() {
         .unwrap_or_else(|| u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
     let edits = setting("YUBIN_STORM_EDITS").unwrap_or(1_000);
     let mut storm = Storm::new(seed);
-    let start = |storm: &Storm| Watcher::silent(&mut plain(&storm.world, OPTIONS));
+    let start = |storm: &mut Storm| {
+        if std::env::var_os("GENTLE").is_some() {
+            storm.go_on(true);
+        }
+        let watcher = Watcher::silent(&mut plain(&storm.world, OPTIONS));
+        storm.remark(&format!("a watcher starts: {}", watcher.pid()));
+        watcher
+    };
     let mut told: Vec<Json> = Vec::new();
-    let mut watchers = vec![start(&storm)];
+    let mut watchers = vec![start(&mut storm)];
     watchers[0].until("synced");
     let end = Arc::new(AtomicBool::new(false));
     let holder = hold(&storm.world, seed ^ 1, &end);
@@ -475,15 +486,16 @@ fn whatever_is_applied_was_there() {
         if down.is_none() && storm.random.one_in(60) {
             let mut last = watchers.remove(0);
             told.extend(last.within(Duration::ZERO));
+            storm.remark(&format!("a watcher is killed: {}", last.pid()));
             last.kill();
             down = Some(Instant::now() + storm.random.millis(0, 600));
         }
         if down.is_some_and(|at| at <= Instant::now()) {
             down = None;
             // At times two of them.
-            watchers.push(start(&storm));
+            watchers.push(start(&mut storm));
             if watchers.len() < 2 && storm.random.one_in(3) {
-                watchers.push(start(&storm));
+                watchers.push(start(&mut storm));
             }
         }
     }
@@ -491,7 +503,7 @@ fn whatever_is_applied_was_there() {
     end.store(true, Ordering::Relaxed);
     holder.join().unwrap();
     if watchers.is_empty() {
-        watchers.push(start(&storm));
+        watchers.push(start(&mut storm));
     }
     let repeat = format!("YUBIN_STORM_SEED={seed} YUBIN_STORM_EDITS={edits}");
     let history = |storm: &Storm, from: usize| {
