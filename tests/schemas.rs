@@ -396,6 +396,10 @@ fn wrong_project_files_do_not_fit() {
     let schema = validator("yubin.schema.json");
     let right = parse("version: 1\nname: x\n");
     assert!(schema.is_valid(&right), "the smallest project does not fit:\n{}", problems(&schema, &right));
+    let window = "{ at: \"Sat, 日 22:00-05:00\", for: [passwords] }";
+    let right =
+        parse(&format!("version: 1\nname: x\nsync: {{ windows: [mon-fri 22:00-05:00, 00:00-24:00, {window}] }}\n"));
+    assert!(schema.is_valid(&right), "windows do not fit:\n{}", problems(&schema, &right));
     for more in [
         "colour: red",
         "system: outlook",
@@ -415,6 +419,17 @@ fn wrong_project_files_do_not_fit() {
         "policy: { protect: account/a }",
         "policy: { plaintext_secrets: yes }",
         "policy: { colour: red }",
+        "sync: { windows: 01:00-02:00 }",
+        "sync: { windows: [01:00] }",
+        "sync: { windows: [1:00-2:00] }",
+        "sync: { windows: [24:00-02:00] }",
+        "sync: { windows: [mon fri 01:00-02:00] }",
+        "sync: { windows: [{ for: [logouts] }] }",
+        "sync: { windows: [{ at: 01:00-02:00, for: [] }] }",
+        "sync: { windows: [{ at: 01:00-02:00, for: [mail] }] }",
+        "sync: { approve: [all] }",
+        "sync: { heal: maybe }",
+        "hooks: [{ name: a, on: [watches], command: [x] }]",
         "users: []",
     ] {
         assert!(!schema.is_valid(&parse(&format!("version: 1\nname: x\n{more}\n"))), "{more}");

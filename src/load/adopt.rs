@@ -35,7 +35,7 @@ pub struct Left {
 pub fn adopt(project: &Project, drift: &[Drift], diagnostics: &mut Diagnostics) -> (Vec<Changed>, Vec<Left>) {
     let sources = read_sources(project, diagnostics);
     let opened = open(project, &sources, None, diagnostics);
-    let reader = Reader::<()> { project, inventory: None, fetch: None, early: None };
+    let reader = Reader::<()> { project, inventory: None, fetch: None, early: None, memory: None };
     let (found, _) = draft(&opened, &reader, diagnostics);
     let mut left = Vec::new();
     let mut leave = |address: &Address, reason: &str| {

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod digest;
+mod memory;
 mod named;
 mod project;
 mod read;
@@ -25,9 +26,11 @@ use crate::model::{
 };
 
 use digest::Digester;
+use memory::Files;
 use read::ClearSecret;
 
 pub use adopt::{Changed, Left, adopt};
+pub use memory::Memory;
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
     FILE_NAME, FormatName, HOOK_KEYS, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS,
@@ -47,6 +50,8 @@ pub struct Opened<'a> {
     /// One for each source that could be read.
     files: Vec<OpenFile<'a>>,
     mentioned: [bool; 3],
+    /// Of resources in YAML; `None` if they are not to be recognised.
+    digester: Option<Digester>,
 }
 
 struct OpenFile<'a> {
@@ -91,7 +96,10 @@ pub fn open<'a>(
     key: Option<&[u8; 32]>,
     diagnostics: &mut Diagnostics,
 ) -> Opened<'a> {
-    let mut opened = Opened { sources, files: Vec::with_capacity(sources.files.len()), mentioned: [false; 3] };
+    // No header of a file of records is these two words.
+    let digester = key.map(|key| digester(project, key, "yaml resources"));
+    let files = Vec::with_capacity(sources.files.len());
+    let mut opened = Opened { sources, files, mentioned: [false; 3], digester };
     for (id, source) in (0..).zip(&sources.files) {
         let Some(bytes) = &source.bytes else { continue };
         let text = match decode(&source.name, bytes, source.spec.encoding) {
@@ -137,11 +145,18 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
             work.push(Work::Records { file, table, from, to: (from + RUN).min(count) });
         }
     }
+    let settings = reader.memory.map(|memory| (memory, memory::settings(reader.project)));
+    let known = settings.map_or_else(Files::new, |(memory, settings)| memory.known(&settings));
+    let mut remembered = Files::new();
     let (mut early, mut finished, mut clear) = (Vec::new(), Vec::new(), HashMap::new());
-    for done in parallel::each(&work, |work| match *work {
-        Work::Yaml(file) => reader.yaml(file),
+    let read = parallel::each(&work, |work| match *work {
+        Work::Yaml(file) => reader.yaml(file, opened.digester.as_ref(), known.get(file.name)),
         Work::Records { file, table, from, to } => reader.records(file, table, from, to),
-    }) {
+    });
+    for (work, done) in work.iter().zip(read) {
+        if let (Work::Yaml(file), Some(read)) = (work, done.remembered) {
+            remembered.insert(file.name.to_owned(), read);
+        }
         mention(&mut draft.mentioned, done.mentioned);
         diagnostics.extend(done.problems);
         draft.resources.extend(done.resources);
@@ -150,6 +165,9 @@ pub fn draft<T: Send>(opened: &Opened<'_>, reader: &Reader<'_, T>, diagnostics: 
         early.extend(done.early);
         finished.extend(done.finished);
         keep_first(&mut clear, done.clear);
+    }
+    if let Some((memory, settings)) = settings {
+        memory.keep(settings, remembered);
     }
     let asks = draft.resources.iter().any(|resource| resource.previously.is_some());
     let new: HashSet<(Kind, Key)> =
@@ -348,13 +366,17 @@ fn open_table(
     found: &mut Found,
 ) -> Option<Table> {
     let (records, format) = open_records(file, spec, project.system.name == "catchme-mail", found)?;
+    let digester = key.map(|key| digester(project, key, format.context()));
+    Some(Table { records, format, digester })
+}
+
+/// `format` is what gives the words of a file their meaning.
+fn digester(project: &Project, key: &[u8; 32], format: &str) -> Digester {
     // What is denied must be found again where it was applied before.
     let denied = if project.policy.plaintext_secrets == PlaintextSecrets::Deny { "denied" } else { "" };
     // What a project says about its product decides whether a record is right: all of it, by its `Debug`.
     let given = format!("{:?}", project.given);
-    let context = [env!("CARGO_PKG_VERSION"), &project.name, project.system.name, &given, denied, format.context()];
-    let digester = key.map(|key| Digester::new(key, &context));
-    Some(Table { records, format, digester })
+    Digester::new(key, &[env!("CARGO_PKG_VERSION"), &project.name, project.system.name, &given, denied, format])
 }
 
 const SECRET_HINT: &str = "keep it in an environment variable, a file, or encrypted: `{ env: NAME }`, `{ file: PATH }`, `{ age: … }`, in CSV `${env:NAME}`";

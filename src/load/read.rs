@@ -2,7 +2,10 @@
 //! applied last is recognised by its digest and not read any further.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::digest::{Digester, meaning};
+use super::memory::{Memory, Remembered};
 use super::{SECRET_HINT, Table};
 use crate::format::records::{CellText, Record};
 use crate::format::secret::{Strength, find_references, hash_scheme, referred};
@@ -40,6 +43,22 @@ pub struct Done<T> {
     pub clear: Option<ClearSecret>,
     pub problems: Vec<Diagnostic>,
     pub mentioned: [bool; 3],
+    /// Of a YAML file that is to be remembered.
+    pub remembered: Option<Remembered>,
+}
+
+/// What a YAML file says, before the store is asked about it.
+pub struct Read {
+    resources: Vec<Understood>,
+    clear: Option<ClearSecret>,
+    problems: Vec<Diagnostic>,
+    mentioned: [bool; 3],
+}
+
+struct Understood {
+    resource: DraftResource,
+    /// By which it is recognised; `None` if it is not to be.
+    meaning: Option<[u8; 32]>,
 }
 
 impl<T> Done<T> {
@@ -53,6 +72,7 @@ impl<T> Done<T> {
             clear: None,
             problems: Vec::new(),
             mentioned: [false; 3],
+            remembered: None,
         }
     }
 }
@@ -65,18 +85,99 @@ pub struct Reader<'a, T> {
     /// Fetches a secret that stands elsewhere. Without it, records that name one are read in full.
     pub fetch: Option<&'a Fetch<'a>>,
     pub early: Option<&'a Early<'a, T>>,
+    /// What is known of files that were read before.
+    pub memory: Option<&'a Memory>,
 }
 
 impl<T> Reader<'_, T> {
-    pub fn yaml(&self, file: File<'_>) -> Done<T> {
+    /// A file of YAML. What is known of it is not read again, and of what is in the store as it is declared, nothing
+    /// is left to do.
+    pub(super) fn yaml(&self, file: File<'_>, digester: Option<&Digester>, known: Option<&Remembered>) -> Done<T> {
+        let mut done = Done::new();
+        let digest = self.memory.map(|_| <[u8; 32]>::from(blake3::hash(file.text.as_bytes())));
+        let read = match known.filter(|known| digest == Some(known.digest)) {
+            Some(known) => Arc::clone(&known.read),
+            None => Arc::new(self.understand(file)),
+        };
+        // What is in clear stays in memory no longer than it must.
+        if let Some(digest) = digest.filter(|_| !read.holds_clear()) {
+            done.remembered = Some(Remembered { digest, read: Arc::clone(&read) });
+        }
+        let mut rest = Vec::with_capacity(read.resources.len());
+        let (mut hints, mut outside) = ([0; 3], Vec::new());
+        for (at, one) in read.resources.iter().enumerate() {
+            let digest = self.digest_of(one, digester);
+            let DraftResource { kind, ref key, source, .. } = one.resource;
+            if let (Some(inventory), Some(digest)) = (self.inventory, &digest)
+                && let Some(entry) = entry_of(inventory, kind, key, digest, hints[kind as usize])
+            {
+                hints[kind as usize] = entry + 1;
+                let source = Source { file: file.id, ..source };
+                done.recognised.push(Recognised { kind, entry, source, clear: false });
+                if secrets_outside(&one.resource).next().is_some() {
+                    outside.extend_from_slice(digest);
+                }
+                continue;
+            }
+            rest.push((at, digest));
+        }
+        done.outside = (!outside.is_empty()).then(|| blake3::hash(&outside).into());
+        done.mentioned = read.mentioned;
+        // The number of a file is that of this run.
+        let here = |source: Source| Source { file: file.id, ..source };
+        let clear = read.clear.clone();
+        done.clear = clear.map(|(source, address, field)| (here(source), address, field));
+        let mut take = |resource: DraftResource, digest: Option<Digest>| {
+            let digest = digest.map(|digest| marked(digest, &resource));
+            done.resources.push(DraftResource { source: here(resource.source), digest, ..resource });
+        };
+        match Arc::try_unwrap(read) {
+            Ok(read) => {
+                let mut rest = rest.into_iter().peekable();
+                for (at, one) in read.resources.into_iter().enumerate() {
+                    if let Some((_, digest)) = rest.next_if(|(next, _)| *next == at) {
+                        take(one.resource, digest);
+                    }
+                }
+                done.problems = read.problems;
+            }
+            Err(kept) => {
+                for (at, digest) in rest {
+                    take(kept.resources[at].resource.clone(), digest);
+                }
+                done.problems.clone_from(&kept.problems);
+            }
+        }
+        done
+    }
+
+    /// Reads a file of YAML and looks at what it says.
+    fn understand(&self, file: File<'_>) -> Read {
         let mut found = Found::default();
         yaml::read(file, &mut found);
+        // What is said of a file may concern any of its resources, and must be said again in the next run.
+        let spotless = found.problems.is_empty();
         let mut done = Done::new();
-        done.mentioned = found.mentioned;
         done.problems = found.problems;
-        found.resources.iter_mut().for_each(|resource| self.look(file, resource, &mut done));
-        done.resources = found.resources;
-        done
+        let resources = found.resources.into_iter().map(|mut resource| {
+            let said = done.problems.len();
+            self.look(file, &mut resource, &mut done);
+            let recognisable = spotless && said == done.problems.len() && says_everything(&resource);
+            Understood { meaning: if recognisable { meaning(&resource) } else { None }, resource }
+        });
+        let resources = resources.collect();
+        Read { resources, clear: done.clear, problems: done.problems, mentioned: found.mentioned }
+    }
+
+    /// The digest of a resource with the secrets that it names and that stand elsewhere; `None` if there is something
+    /// to say about one.
+    fn digest_of(&self, one: &Understood, digester: Option<&Digester>) -> Option<Digest> {
+        let (digester, meaning) = (digester?, one.meaning.as_ref()?);
+        let mut secrets = Vec::new();
+        for source in secrets_outside(&one.resource) {
+            secrets.push(self.fetch.and_then(|fetch| fetch(source))?);
+        }
+        Some(digester.digest(meaning, secrets.iter()))
     }
 
     pub(super) fn records(&self, file: File<'_>, table: &Table, from: usize, to: usize) -> Done<T> {
@@ -91,7 +192,7 @@ impl<T> Reader<'_, T> {
             let text = record.text(file.text);
             let digest = table.digester.as_ref().and_then(|digester| {
                 let told = find_references(text, &mut references) && self.fetch_all(&references, &mut fetched);
-                told.then(|| digester.digest(text, fetched.of_record()))
+                told.then(|| digester.digest(text.as_bytes(), fetched.of_record()))
             });
             if let (Some(inventory), Some(digest)) = (self.inventory, &digest)
                 && let Some(recognised) = recognise(file, table, record, digest, inventory, hint)
@@ -307,14 +408,33 @@ fn recognise(
     hint: u32,
 ) -> Option<Recognised> {
     let (kind, key) = table.format.locate(&mut record.texts(file.text))?;
+    let entry = entry_of(inventory, kind, &key, digest, hint)?;
+    let place = record.place(file.text, 0);
+    let clear = inventory.of(kind).is_marked(entry);
+    Some(Recognised { kind, entry, source: Source { file: file.id, place }, clear })
+}
+
+/// The project's resource that was last declared with this digest. `hint` is where it is expected.
+fn entry_of(inventory: &Inventory, kind: Kind, key: &Key, digest: &Digest, hint: u32) -> Option<u32> {
     let shelf = inventory.of(kind);
     let entry = shelf.find_from(hint, key.as_bytes())?;
     let ours = matches!(shelf.owner(entry), Owner::Us);
-    (ours && shelf.recognises(entry, digest)).then(|| {
-        let place = record.place(file.text, 0);
-        let clear = shelf.is_marked(entry);
-        Recognised { kind, entry, source: Source { file: file.id, place }, clear }
+    (ours && shelf.recognises(entry, digest)).then_some(entry)
+}
+
+/// The secrets that a resource names and that stand elsewhere.
+fn secrets_outside(resource: &DraftResource) -> impl Iterator<Item = &SecretSource> {
+    resource.cells.iter().filter_map(|cell| match &cell.raw {
+        Raw::Secret(source @ (SecretSource::Env(_) | SecretSource::File(_) | SecretSource::Age(_))) => Some(source),
+        _ => None,
     })
+}
+
+impl Read {
+    fn holds_clear(&self) -> bool {
+        let mut cells = self.resources.iter().flat_map(|one| &one.resource.cells);
+        cells.any(|cell| matches!(cell.raw, Raw::Secret(SecretSource::Clear(_))))
+    }
 }
 
 /// The digest, with what it says of passwords in clear.

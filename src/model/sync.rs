@@ -537,6 +537,16 @@ mod tests {
         proptest::collection::vec(window.prop_filter("it ends when it begins", usable), 1..4)
     }
 
+    impl Standing {
+        /// The same, a while later and before anything changes.
+        fn at(self, now: Timestamp) -> Standing {
+            if let Standing::Closed { until: Some(until) } = self {
+                assert!(until > now, "{until} {now}");
+            }
+            self
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -566,6 +576,9 @@ mod tests {
                     standing = Some(answer == Standing::Open);
                     turn = sync.next_turn(now);
                     prop_assert!(turn.is_none_or(|turn| turn > now));
+                    if let Some(before) = turn.and_then(|turn| turn.checked_sub(Span::new().nanoseconds(1)).ok()) {
+                        prop_assert_eq!(sync.standing(before, &sorts), answer.at(before), "{}", before);
+                    }
                 }
                 prop_assert_eq!(standing, Some(open), "{} {:?}", now, sync.windows);
             }

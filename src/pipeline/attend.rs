@@ -2,16 +2,33 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Planned, Session};
 use crate::checkout::Checkout;
-use crate::load::{FILE_NAME, Stamp};
+use crate::load::{FILE_NAME, Memory, Stamp};
 use crate::model::plan::{Base, Drifted};
 use crate::model::sync::Sort;
 use crate::model::{Action, Address, Approval, Change, Key, Kind, Plan, Result, Revision};
 use crate::store::Turns;
 
+/// What a session keeps for a watcher.
+#[derive(Default)]
+pub(super) struct Attended {
+    /// What is known of files that earlier plans have read.
+    pub memory: Option<Arc<Memory>>,
+    /// Files of secrets that the last plan has asked for.
+    pub secret_files: Vec<PathBuf>,
+    /// Of the configuration that the last plan was made from, or could not be made from.
+    pub config_digest: Option<String>,
+}
+
 impl Session {
+    /// From now on, plans do not read again what they know, and what they read is known to later ones.
+    pub fn remember(&mut self, memory: Arc<Memory>) {
+        self.attended.memory = Some(memory);
+    }
+
     pub fn base(&self) -> Result<Base> {
         Ok(self.store.snapshot()?.map_or(Base::default(), |snapshot| snapshot.base()))
     }
@@ -24,7 +41,7 @@ impl Session {
     /// All that the last plan was read from, and others that its meaning depends on, as they look now.
     pub fn stamp(&self, trusted: Option<&Path>) -> Stamp {
         let trusted = trusted.map(Path::to_path_buf).into_iter();
-        let more: Vec<PathBuf> = trusted.chain(self.secret_files.iter().cloned()).collect();
+        let more: Vec<PathBuf> = trusted.chain(self.attended.secret_files.iter().cloned()).collect();
         Stamp::of(&self.project, &more)
     }
 
@@ -35,7 +52,12 @@ impl Session {
 
     /// Files of secrets that the last plan has asked for.
     pub fn secret_files(&self) -> &[PathBuf] {
-        &self.secret_files
+        &self.attended.secret_files
+    }
+
+    /// Digest of the configuration that the last plan was made from, or could not be made from.
+    pub fn config_digest(&self) -> Option<&str> {
+        self.attended.config_digest.as_deref()
     }
 
     pub fn owns_anything(&self) -> Result<bool> {

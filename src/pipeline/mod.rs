@@ -44,6 +44,7 @@ use crate::wire;
 use seal::STATUS;
 
 pub use crate::load::find_root;
+use attend::Attended;
 pub use attend::Decided;
 pub use copy::copy;
 pub use deliver::Applied;
@@ -65,10 +66,8 @@ pub struct Session {
     pub diagnostics: Diagnostics,
     pub strict: bool,
     against: Option<wire::Against>,
-    /// Files of secrets that the last plan has asked for.
-    secret_files: Vec<PathBuf>,
-    /// Of the configuration that the last plan was made from, or could not be made from.
-    pub config_digest: Option<String>,
+    /// What a watcher wants to know of the last plan, and gives the next.
+    attended: Attended,
 }
 
 /// A plan and everything that is decided about it.
@@ -197,18 +196,8 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         // A plan against a snapshot fetches no secret, so no key is asked for.
         let keys = KeySource::Beside(PathBuf::new());
         let (own, against) = (Vec::new(), Some(against));
-        return Ok(Session {
-            project,
-            store_name,
-            store,
-            keys,
-            own,
-            diagnostics,
-            strict,
-            against,
-            secret_files: Vec::new(),
-            config_digest: None,
-        });
+        let attended = Attended::default();
+        return Ok(Session { project, store_name, store, keys, own, diagnostics, strict, against, attended });
     }
     let store = above.store;
     let name = store.unwrap_or(&project.store).to_owned();
@@ -223,18 +212,8 @@ pub fn open_at(root: &Path, start: &Path, above: Above<'_>, strict: bool) -> Res
         let message = format!("others than its owner may read the token file {}", path.display());
         diagnostics.push(Diagnostic::warning("secret/permissions", message).hint("chmod 600 it"));
     }
-    Ok(Session {
-        store_name,
-        store,
-        keys,
-        own,
-        project,
-        diagnostics,
-        strict,
-        against: None,
-        secret_files: Vec::new(),
-        config_digest: None,
-    })
+    let attended = Attended::default();
+    Ok(Session { store_name, store, keys, own, project, diagnostics, strict, against: None, attended })
 }
 
 impl Session {
@@ -247,7 +226,7 @@ impl Session {
     pub fn check(&mut self) -> Checked {
         let sources = load::read_sources(&self.project, &mut self.diagnostics);
         let opened = load::open(&self.project, &sources, None, &mut self.diagnostics);
-        let reader = Reader::<()> { project: &self.project, inventory: None, fetch: None, early: None };
+        let reader = Reader::<()> { project: &self.project, inventory: None, fetch: None, early: None, memory: None };
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
         let (project, rules) = (&self.project, rules(&self.project));

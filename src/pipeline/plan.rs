@@ -42,7 +42,7 @@ impl Session {
         let sources = OnceLock::new();
         let (opened, mut inventory, (config_digest, files_digests)) =
             self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
-        self.config_digest = Some(config_digest.clone());
+        self.attended.config_digest = Some(config_digest.clone());
         let (system, policy) = (self.project.system, &self.project.policy);
         let rules = rules(&self.project);
         let base = snapshot.as_ref().map_or(Base::default(), |snapshot| snapshot.base());
@@ -108,6 +108,7 @@ impl Session {
             inventory: Some(&inventory),
             fetch: (secrets == Secrets::Fetch).then_some(&fetch_quietly),
             early: Some(&early),
+            memory: self.attended.memory.as_deref(),
         };
         let (found, mut parts) = load::draft(&opened, &reader, &mut self.diagnostics);
         let locked = || snapshot.as_ref().map(|one| one.lock().unwrap_or_else(PoisonError::into_inner));
@@ -200,7 +201,7 @@ impl Session {
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(suggest::renames(&plan, &rows, system));
         }
-        self.secret_files = secret_files;
+        self.attended.secret_files = secret_files;
         self.settle();
         if self.diagnostics.has_errors() {
             return Ok(None);

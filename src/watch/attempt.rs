@@ -10,7 +10,7 @@ use super::lead::{Lead, Role};
 use super::{FromGit, Options};
 use crate::checkout::{Checkout, CommitTree};
 use crate::guard;
-use crate::load::{FILE_NAME, Stamp};
+use crate::load::{FILE_NAME, Memory, Stamp};
 use crate::model::plan::Base;
 use crate::model::sync::Standing;
 use crate::model::watch::{Reason, Refused};
@@ -28,6 +28,7 @@ pub enum Tree {
 /// What an attempt goes by, beside files and store.
 pub struct Around<'a> {
     pub options: &'a Options,
+    pub memory: &'a Arc<Memory>,
     /// Of a store and a project, if it has been asked for.
     pub lead: Option<(&'a str, &'a str, &'a Lead)>,
     /// The files that were last found to be what the store holds, and at which revision.
@@ -121,8 +122,8 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
     }
     let tree = commit.as_ref();
     let above = Above { store: store.as_deref(), trusted: trusted.as_deref(), tree, ..Above::default() };
-    let session = pipeline::open_at(root, start, above, around.options.strict)?;
-    let session = done.session.insert(session);
+    let session = done.session.insert(pipeline::open_at(root, start, above, around.options.strict)?);
+    session.remember(Arc::clone(around.memory));
     done.base = Some(session.base()?);
     let stamp = session.stamp(trusted.as_deref());
     let planned = session.plan(&Asked::default());

@@ -32,7 +32,7 @@ struct Known {
     leads: bool,
     state: State,
     since: Timestamp,
-    /// An apply is under way.
+    /// An apply may be under way.
     busy: bool,
     turned: Instant,
     revision: Option<u64>,
@@ -124,7 +124,7 @@ impl Board {
         }
     }
 
-    /// An apply begins, or has ended.
+    /// Work begins that may take long, or has ended.
     pub fn busy(&self, busy: bool) {
         let known = &mut *self.known();
         (known.busy, known.turned) = (busy, Instant::now());
@@ -154,10 +154,6 @@ impl Known {
     fn is_alive(&self, now: Instant) -> bool {
         self.busy || now.saturating_duration_since(self.turned) < STUCK
     }
-
-    fn state(&self) -> State {
-        if self.busy { State::Syncing } else { self.state }
-    }
 }
 
 /// RFC 3339, UTC.
@@ -179,7 +175,7 @@ impl Face for Board {
     }
 
     fn state(&self) -> State {
-        self.known().state()
+        self.known().state
     }
 
     fn status(&self) -> Json {
@@ -192,7 +188,7 @@ impl Face for Board {
             "store": known.store,
             "started": written(self.started),
             "role": if known.leads { "leader" } else { "standby" },
-            "state": known.state().name(),
+            "state": known.state.name(),
             "since": written(known.since),
             "revision": known.revision,
             "config_digest": known.config,
@@ -226,7 +222,7 @@ impl Face for Board {
         let lag = known.differs.map_or(0.0, |since| seconds(since, now));
         families.one("yubin_watch_lag_seconds", "gauge", "Since when files and store differ.", lag);
         let states =
-            State::ALL.map(|state| (labels(&[("state", state.name())]), u8::from(state == known.state()).to_string()));
+            State::ALL.map(|state| (labels(&[("state", state.name())]), u8::from(state == known.state).to_string()));
         families.family("yubin_watch_state", "gauge", "1 for the state that the watcher is in.", &states);
         families.one("yubin_watch_leader", "gauge", "Whether this watcher leads.", u8::from(known.leads));
         if let Some(revision) = known.revision {
@@ -409,7 +405,8 @@ mod tests {
         board.told(&event(What::Unchanged));
         board.busy(true);
         assert!(alive(3600));
-        assert_eq!((board.state(), &board.status()["state"]), (State::Syncing, &json!("syncing")));
+        // A look at what is in sync does not make it any less so.
+        assert_eq!((board.state(), &board.status()["state"]), (State::InSync, &json!("in_sync")));
         board.busy(false);
         assert!(alive(59) && !alive(61));
         assert_eq!(board.state(), State::InSync);

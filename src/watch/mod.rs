@@ -25,7 +25,7 @@ use self::errands::Errands;
 use self::eyes::Eyes;
 use self::lead::{Lead, Role};
 use self::wake::{Heard, Wake, wait};
-use crate::load::{FILE_NAME, Stamp};
+use crate::load::{FILE_NAME, Memory, Stamp};
 use crate::model::plan::Base;
 use crate::model::watch::{Cause, Caused, Event, Reason, State, Summary, What};
 use crate::model::{Approval, Change, Code, Diagnostic, Effect, Error, Result};
@@ -106,6 +106,7 @@ struct Watcher<'a> {
     board: Arc<Board>,
     eyes: Eyes,
     errands: Errands,
+    memory: Arc<Memory>,
     /// With whom it leads, and of which store and project.
     lead: Option<(String, String, Lead)>,
     holder: String,
@@ -177,6 +178,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         wake,
         board,
         errands: Errands::new(move |problems| says(&Telling::Problems(&problems))),
+        memory: Arc::default(),
         lead: None,
         holder: lead::holder(&options.actor)?,
         session,
@@ -322,6 +324,7 @@ impl Watcher<'_> {
     fn around(&self) -> Around<'_> {
         Around {
             options: self.options,
+            memory: &self.memory,
             lead: self.lead.as_ref().map(|(store, project, lead)| (store.as_str(), project.as_str(), lead)),
             settled: self.settled.as_ref().map(|(config, revision)| (config.as_str(), *revision)),
         }
@@ -556,7 +559,7 @@ impl Watcher<'_> {
             }
         };
         let event = Event {
-            config: self.session.as_ref().filter(|_| opened).and_then(|one| one.config_digest.clone()),
+            config: self.session.as_ref().filter(|_| opened).and_then(|one| one.config_digest().map(str::to_owned)),
             digest: planned.as_ref().map(|one| one.digest.clone()),
             revision,
             summary: planned.as_ref().map(|one| Summary::of(&one.plan)),

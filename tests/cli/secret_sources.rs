@@ -670,12 +670,14 @@ fn a_command_sees_no_other_secret() {
         ("YUBIN_AGE_KEY", &age_key),
         ("FIRST_PW", "one"),
         ("SECOND_PW", "two"),
+        ("NOTIFY_SOCKET", "/no/such"),
         ("KEPT", "x"),
     ];
     expect_with(&world, 0, &variables, &["apply", "--yes"]);
     let seen = lines_of(&tools, "log");
     assert!(seen.contains(&"KEPT=x".to_owned()), "{seen:?}");
-    let told = |line: &&String| ["YUBIN_", "FIRST_PW", "SECOND_PW"].iter().any(|name| line.starts_with(name));
+    let told =
+        |line: &&String| ["YUBIN_", "FIRST_PW", "SECOND_PW", "NOTIFY_"].iter().any(|name| line.starts_with(name));
     assert_eq!(seen.iter().find(told), None);
 }
 

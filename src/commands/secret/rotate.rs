@@ -44,7 +44,7 @@ pub fn run(common: &Common, dry_run: bool) -> Result<End> {
 fn rotated(project: &Project, recipients: &super::Recipients, diagnostics: &mut Diagnostics) -> Result<(Anew, usize)> {
     let sources = load::read_sources(project, diagnostics);
     let opened = load::open(project, &sources, None, diagnostics);
-    let reader = Reader::<()> { project, inventory: None, fetch: None, early: None };
+    let reader = Reader::<()> { project, inventory: None, fetch: None, early: None, memory: None };
     let (draft, _) = load::draft(&opened, &reader, diagnostics);
     let identities = identities(Some(project))?;
     let mut anew = Anew::new();

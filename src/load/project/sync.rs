@@ -129,7 +129,7 @@ impl Look<'_> {
             || "as in `Asia/Tokyo` or `UTC`: a name of the IANA database".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        let message = format!("there is no such time zone{}", instead(&word, near));
+        let message = format!("`timezone` is the name of a time zone{}", instead(&word, near));
         self.problem("project/value", message, node.place, &hint);
     }
 
@@ -267,9 +267,9 @@ mod tests {
             ("sync: { windows: [{ on: 01:00-02:00 }] }", "3:21 key/unknown"),
             (
                 "sync: { timezone: Asia/Tokio }",
-                "3:19 project/value there is no such time zone, not `Asia/Tokio`; did you mean `Asia/Tokyo`?",
+                "3:19 project/value `timezone` is the name of a time zone, not `Asia/Tokio`; did you mean `Asia/Tokyo`?",
             ),
-            ("sync: { timezone: JST-9 }", "3:19 project/value there is no such time zone"),
+            ("sync: { timezone: JST-9 }", "3:19 project/value `timezone` is the name of a time zone"),
             ("sync: { pause_file: \"\" }", "3:21 project/value `pause_file` names a file"),
             ("sync: { heal: yes }", "3:15 project/value expected `true` or `false`"),
             ("sync: { approve: deletes }", "3:18 value/type `approve` is a list, not a single value"),
