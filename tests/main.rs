@@ -22,3 +22,4 @@ mod schemas;
 mod serve;
 mod stores;
 mod support;
+mod watch;

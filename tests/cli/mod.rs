@@ -2,7 +2,7 @@
 
 mod annotations;
 mod apply;
-mod canaries;
+pub mod canaries;
 mod drift;
 mod formats;
 mod history;
