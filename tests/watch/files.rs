@@ -298,10 +298,11 @@ fn sync_is_that_of_the_trusted_configuration() {
 fn half_a_file_is_never_applied() {
     let world = project(FREE);
     let mut watcher = Watcher::synced(&world, &["--debounce", "20ms"]);
-    for round in 0..6 {
+    world.write(".tmp/keep", "");
+    for round in 0..8 {
         let text = accounts(40, &format!("round-{round}"));
         let middle = text.match_indices('\n').nth(20).unwrap().0 + 1;
-        let mut file = match round % 3 {
+        let mut file = match round % 4 {
             0 => File::create(world.file("a.yaml")).unwrap(),
             1 => {
                 // A new file is put into the place of the old one while it is being written.
@@ -309,13 +310,18 @@ fn half_a_file_is_never_applied() {
                 rename(&world, "a.new", "a.yaml");
                 file
             }
-            _ => {
+            2 => {
                 let file = OpenOptions::new().write(true).open(world.file("a.yaml")).unwrap();
                 file.set_len(0).unwrap();
                 file
             }
+            _ => File::create(world.file(".tmp/a")).unwrap(),
         };
         file.write_all(&text.as_bytes()[..middle]).unwrap();
+        if round % 4 == 3 {
+            // All of the writing so far was where nobody looks.
+            rename(&world, ".tmp/a", "a.yaml");
+        }
         std::thread::sleep(Duration::from_millis(700));
         file.write_all(&text.as_bytes()[middle..]).unwrap();
         drop(file);

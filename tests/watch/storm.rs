@@ -248,7 +248,8 @@ impl Storm {
         // At the end of a line, half of it is likely to be valid.
         let at = if self.random.one_in(2) { at } else { text[..at].rfind('\n').map_or(at, |end| end + 1) };
         let from = self.now();
-        let mut handle = if self.random.one_in(3) {
+        let renamed = self.random.one_in(3);
+        let mut handle = if renamed {
             self.world.write(&format!(".tmp/{file}"), "");
             let mut handle = File::create(self.world.file(&format!(".tmp/{file}"))).unwrap();
             handle.write_all(&text.as_bytes()[..at / 2]).unwrap();
@@ -262,7 +263,8 @@ impl Storm {
         };
         handle.flush().unwrap();
         self.becomes(file, State::Broken(self.generation), from);
-        self.note(file, &format!("the first {at} of {} bytes of {state:?}", text.len()));
+        let how = if renamed { "renamed" } else { "in place" };
+        self.note(file, &format!("{how}, the first {at} of {} bytes of {state:?}", text.len()));
         let due = Instant::now() + self.random.millis(80, 450);
         self.open.push(Open { file, handle, rest: text.as_bytes()[at..].to_vec(), state, due });
     }
