@@ -195,7 +195,7 @@ fn live(edits: Vec<Edit>) -> (usize, usize) {
     }
     config.write(&world);
     for edit in edits {
-        let mut applies = false;
+        let mut is_due = false;
         match edit {
             Edit::Put(file, name, fields) => drop(config.accounts.insert(name, (file, fields))),
             Edit::Set(name, text) => {
@@ -223,7 +223,7 @@ fn live(edits: Vec<Edit>) -> (usize, usize) {
                 }
             }
             Edit::Drift(..) | Edit::Undo => {}
-            Edit::Apply => applies = true,
+            Edit::Apply => is_due = true,
         }
         config.write(&world);
         let plain = plainly(&world);
@@ -234,7 +234,7 @@ fn live(edits: Vec<Edit>) -> (usize, usize) {
         session.remember(Arc::clone(&memory));
         let planned = session.plan(&Asked::default()).unwrap();
         assert_eq!(told(&session, planned.as_ref()), plain, "with memory");
-        let Some(mut planned) = planned.filter(|_| applies) else { continue };
+        let Some(mut planned) = planned.filter(|_| is_due) else { continue };
         if planned.plan.is_empty() {
             session.learn(&planned);
         } else if session.apply(&mut planned, true, "tester", &|_, _| {}).is_ok() {

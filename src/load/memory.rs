@@ -116,7 +116,9 @@ mod tests {
             let secrets = RefCell::new([("PW".to_owned(), "first".to_owned())].into());
             let world = World { folder, memory: Memory::new(), secrets, key: KEY };
             world.write("yubin.yaml", PROJECT);
-            files.iter().for_each(|(name, text)| world.write(name, text));
+            for (name, text) in files {
+                world.write(name, text);
+            }
             world
         }
 
