@@ -242,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn what_depends_on_more_than_its_words_is_never_recognised() {
+        let text = "defaults: { patterns: { server: s } }\nservers: { s: {} }\naccounts:\n  a: { server: s }\n  \
+                    b: { password: { command: [x] } }\n  c: { absent: true }\n  d: { previously: e }\n  f: {}\n\
+                    patterns: { u: { p: {} } }\n";
+        let world = World::new(&[("a.yaml", text)]);
+        assert_eq!(world.counts(&stored(&world)).1, 1);
+    }
+
+    #[test]
     fn whatever_a_secret_is_counts() {
         let world = World::new(&[("a.yaml", ACCOUNTS)]);
         let store = stored(&world);
