@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::FREE;
@@ -84,6 +85,7 @@ struct Storm {
     world: World,
     random: Random,
     start: Instant,
+    began: Timestamp,
     generation: u64,
     /// For each file, what it has been.
     spans: Vec<Vec<Span>>,
@@ -147,6 +149,7 @@ impl Storm {
             world,
             random: Random(seed),
             start: Instant::now(),
+            began: Timestamp::now(),
             generation: 0,
             spans: (0..FILES)
                 .map(|_| vec![Span { state: State::Nothing, from: Duration::ZERO, to: Duration::MAX }])
@@ -461,9 +464,6 @@ fn whatever_is_applied_was_there() {
     let edits = setting("YUBIN_STORM_EDITS").unwrap_or(1_000);
     let mut storm = Storm::new(seed);
     let start = |storm: &mut Storm| {
-        if std::env::var_os("GENTLE").is_some() {
-            storm.go_on(true);
-        }
         let watcher = Watcher::silent(&mut plain(&storm.world, OPTIONS));
         storm.remark(&format!("a watcher starts: {}", watcher.pid()));
         watcher
@@ -540,13 +540,23 @@ fn verify(storm: &Storm, told: &[Json], repeat: &str) {
         }
     }
     moments.sort();
-    let history = || storm.done.join("\n");
     let log = storm.world.json(0, &["log"]);
     let log: BTreeMap<u64, &Json> =
         log["revisions"].as_array().unwrap().iter().map(|one| (one["revision"].as_u64().unwrap(), one)).collect();
     let mut moment = Duration::ZERO;
     let mut before = BTreeMap::new();
-    for revision in log.keys() {
+    for (revision, entry) in &log {
+        let at: Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
+        let at = at.duration_since(storm.began).as_secs_f64();
+        // The hour of the log is of whole seconds.
+        let history = || {
+            let near = |line: &&String| {
+                let time: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
+                time > at - 4.0 && time < at + 2.0
+            };
+            let lines: Vec<&str> = storm.done.iter().filter(near).map(String::as_str).collect();
+            format!("applied at about {at:.3}\n{}", lines.join("\n"))
+        };
         let stored = comments(&storm.world.json(0, &["show", "--at", &revision.to_string()]));
         let found =
             states(&stored).unwrap_or_else(|error| panic!("{repeat}\nrevision {revision}: {error}\n{}", history()));

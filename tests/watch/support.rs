@@ -425,7 +425,7 @@ fn flaw(event: &Json) -> Option<String> {
     let common = [
         ("format_version", event["format_version"] == 1),
         ("at", time(&event["at"])),
-        ("project", text(&event["project"])),
+        ("project", event["project"].is_null() || text(&event["project"])),
         ("cause", event["cause"].is_null() || CAUSES.iter().any(|cause| event["cause"] == *cause)),
         ("config_digest", digest(&event["config_digest"])),
         ("digest", digest(&event["digest"])),
@@ -440,7 +440,7 @@ fn flaw(event: &Json) -> Option<String> {
     let own: Vec<(&str, bool)> = match event["event"].as_str().unwrap_or_default() {
         "started" => vec![
             ("yubin", text(&event["yubin"])),
-            ("store", text(&event["store"])),
+            ("store", event["store"].is_null() || text(&event["store"])),
             ("pid", event["pid"].is_u64()),
             ("status", has("status") && or_null(&event["status"], Json::is_string)),
             ("role", event["role"] == "leader" || event["role"] == "standby"),
