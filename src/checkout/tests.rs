@@ -697,6 +697,22 @@ fn shallow_clones_linked_work_trees_and_other_hashes_are_fetched_into() {
     assert_eq!(id(&linked, "origin/main"), Some(third.clone()));
     assert!(linked.tree(&third).unwrap().find("a.yaml").is_some());
 
+    // A clone that has not taken every object gets those that are new, and asks for no others.
+    far.git(&["config", "uploadpack.allowFilter", "true"]);
+    far.write("mail/big.yaml", "accounts: { x: {} }\n");
+    far.commit("fourth");
+    far.write("mail/big.yaml", "accounts: { y: {} }\n");
+    far.commit("fifth");
+    git_in(folder.path(), &["clone", "-q", "--filter=blob:none", &url, "partial"]);
+    far.write("mail/new.yaml", "accounts: { z: {} }\n");
+    let sixth = far.commit("sixth");
+    let partial = checkout(&folder.path().join("partial/mail")).unwrap();
+    partial.fetch("main").unwrap();
+    let tree = partial.tree(&sixth).unwrap();
+    for name in ["new.yaml", "big.yaml", "a.yaml", "yubin.yaml"] {
+        assert_eq!(tree.read(&[name]).unwrap().len(), 1, "{name}");
+    }
+
     let far = folder.path().join("sha256");
     git_in(folder.path(), &["init", "-q", "--object-format=sha256", "sha256"]);
     fs::write(far.join("yubin.yaml"), "version: 1\n").unwrap();

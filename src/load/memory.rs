@@ -116,7 +116,9 @@ mod tests {
             let secrets = RefCell::new([("PW".to_owned(), "first".to_owned())].into());
             let world = World { folder, memory: Memory::new(), secrets, key: KEY };
             world.write("yubin.yaml", PROJECT);
-            files.iter().for_each(|(name, text)| world.write(name, text));
+            for (name, text) in files {
+                world.write(name, text);
+            }
             world
         }
 
@@ -237,6 +239,15 @@ mod tests {
         change("  c: {}", "  c: {}\npatterns: { c: { c: {} } }", (1, 3));
         // What is wrong with a file is said again, whatever it concerns.
         change("  c: {}", "  c: { nonsense: 1 }", (3, 0));
+    }
+
+    #[test]
+    fn what_depends_on_more_than_its_words_is_never_recognised() {
+        let text = "defaults: { patterns: { server: s } }\nservers: { s: {} }\naccounts:\n  a: { server: s }\n  \
+                    b: { password: { command: [x] } }\n  c: { absent: true }\n  d: { previously: e }\n  f: {}\n\
+                    patterns: { u: { p: {} } }\n";
+        let world = World::new(&[("a.yaml", text)]);
+        assert_eq!(world.counts(&stored(&world)).1, 1);
     }
 
     #[test]

@@ -580,7 +580,8 @@ impl Watcher<'_> {
             self.settled = Some((config.clone(), revision));
         }
         let shown = planned.as_ref().zip(self.session.clone());
-        let news = self.is_news(&event) || cause.is_asked() || std::mem::take(&mut self.told_change);
+        let follows = std::mem::take(&mut self.told_change) && in_sync;
+        let news = self.is_news(&event) || cause.is_asked() || follows;
         if in_sync {
             self.tell_drift(&event, planned.as_ref());
         }
