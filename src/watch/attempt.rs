@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::eyes::written;
 use super::lead::{Lead, Role};
 use super::{FromGit, Options};
 use crate::checkout::{Checkout, CommitTree};
@@ -34,6 +35,8 @@ pub struct Around<'a> {
     pub lead: Option<(&'a str, &'a str, &'a Lead)>,
     /// The files that were last found to be what the store holds, and at which revision.
     pub settled: Option<(&'a str, u64)>,
+    /// Somebody wants the files taken as they are, whoever is writing.
+    pub forced: bool,
 }
 
 pub struct Attempt {
@@ -81,6 +84,7 @@ pub fn attempt(around: &Around<'_>, fetched: Result<()>) -> Attempt {
 /// What a failure is for a watcher: whether it may go away by itself.
 fn outcome_of(error: Error) -> Outcome {
     match error.code {
+        _ if error.about == Some("git/no-ref") => refused("ref_vanished", error.to_string()),
         Code::Invalid => {
             let problem = Diagnostic::error("file/unreadable", error.to_string());
             Outcome::Invalid(vec![match error.hint {
@@ -150,6 +154,10 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
             Ok(outcome)
         }
         Decision::Apply { consent } => {
+            // What the system has told may not be all.
+            if !around.forced && around.options.git.is_none() && written(stamp.paths()).is_some() {
+                return Ok(Outcome::Torn);
+            }
             if !around.options.once {
                 let here = (session.store_name.as_str(), session.project.name.as_str());
                 let Some((_, _, lead)) = around.lead.filter(|(store, project, _)| (*store, *project) == here) else {

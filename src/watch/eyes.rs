@@ -22,8 +22,10 @@ struct Seen {
     files: HashSet<PathBuf>,
     /// Files of the store and of its key: they change all the time, and say nothing.
     own: Vec<PathBuf>,
-    /// Written to, and not closed since.
+    /// Written to, and not closed since, sources or not: one may be renamed to a source.
     writing: HashSet<PathBuf>,
+    /// Of such a file that is on its way to another name: what the system knows the move by.
+    moving: Option<usize>,
     /// When something has happened last.
     last: Option<Instant>,
     /// Whether there may be folders that are not watched yet.
@@ -55,8 +57,9 @@ impl Eyes {
     }
 
     /// Looks at the folder of the project, those below it, and those of the files. `own` are files of the store.
-    pub fn look_at<'a>(&mut self, root: &Path, files: impl Iterator<Item = &'a Path>, own: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Whether there are folders among them of which nothing was told before.
+    pub fn look_at<'a>(&mut self, root: &Path, files: impl Iterator<Item = &'a Path>, own: &[PathBuf]) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         let mut folders = BTreeSet::new();
         let mut known = HashSet::new();
         below(root, &mut folders);
@@ -77,6 +80,7 @@ impl Eyes {
             // What is gone is watched no more by itself.
             let _ = watcher.unwatch(gone);
         }
+        let news = folders.iter().any(|folder| !self.watched.contains(folder));
         // Those that are watched already are watched again: another folder may have taken the name.
         self.watched = folders
             .into_iter()
@@ -87,6 +91,7 @@ impl Eyes {
         seen.files = known;
         let real = own.iter().filter_map(|path| fs::canonicalize(path).ok());
         seen.own = own.iter().cloned().chain(real).collect();
+        news
     }
 
     /// A file that is being written.
@@ -94,7 +99,7 @@ impl Eyes {
         let mut seen = lock(&self.seen);
         // One that is gone is written no more.
         seen.writing.retain(|path| path.exists());
-        seen.writing.iter().min().cloned()
+        seen.writing.iter().filter(|path| seen.files.contains(*path) || may_be_source(path)).min().cloned()
     }
 
     /// Files are taken as they are, whoever is at them.
@@ -158,27 +163,40 @@ impl Seen {
             self.last = Some(Instant::now());
             return true;
         }
+        let tracker = event.attrs.tracker();
         let mut paths = event.paths;
         paths.retain(|path| !self.is_own(path) && !path.components().any(|part| part.as_os_str() == ".git"));
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                paths.retain(|path| self.writing.remove(path) || self.files.contains(path));
+                let writing = &mut self.writing;
+                paths.retain(|path| writing.remove(path) | self.files.contains(path));
             }
             // Those who read are no concern: this program does.
             EventKind::Access(_) => return false,
             EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
                 if cfg!(target_os = "linux") {
                     // Elsewhere nobody tells of the end.
-                    paths.retain(|path| self.files.contains(path) || may_be_source(path));
                     self.writing.extend(paths.iter().cloned());
                 }
+                paths.retain(|path| self.files.contains(path) || may_be_source(path));
             }
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                for path in &paths {
+                    if self.writing.remove(path) {
+                        self.moving = tracker;
+                    }
+                }
+            }
+            EventKind::Remove(_) => {
                 for path in &paths {
                     self.writing.remove(path);
                 }
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+                if self.moving.is_some() && self.moving == tracker {
+                    self.moving = None;
+                    self.writing.extend(paths.iter().cloned());
+                }
                 self.folders |= paths.iter().any(|path| path.is_dir());
             }
             _ => {}

@@ -107,6 +107,8 @@ struct Watcher<'a> {
     wake: Sender<Wake>,
     board: Arc<Board>,
     eyes: Eyes,
+    /// Files may have been opened for writing of which nobody has told.
+    unsure: bool,
     errands: Errands,
     memory: Arc<Memory>,
     /// With whom it leads, and of which store and project.
@@ -124,8 +126,8 @@ struct Watcher<'a> {
     /// The files whose change was told last, and whether that was since the last attempt.
     changing: Option<(Stamp, Option<String>)>,
     told_change: bool,
-    /// Whether hooks know that something is wrong.
-    alarmed: bool,
+    /// What hooks have been told that is wrong.
+    alarmed: Option<String>,
     /// Files that were found to be what the store holds, and at which revision.
     settled: Option<(String, u64)>,
     /// Since when files and store differ.
@@ -179,6 +181,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         options,
         tell,
         eyes: if is_blind { Eyes::closed() } else { Eyes::open(wake.clone()) },
+        unsure: true,
         wakes,
         wake,
         board,
@@ -194,7 +197,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         told_drift: None,
         changing: None,
         told_change: false,
-        alarmed: false,
+        alarmed: None,
         settled: None,
         differs: None,
         failures: 0,
@@ -235,10 +238,11 @@ impl Watcher<'_> {
             if self.settle(true).stop {
                 return None;
             }
-            let done = attempt(&self.around(), fetch(self.options));
+            let done = attempt(&self.around(false), fetch(self.options));
             if !matches!(done.outcome, Outcome::Torn) {
                 break done;
             }
+            self.unsure = true;
         };
         let failure = match &done.outcome {
             Outcome::Failed(error) => Some(error.code),
@@ -277,7 +281,7 @@ impl Watcher<'_> {
             let Some(why) = cause.take().or_else(|| self.look(heard, takes_over)) else { continue };
             let begun = Instant::now();
             self.board.busy(true);
-            let more = self.settle(heard.asked.is_none());
+            let more = self.settle(!is_forced(why));
             if more.stop {
                 break;
             }
@@ -285,8 +289,9 @@ impl Watcher<'_> {
             let fetched = fetch(self.options);
             self.tell_change(why);
             let before = self.stamp();
-            let done = attempt(&self.around(), fetched);
+            let done = attempt(&self.around(is_forced(why)), fetched);
             if matches!(done.outcome, Outcome::Torn) {
+                self.unsure = true;
                 // The same again, as soon as the files have come to rest; of what is opened now.
                 self.session = done.session.map(Arc::new).or(self.session.take());
                 cause = Some(why);
@@ -330,12 +335,13 @@ impl Watcher<'_> {
         }
     }
 
-    fn around(&self) -> Around<'_> {
+    fn around(&self, forced: bool) -> Around<'_> {
         Around {
             options: self.options,
             memory: &self.memory,
             lead: self.lead.as_ref().map(|(store, project, lead)| (store.as_str(), project.as_str(), lead)),
             settled: self.settled.as_ref().map(|(config, revision)| (config.as_str(), *revision)),
+            forced,
         }
     }
 
@@ -475,8 +481,9 @@ impl Watcher<'_> {
             }
             let stamp = self.stamp();
             let root = &self.options.root;
-            let starts = self.last.is_none();
-            let written = if starts { eyes::written(stamp.paths()) } else { self.eyes.writing() };
+            let open = if self.unsure { eyes::written(stamp.paths()) } else { None };
+            self.unsure = open.is_some();
+            let written = open.or_else(|| self.eyes.writing());
             let written = written
                 .map(|path| format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
             let works = || git_works(root).then(|| "git is at work: .git/index.lock is there".to_owned());
@@ -507,7 +514,7 @@ impl Watcher<'_> {
             let stamp = session.stamp(self.options.trusted.as_deref());
             let pause = session.project.sync.pause(&session.project.root);
             let files = stamp.paths().chain(pause.as_deref());
-            self.eyes.look_at(&self.options.root, files, session.own_files());
+            self.unsure |= self.eyes.look_at(&self.options.root, files, session.own_files());
         }
     }
 
@@ -698,11 +705,16 @@ impl Watcher<'_> {
             What::Failed { .. } => self.failures == ALARMING,
             _ => false,
         };
-        let right = self.alarmed && matches!(event.what, What::Synced { .. } | What::Unchanged);
-        if !wrong && !right {
+        let right = self.alarmed.is_some() && matches!(event.what, What::Synced { .. } | What::Unchanged);
+        // Who knows of a mistake in one file needs not hear of it again with every save of another.
+        let about = wrong.then(|| match &event.what {
+            What::Invalid { diagnostics } => format!("{diagnostics:?}"),
+            _ => key(event),
+        });
+        if !right && (!wrong || about == self.alarmed) {
             return;
         }
-        self.alarmed = wrong;
+        self.alarmed = about;
         // The hooks of a tree that is wrong may be wrong themselves.
         let Some(session) = self.good.as_ref().or(self.session.as_ref()) else { return };
         let body = wire::watch_event(event).to_string().into_bytes();
@@ -718,12 +730,17 @@ impl Watcher<'_> {
     }
 }
 
+/// Whether somebody wants the files taken as they are.
+fn is_forced(cause: Cause) -> bool {
+    matches!(cause, Cause::Signal | Cause::Request)
+}
+
 /// What makes an event about the state the same as another.
 fn key(event: &Event) -> String {
     let Event { config, digest, what, .. } = event;
     match what {
         What::Waiting { reason, .. } => format!("{} {reason:?} {config:?} {digest:?}", what.name()),
-        What::Invalid { diagnostics } => format!("{} {diagnostics:?}", what.name()),
+        What::Invalid { diagnostics } => format!("{} {config:?} {diagnostics:?}", what.name()),
         What::Refused { refused, .. } => format!("{} {config:?} {digest:?} {refused:?}", what.name()),
         What::Drift { drift } => format!("{} {config:?} {digest:?} {drift:?}", what.name()),
         _ => what.name().to_owned(),
