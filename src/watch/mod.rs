@@ -36,6 +36,8 @@ use crate::wire;
 
 /// However little seems to have changed, everything is looked into as often as this.
 const WHOLE: Duration = Duration::from_secs(10 * 60);
+/// The loop turns at least as often, so that others see that it lives, and that a clock was set.
+const TURN: Duration = Duration::from_secs(20);
 /// As often as this effects are tried again that hooks have not carried out.
 const TROUBLE: Duration = Duration::from_secs(60);
 /// A file that is open for writing for longer than this is worth a word.
@@ -361,7 +363,7 @@ impl Watcher<'_> {
             let left = at.duration_since(Timestamp::now());
             Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO)
         });
-        poll.min(self.retry.unwrap_or(poll)).min(opens)
+        poll.min(self.retry.unwrap_or(poll)).min(opens).min(Instant::now() + TURN)
     }
 
     /// Takes the lead of the project and store at hand, and keeps it; `None` where nobody is to be asked.
