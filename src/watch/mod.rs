@@ -496,7 +496,9 @@ impl Watcher<'_> {
                     self.tell_state(&self.event(Cause::Files, what), None, false);
                 }
                 self.board.turned();
-                heard.join(wait(&self.wakes, Instant::now() + Duration::from_millis(200).min(debounce)));
+                // To look who writes is not cheap, and the system tells of most.
+                let rest = if told { Duration::from_secs(2) } else { debounce.min(Duration::from_millis(200)) };
+                heard.join(wait(&self.wakes, Instant::now() + rest));
                 continue;
             }
             let ages = [self.eyes.last().map(|at| at.elapsed()), stamp.age()];
