@@ -1,6 +1,6 @@
 //! `yubin watch`
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, End, Format, actor, plan, print, print_data};
-use crate::model::watch::{Event, What};
+use crate::model::watch::{Event, Refused, What};
 use crate::model::{Approval, Code, Diagnostics, Error, Result};
-use crate::pipeline::{self, Above};
+use crate::pipeline;
 use crate::render::{text, watch as render};
 use crate::watch::{self, FromGit, Options, Telling, port};
 use crate::wire;
@@ -63,6 +63,9 @@ enum Verb {
     Approve {
         /// As the watcher and `yubin plan` print it
         digest: String,
+        /// The project is that of this commit, as the watcher's
+        #[arg(long, value_name = "REF")]
+        git: Option<String>,
     },
 }
 
@@ -71,6 +74,9 @@ enum Approve {
     /// Delete, disable or purge
     Deletes,
 }
+
+/// Changes that are written out where nobody reads along.
+const JOURNALED: usize = 50;
 
 /// `500ms`, `10s`, `2m`, `1h`.
 fn time(word: &str) -> std::result::Result<Duration, String> {
@@ -96,17 +102,19 @@ fn lease(word: &str) -> std::result::Result<Duration, String> {
 }
 
 pub fn run(common: &Arc<Common>, args: &Args) -> Result<End> {
-    if let Some(Verb::Approve { digest }) = &args.verb {
-        return approve(common, digest);
-    }
     let status = args.status.as_deref().map(port::addresses).transpose()?;
+    let git = match &args.verb {
+        Some(Verb::Approve { git, .. }) => git.clone(),
+        None => args.git.clone(),
+    };
+    let git = git.map(|reference| FromGit { reference, pull: args.pull, signed: args.signed });
     let options = Options {
-        root: common.project_folder(args.git.is_some())?,
+        root: common.project_folder(git.is_some())?,
         store: common.store.clone(),
         start: Common::dir()?,
         trusted: common.trusted_config.as_ref().map(|path| Common::dir().map(|dir| dir.join(path))).transpose()?,
         strict: args.strict,
-        git: args.git.clone().map(|reference| FromGit { reference, pull: args.pull, signed: args.signed }),
+        git,
         approve_deletes: args.approve.contains(&Approve::Deletes),
         once: args.once,
         status,
@@ -116,6 +124,9 @@ pub fn run(common: &Arc<Common>, args: &Args) -> Result<End> {
         actor: actor(),
         give_up: || std::process::exit(0),
     };
+    if let Some(Verb::Approve { digest, .. }) = &args.verb {
+        return approve(common, digest, &options);
+    }
     let screen = Screen::new(Arc::clone(common), args.once);
     let code = watch::run(&options, Arc::new(move |telling: &Telling<'_>| screen.show(telling)))?;
     Ok(code.map_or(End::Done, End::Code))
@@ -173,20 +184,35 @@ fn show(common: &Common, telling: &Telling<'_>) {
         }
         Telling::Event(event) => line(common, event),
         Telling::Plan(event, session, planned) => line(common, event).and_then(|()| {
-            let is_worth_it = matches!(
-                event.what,
-                What::Synced { .. } | What::Refused { .. } | What::Waiting { .. } | What::Drift { .. }
-            );
-            if is_worth_it && !common.quiet {
-                print(|to| text::plan(&plan::report(common, session, planned), to))?;
+            let is_about_it = match &event.what {
+                What::Refused { refused, .. } => refused.iter().any(|one| matches!(one, Refused::Plan(_))),
+                What::Synced { .. } | What::Waiting { .. } | What::Drift { .. } => true,
+                _ => false,
+            };
+            if !is_about_it {
+                return Ok(());
             }
-            Ok(())
+            let report = plan::report(common, session, planned);
+            if common.quiet {
+                return print(|to| text::refusals(report.refused, report.lang, to));
+            }
+            // A journal takes so many lines at a time, and the last are the ones that count.
+            if common.verbose || io::stdout().is_terminal() || planned.plan.changes.len() <= JOURNALED {
+                return print(|to| text::plan(&report, to));
+            }
+            print(|to| {
+                writeln!(to, "{}", text::tally(&planned.plan, common.words()))?;
+                text::refusals(report.refused, report.lang, to)?;
+                writeln!(to, "{} {}", common.words().digest, planned.digest)
+            })
         }),
     };
 }
 
 fn line(common: &Common, event: &Event) -> Result<()> {
-    if common.quiet && matches!(event.what, What::Changed { .. } | What::Unchanged) {
+    let is_routine =
+        matches!(event.what, What::Started { .. } | What::Changed { .. } | What::Unchanged | What::Stopped { .. });
+    if common.quiet && is_routine {
         return Ok(());
     }
     print(|to| render::event(event, common.lang(), to))?;
@@ -201,15 +227,13 @@ fn line(common: &Common, event: &Event) -> Result<()> {
     io::stderr().flush().map_err(|error| Error::failure("the output cannot be written").because(error))
 }
 
-fn approve(common: &Common, digest: &str) -> Result<End> {
+fn approve(common: &Common, digest: &str, options: &Options) -> Result<End> {
     let digest = digest.to_ascii_lowercase();
     if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Error::new(Code::Usage, "this is no digest of a plan")
             .hint("it has 64 hexadecimal digits; the event of the watcher and `yubin plan` say it"));
     }
-    let root = common.project_folder(false)?;
-    let above = Above { store: common.store.as_deref(), trusted: common.trusted_config.as_deref(), ..Above::default() };
-    let session = pipeline::open_at(&root, &Common::dir()?, above, false)?;
+    let session = watch::open(options)?;
     let Some(turns) = session.turns() else {
         return Err(Error::new(Code::Usage, "nothing can be written to this store"));
     };

@@ -37,7 +37,7 @@ pub use project::{
     SYNC_KEYS, SourceSpec, TOP_KEYS, WINDOW_KEYS, find_root, read_project,
 };
 pub use read::{Early, Fetch, Reader};
-pub use sources::{Sources, digest as config_digest, read_sources};
+pub use sources::{Sources, digest as config_digest, read_sources, would_be_source};
 pub use stamp::Stamp;
 pub use tree::Tree;
 

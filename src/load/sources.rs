@@ -68,14 +68,29 @@ pub fn read_sources(project: &Project, diagnostics: &mut Diagnostics) -> Sources
     Sources { files, vanished }
 }
 
-/// The names of all sources, as far as they can be told.
-pub fn names(project: &Project) -> Vec<String> {
-    // What is wrong is said when they are read.
-    let mut unheard = Diagnostics::default();
+/// The names of all sources, as far as they can be told, and what is wrong with others.
+pub fn names(project: &Project) -> (Vec<String>, Vec<String>) {
+    let mut problems = Diagnostics::default();
     let mut all = Vec::new();
-    let _ = walk(&project.tree, "", &mut all, &mut unheard);
+    if let Err(error) = walk(&project.tree, "", &mut all, &mut problems) {
+        problems.push(Diagnostic::error("file/unreadable", error.to_string()));
+    }
     all.sort();
-    pick(project, &all, &mut unheard).0.into_keys().collect()
+    let names = pick(project, &all, &mut problems).0.into_keys().collect();
+    (names, problems.iter().map(|one| format!("{} {:?}", one.message, one.file)).collect())
+}
+
+/// Whether a file of this name, with `/`, would be a source.
+pub fn would_be_source(project: &Project, name: &str) -> bool {
+    let hidden = name.split('/').any(|part| part.starts_with('.'));
+    let below_another = || {
+        name.char_indices().filter(|(_, c)| *c == '/').any(|(at, _)| {
+            let within = |file: &str| format!("{}/{file}", &name[..at]);
+            project.tree.is_file(&within(FILE_NAME)) || is_bundle(&project.tree, &within)
+        })
+    };
+    let mut unheard = Diagnostics::default();
+    !hidden && pick(project, &[name.to_owned()], &mut unheard).0.contains_key(name) && !below_another()
 }
 
 /// The digest of the configuration, in hexadecimal: the project file and everything that it names. And that of

@@ -47,12 +47,15 @@ pub struct Stamp {
 impl Stamp {
     /// `more` are files that no source is: secrets, and what stands above the project file.
     pub fn of(project: &Project, more: &[PathBuf]) -> Stamp {
-        let users = project.users_file.iter().map(|(name, _)| name.clone());
-        let names = sources::names(project).into_iter().chain(users).chain([FILE_NAME.to_owned()]);
-        // A commit is what it is.
-        let names = names.filter(|_| project.tree.commit().is_none());
-        let paths = names.map(|name| project.root.join(name)).chain(more.iter().cloned());
-        Stamp { files: paths.map(|path| (path.clone(), Look::at(&path))).collect() }
+        let (names, problems) =
+            if project.tree.commit().is_some() { Default::default() } else { sources::names(project) };
+        let users = project.users_path.iter().map(|(name, _)| name.clone());
+        let own = users.chain([FILE_NAME.to_owned()]).filter(|_| project.tree.commit().is_none());
+        let paths = names.into_iter().chain(own).map(|name| project.root.join(name)).chain(more.iter().cloned());
+        let mut stamp = Stamp::of_files(paths);
+        // What keeps a name from being a source comes and goes as files do.
+        stamp.files.extend(problems.into_iter().map(|problem| (PathBuf::from(problem), None)));
+        stamp
     }
 
     /// Those of single files.
@@ -78,7 +81,7 @@ impl Stamp {
         all
     }
 
-    /// For how long none of them has changed, as far as the clock of their disk can be believed.
+    /// For how long none of them has changed; `None` if there are none, or the clock of their disk cannot be believed.
     pub fn age(&self) -> Option<Duration> {
         let newest = self.files.values().flatten().filter_map(|look| look.changed).max()?;
         SystemTime::now().duration_since(newest).ok()
@@ -86,7 +89,8 @@ impl Stamp {
 
     /// Whether one of them has changed within this time.
     pub fn is_fresh(&self, within: Duration) -> bool {
-        self.age().is_some_and(|age| age < within)
+        let is_empty = self.files.values().flatten().next().is_none();
+        !is_empty && self.age().is_none_or(|age| age < within)
     }
 }
 

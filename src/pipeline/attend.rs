@@ -1,16 +1,18 @@
 //! What a watcher asks of a session, beside plan and apply.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Planned, Session};
 use crate::checkout::Checkout;
-use crate::load::{FILE_NAME, Memory, Stamp};
-use crate::model::plan::{Base, Drifted};
+use crate::load::{self, FILE_NAME, Memory, Stamp};
+use crate::model::plan::Base;
 use crate::model::sync::Sort;
-use crate::model::{Action, Address, Approval, Change, Key, Kind, Plan, Result, Revision};
+use crate::model::{Action, Address, Approval, Change, Key, Kind, Result, Revision};
 use crate::store::Turns;
+use crate::vault::KeySource;
 
 /// What a session keeps for a watcher.
 #[derive(Default)]
@@ -76,6 +78,30 @@ impl Session {
         self.project.tree.commit().map_or_else(|| checkout.acks(), |commit| checkout.acks_of(commit))
     }
 
+    /// Files of secrets that an earlier plan has asked for: this one's will hardly be others.
+    pub fn expect_secrets(&mut self, files: &[PathBuf]) {
+        self.attended.secret_files = files.to_vec();
+    }
+
+    /// Whether a file would be a source.
+    pub fn would_be_source(&self, path: &Path) -> bool {
+        let name = path.strip_prefix(&self.project.root).ok().and_then(Path::to_str);
+        name.is_some_and(|name| load::would_be_source(&self.project, &name.replace('\\', "/")))
+    }
+
+    /// Whether there is a key of a store that is not there.
+    pub fn has_lost_its_store(&self) -> Result<bool> {
+        let KeySource::Beside(path) = &self.keys else { return Ok(false) };
+        Ok(path.exists() && self.store.snapshot()?.is_none())
+    }
+
+    /// The file that says that nothing is to be applied, if it is there. Where that cannot be told, it is.
+    pub fn paused_by(&self) -> Option<PathBuf> {
+        let path = self.project.sync.pause(&self.project.root)?;
+        let is_gone = std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        (!is_gone).then_some(path)
+    }
+
     /// Whether the plan was made from any source at all.
     pub fn has_sources(&self, planned: &Planned) -> bool {
         let users = self.project.users_file.as_ref().map(|(name, _)| name.as_str());
@@ -84,28 +110,29 @@ impl Session {
     }
 
     /// What the log says of a plan. `settled` is the digest of the files that whoever asks has found applied before.
-    pub fn decided(&self, plan: &Plan, settled: Option<&str>) -> Result<Decided> {
+    pub fn decided(&self, planned: &Planned, settled: Option<&str>) -> Result<Decided> {
+        let plan = &planned.plan;
         let Some(snapshot) = self.store.snapshot()? else { return Ok(Decided::New) };
-        let own = snapshot.revisions()?.into_iter().filter(|one| one.project == self.project.name);
-        let mut by_hand = Vec::new();
-        for revision in own {
+        let mut own = snapshot.revisions()?.into_iter().filter(|one| one.project == self.project.name);
+        let written: HashSet<Address> =
+            plan.changes.iter().filter(|change| change.action.writes()).flat_map(addresses).collect();
+        while let Some(revision) = own.next() {
             if revision.config_digest.is_empty() {
-                by_hand.push(revision);
-            } else if revision.config_digest == plan.config_digest {
-                let written: HashSet<Address> =
-                    plan.changes.iter().filter(|change| change.action.writes()).flat_map(addresses).collect();
-                for revision in by_hand {
-                    let changes = snapshot.changes(revision.revision)?;
-                    if changes.iter().any(|logged| written.contains(&logged.address())) {
-                        return Ok(Decided::ByHand(Box::new(revision)));
-                    }
+                // Whoever takes something back means it until the files say so, too.
+                let decides = revision.note.as_deref().is_some_and(|note| note.starts_with("undo"));
+                if decides
+                    && snapshot.changes(revision.revision)?.iter().any(|logged| written.contains(&logged.address()))
+                {
+                    return Ok(Decided::ByHand(Box::new(revision)));
                 }
+            } else if revision.config_digest == plan.config_digest {
                 return Ok(Decided::Same);
-            } else if settled == Some(plan.config_digest.as_str()) {
-                // Somebody has applied other files, elsewhere.
-                return Ok(Decided::ByHand(Box::new(revision)));
             } else {
-                return Ok(Decided::New);
+                // Somebody has applied other files since, elsewhere. A commit that takes another back is newer.
+                let here = self.commit_of(planned);
+                let before = |older: Revision| older.config_digest == plan.config_digest && older.commit == here;
+                let stale = settled == Some(plan.config_digest.as_str()) || own.any(before);
+                return Ok(if stale { Decided::ByHand(Box::new(revision)) } else { Decided::New });
             }
         }
         Ok(if settled == Some(plan.config_digest.as_str()) { Decided::Same } else { Decided::New })
@@ -118,7 +145,8 @@ pub enum Decided {
     New,
     /// They are, and it is not people who have changed since what they declare.
     Same,
-    /// They are, and in this revision somebody has taken back, or changed by hand, what they declare.
+    /// In this revision somebody has decided otherwise: has taken back what the plan would write again, or has applied
+    /// other files after these.
     ByHand(Box<Revision>),
 }
 
@@ -154,11 +182,6 @@ impl Planned {
     /// Whether the plan takes anything away, now or after a while.
     pub fn loses(&self) -> bool {
         self.plan.changes.iter().any(|change| change.action.loses())
-    }
-
-    /// How much other software has changed that is still so.
-    pub fn drifted(&self) -> usize {
-        self.plan.drift.iter().filter(|one| !matches!(one.what, Drifted::Column(_))).count()
     }
 }
 

@@ -32,14 +32,6 @@ pub fn event(event: &Event, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     let at = event.at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S");
     let name = format!("{:<9}", event.what.name());
     writeln!(to, "{at} {style}{name}{style:#} {}", harmless(&sentence(event, lang)))?;
-    if let What::Refused { refused, .. } = &event.what {
-        for one in refused {
-            // Those of a plan stand below it.
-            if let Refused::Tree { rule, message } = one {
-                writeln!(to, "{BAD}{rule}{BAD:#}: {}", harmless(message))?;
-            }
-        }
-    }
     let words = lang.words();
     if let Some(help) = help(event, lang) {
         writeln!(to, "  {CALM}{}{CALM:#} {}", words.help, harmless(&help))?;
@@ -64,7 +56,7 @@ fn sentence(event: &Event, lang: Lang) -> String {
         What::Started { store, leads, status } => {
             let mut said = (watch.started)(&event.project, store, *leads);
             if let Some(address) = status {
-                let _ = write!(said, " http://{address}/status");
+                let _ = write!(said, "; http://{address}/status");
             }
             said
         }
@@ -77,7 +69,11 @@ fn sentence(event: &Event, lang: Lang) -> String {
         What::Synced { .. } => (watch.synced)(revision),
         What::Unchanged => (watch.unchanged)(revision),
         What::Invalid { diagnostics } => (watch.invalid)(diagnostics.len()),
-        What::Refused { .. } => watch.refused.to_owned(),
+        What::Refused { refused, .. } => match refused.first() {
+            Some(Refused::Plan(one)) => format!("{}: {}; {}", one.rule, (words.refusal)(one), watch.refused),
+            Some(Refused::Tree { rule, message }) => format!("{rule}: {message}; {}", watch.refused),
+            None => watch.refused.to_owned(),
+        },
         What::Waiting { reason, message, until } => (watch.waits)(*reason, message, until.map(when).as_deref()),
         What::Drift { drift } => (words.drifted)(drift.len()),
         What::Failed { message, .. } => message.clone(),
@@ -147,7 +143,11 @@ impl Watch {
 static EN: Watch = Watch {
     started: |project, store, leads| {
         let role = if leads { "" } else { ", and stands by" };
-        format!("{project} is kept in sync with {store}{role}")
+        if project.is_empty() {
+            "the project is not known yet".to_owned()
+        } else {
+            format!("{project} is kept in sync with {store}{role}")
+        }
     },
     commit: |commit| format!("commit {commit}"),
     synced: |revision| format!("applied as revision {revision}"),
@@ -159,7 +159,7 @@ static EN: Watch = Watch {
     state: |state| match state {
         State::Starting => "starts",
         State::InSync => "in sync",
-        State::Syncing => "is synced",
+        State::Syncing => "syncing",
         State::Invalid => "invalid files",
         State::Refused => "refused",
         State::Waiting => "waits",
@@ -170,7 +170,7 @@ static EN: Watch = Watch {
     at_revision: |revision| format!(", revision {revision}"),
     approve: |digest| format!("`yubin watch approve {digest}` lets this plan through"),
     unpause: "it goes on when that file is gone",
-    close: "it goes on when the file is closed; SIGHUP takes it as it is",
+    close: "it goes on when that is over; SIGHUP takes the files as they are. A lock that a git has left behind is to be removed",
     retry: |seconds| format!("tried again in {seconds:.0} s"),
 };
 
@@ -178,7 +178,11 @@ static JA: Watch = Watch {
     started: |project, store, leads| {
         let role =
             if leads { "同期します" } else { "同期の控えに入ります（別の監視が主導中）" };
-        format!("{project} を {store} へ{role}")
+        if project.is_empty() {
+            "プロジェクトはまだ読めません".to_owned()
+        } else {
+            format!("{project} を {store} へ{role}")
+        }
     },
     commit: |commit| format!("コミット {commit}"),
     synced: |revision| format!("リビジョン {revision} として適用しました"),
@@ -209,6 +213,6 @@ static JA: Watch = Watch {
     at_revision: |revision| format!("、リビジョン {revision}"),
     approve: |digest| format!("`yubin watch approve {digest}` でこの計画を通します"),
     unpause: "そのファイルを消すと再開します",
-    close: "ファイルが閉じられると再開します。SIGHUP でそのまま読み込みます",
+    close: "終わると再開します。SIGHUP でそのまま読み込みます。git が残したロックは消してください",
     retry: |seconds| format!("{seconds:.0} 秒後に再試行します"),
 };

@@ -1,7 +1,7 @@
 //! One sync: the files as they are, a plan, and what becomes of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -35,6 +35,10 @@ pub struct Around<'a> {
     pub lead: Option<(&'a str, &'a str, &'a Lead)>,
     /// The files that were last found to be what the store holds, and at which revision.
     pub settled: Option<(&'a str, u64)>,
+    /// The store that was there, and the last revision of it.
+    pub seen: Option<(&'a str, u64)>,
+    /// Files of secrets that the attempt before has read.
+    pub secrets: &'a [PathBuf],
     /// Somebody wants the files taken as they are, whoever is writing.
     pub forced: bool,
 }
@@ -92,6 +96,8 @@ fn outcome_of(error: Error) -> Outcome {
                 None => problem,
             }])
         }
+        // What is asked for can never be.
+        Code::Usage => refused("usage", error.to_string()),
         Code::Refused => {
             let rule = error.about.unwrap_or("plan/refused");
             Outcome::Refused(vec![Refused::Tree { rule, message: error.to_string() }])
@@ -127,6 +133,7 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
     let above = Above { store: store.as_deref(), trusted: trusted.as_deref(), tree, ..Above::default() };
     let session = done.session.insert(pipeline::open_at(root, start, above, around.options.strict)?);
     session.remember(Arc::clone(around.memory));
+    session.expect_secrets(around.secrets);
     done.base = Some(session.base()?);
     let stamp = session.stamp(trusted.as_deref());
     let planned = session.plan(&Asked::default());
@@ -155,7 +162,7 @@ fn try_it(around: &Around<'_>, done: &mut Attempt) -> Result<Outcome> {
         }
         Decision::Apply { consent } => {
             // What the system has told may not be all.
-            if !around.forced && around.options.git.is_none() && written(stamp.paths()).is_some() {
+            if !around.forced && done.tree.as_ref().is_some_and(|tree| written(tree.files.paths()).is_some()) {
                 return Ok(Outcome::Torn);
             }
             if !around.options.once {
@@ -259,6 +266,13 @@ fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<D
         let message = "no source is left, though the project owns something in the store";
         return Ok(Decision::Not(refused("source_vanished", message)));
     }
+    if plan.base.revision == 0 && !plan.is_empty() && (around.seen.is_some() || session.has_lost_its_store()?) {
+        let message = format!(
+            "the store {} has vanished, or is another one than before; it is not made anew without `yubin apply`",
+            session.store_name
+        );
+        return Ok(Decision::Not(refused("store_vanished", message)));
+    }
     let mut approved = None;
     let mut is_approved = || -> Result<bool> {
         if let Some(known) = approved {
@@ -279,8 +293,16 @@ fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<D
     if plan.is_empty() {
         return Ok(Decision::Not(Outcome::Unchanged));
     }
+    if let Some((store, revision)) = around.seen
+        && store == session.store_name
+        && plan.base.revision < revision
+        && !is_approved()?
+    {
+        let message = format!("the store has gone back from revision {revision} to {}", plan.base.revision);
+        return wait(Reason::ByHand, message, None);
+    }
     let sync = &session.project.sync;
-    if let Some(path) = sync.pause(&session.project.root).filter(|path| path.exists()) {
+    if let Some(path) = session.paused_by() {
         return wait(Reason::Paused, format!("paused: {} is there", path.display()), None);
     }
     let decided = match around.settled {
@@ -292,7 +314,7 @@ fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<D
                 Decided::New
             }
         }
-        settled => session.decided(plan, settled.map(|(config, _)| config))?,
+        settled => session.decided(planned, settled.map(|(config, _)| config))?,
     };
     if !sync.heal && !matches!(decided, Decided::New) && planned.only_heals() {
         return Ok(Decision::Not(Outcome::Drift));
@@ -316,7 +338,10 @@ fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<D
         && !is_approved()?
     {
         let message = match until {
-            Some(until) => format!("no window is open before {}", local(until)),
+            Some(until) => {
+                let until = until.to_zoned(sync.timezone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+                format!("no window is open before {until}")
+            }
             None => "no window will be open".to_owned(),
         };
         return wait(Reason::Window, message, until);
@@ -325,12 +350,12 @@ fn decide(around: &Around<'_>, session: &Session, planned: &Planned) -> Result<D
     Ok(Decision::Apply { consent })
 }
 
-fn local(at: Timestamp) -> String {
-    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string()
-}
-
 /// Whether git is at work in the repository that the folder stands in.
 pub fn git_works(root: &Path) -> bool {
-    let lock = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists());
-    lock.is_some_and(|git| fs::symlink_metadata(git.join("index.lock")).is_ok())
+    let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+    let Some(git) = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists()) else { return false };
+    // A linked work tree has a file that says where its repository is.
+    let told = fs::read_to_string(&git).ok();
+    let elsewhere = told.as_deref().and_then(|text| text.strip_prefix("gitdir:")).map(|path| root.join(path.trim()));
+    fs::symlink_metadata(elsewhere.unwrap_or(git).join("index.lock")).is_ok()
 }

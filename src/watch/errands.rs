@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use crate::model::Diagnostic;
 use crate::pipeline::{Applied, Session};
 
+/// Errands that wait at once.
+const MOST: usize = 20;
+
 type Job = Box<dyn FnOnce() -> Vec<Diagnostic> + Send>;
 
 /// One thread for effects, one for those who are told, each in order.
@@ -57,6 +60,10 @@ impl Errands {
     }
 
     fn give(&self, to: &Sender<Job>, job: Job) {
+        // What is left out is still pending in the store, and the next one delivers it.
+        if self.left.load(Ordering::Acquire) >= MOST {
+            return;
+        }
         self.left.fetch_add(1, Ordering::AcqRel);
         if to.send(job).is_err() {
             self.left.fetch_sub(1, Ordering::AcqRel);

@@ -20,6 +20,8 @@ const MOST: usize = 50_000;
 struct Seen {
     /// Those whose content counts; links followed, so that they are called as the system calls them.
     files: HashSet<PathBuf>,
+    /// Whether a file that is not among them may be a source.
+    test: Option<Arc<Test>>,
     /// Files of the store and of its key: they change all the time, and say nothing.
     own: Vec<PathBuf>,
     /// Written to, and not closed since, sources or not: one may be renamed to a source.
@@ -30,7 +32,11 @@ struct Seen {
     last: Option<Instant>,
     /// Whether there may be folders that are not watched yet.
     folders: bool,
+    /// Whether something was not told.
+    missed: bool,
 }
+
+pub type Test = dyn Fn(&Path) -> bool + Send + Sync;
 
 pub struct Eyes {
     seen: Arc<Mutex<Seen>>,
@@ -58,7 +64,13 @@ impl Eyes {
 
     /// Looks at the folder of the project, those below it, and those of the files. `own` are files of the store.
     /// Whether there are folders among them of which nothing was told before.
-    pub fn look_at<'a>(&mut self, root: &Path, files: impl Iterator<Item = &'a Path>, own: &[PathBuf]) -> bool {
+    pub fn look_at<'a>(
+        &mut self,
+        root: &Path,
+        files: impl Iterator<Item = &'a Path>,
+        own: &[PathBuf],
+        test: Arc<Test>,
+    ) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         let mut folders = BTreeSet::new();
         let mut known = HashSet::new();
@@ -89,6 +101,7 @@ impl Eyes {
             .collect();
         let mut seen = lock(&self.seen);
         seen.files = known;
+        seen.test = Some(test);
         let real = own.iter().filter_map(|path| fs::canonicalize(path).ok());
         seen.own = own.iter().cloned().chain(real).collect();
         news
@@ -99,7 +112,13 @@ impl Eyes {
         let mut seen = lock(&self.seen);
         // One that is gone is written no more.
         seen.writing.retain(|path| path.exists());
-        seen.writing.iter().filter(|path| seen.files.contains(*path) || may_be_source(path)).min().cloned()
+        let open = seen.writing.iter().filter(|path| seen.counts(path)).min().cloned()?;
+        if sees_everybody() && written(std::iter::once(open.as_path())).is_none() {
+            // A file can be cut off without being opened; of that nobody tells the end.
+            seen.writing.remove(&open);
+            return None;
+        }
+        Some(open)
     }
 
     /// Files are taken as they are, whoever is at them.
@@ -110,6 +129,11 @@ impl Eyes {
     /// Whether there may be folders that are not watched yet.
     pub fn have_missed_folders(&self) -> bool {
         std::mem::take(&mut lock(&self.seen).folders)
+    }
+
+    /// Whether something was not told since one has asked.
+    pub fn have_missed(&self) -> bool {
+        std::mem::take(&mut lock(&self.seen).missed)
     }
 
     pub fn last(&self) -> Option<Instant> {
@@ -160,6 +184,7 @@ impl Seen {
         if event.need_rescan() {
             // What was missed may have been the end of a write.
             self.writing.clear();
+            self.missed = true;
             self.last = Some(Instant::now());
             return true;
         }
@@ -169,7 +194,8 @@ impl Seen {
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
                 let writing = &mut self.writing;
-                paths.retain(|path| writing.remove(path) | self.files.contains(path));
+                let written: Vec<PathBuf> = paths.iter().filter(|path| writing.remove(*path)).cloned().collect();
+                paths.retain(|path| written.contains(path) || self.counts(path));
             }
             // Those who read are no concern: this program does.
             EventKind::Access(_) => return false,
@@ -178,7 +204,7 @@ impl Seen {
                     // Elsewhere nobody tells of the end.
                     self.writing.extend(paths.iter().cloned());
                 }
-                paths.retain(|path| self.files.contains(path) || may_be_source(path));
+                paths.retain(|path| self.counts(path));
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
                 for path in &paths {
@@ -192,31 +218,41 @@ impl Seen {
                     self.writing.remove(path);
                 }
             }
-            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
-                if self.moving.is_some() && self.moving == tracker {
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+                let moved = self.moving.is_some() && self.moving == tracker;
+                for path in &paths {
+                    // Another file has the name now.
+                    self.writing.remove(path);
+                    self.folders |= path.is_dir();
+                }
+                if moved {
                     self.moving = None;
                     self.writing.extend(paths.iter().cloned());
                 }
-                self.folders |= paths.iter().any(|path| path.is_dir());
             }
             _ => {}
         }
-        if !paths.is_empty() {
+        if paths.iter().any(|path| self.counts(path)) {
             self.last = Some(Instant::now());
         }
         !paths.is_empty()
     }
 
+    /// Whether the content of the file has a say.
+    fn counts(&self, path: &Path) -> bool {
+        self.files.contains(path) || self.test.as_ref().is_some_and(|test| test(path))
+    }
+
     /// The store, its key, and what a database keeps beside it.
     fn is_own(&self, path: &Path) -> bool {
         let bytes = path.as_os_str().as_encoded_bytes();
-        self.own.iter().any(|own| bytes.starts_with(own.as_os_str().as_encoded_bytes()))
+        let of = |own: &PathBuf| bytes.strip_prefix(own.as_os_str().as_encoded_bytes()).map(<[u8]>::to_vec);
+        let beside: [&[u8]; 4] = [b"", b"-wal", b"-shm", b"-journal"];
+        self.own.iter().filter_map(of).any(|rest| beside.contains(&rest.as_slice()))
     }
 }
 
-/// Whether a file that is not known may be a source, going by its name.
-fn may_be_source(path: &Path) -> bool {
-    let known =
-        |extension: &std::ffi::OsStr| ["yaml", "yml", "csv"].iter().any(|one| extension.eq_ignore_ascii_case(one));
-    path.extension().is_some_and(known)
+/// Whether the system lets one see what every process has open.
+fn sees_everybody() -> bool {
+    fs::read_dir("/proc/1/fd").is_ok()
 }

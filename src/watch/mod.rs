@@ -99,8 +99,18 @@ struct Last {
     base: Option<Base>,
     paused: bool,
     /// Approvals at that time, if one would make a difference.
-    approvals: Option<Vec<Approval>>,
+    consents: Option<Consents>,
 }
+
+/// How a wait for files has ended.
+struct Settled {
+    heard: Heard,
+    /// They are still being written, and nobody waits any longer.
+    writing: Option<String>,
+}
+
+/// Approvals, and digests that commits consent to.
+type Consents = (Vec<Approval>, Vec<String>);
 
 struct Watcher<'a> {
     options: &'a Options,
@@ -132,6 +142,8 @@ struct Watcher<'a> {
     alarmed: Option<String>,
     /// Files that were found to be what the store holds, and at which revision.
     settled: Option<(String, u64)>,
+    /// The store that was there, and the last revision of it.
+    seen: Option<(String, u64)>,
     /// Since when files and store differ.
     differs: Option<Timestamp>,
     failures: u32,
@@ -139,6 +151,8 @@ struct Watcher<'a> {
     retry: Option<Instant>,
     /// When a window opens.
     opens: Option<Timestamp>,
+    /// What says which project and store it is, when it was looked at while standing by.
+    named: Option<Stamp>,
     polled: Instant,
     whole: Instant,
     delivered: Instant,
@@ -161,7 +175,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
     let asked = move || {
         let _ = asks.send(Wake::Asked);
     };
-    let board = Arc::new(Board::new(&project, &store, wire::watch_event, asked));
+    let board = Arc::new(Board::new(&project, &store, wire::watch_state, asked));
     let (hears, give_up) = (wake.clone(), options.give_up);
     let face: Arc<dyn port::Face> = Arc::<Board>::clone(&board);
     let address = port::open(options.status.as_deref(), face, move |signal| {
@@ -201,10 +215,12 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
         told_change: false,
         alarmed: None,
         settled: None,
+        seen: None,
         differs: None,
         failures: 0,
         retry: None,
         opens: None,
+        named: None,
         polled: now,
         whole: now,
         delivered: now,
@@ -218,7 +234,7 @@ pub fn run(options: &Options, tell: Arc<Tell>) -> Result<Option<Code>> {
 }
 
 /// The session as far as it can be had before anything is looked into.
-fn open(options: &Options) -> Result<Session> {
+pub fn open(options: &Options) -> Result<Session> {
     let commit = match &options.git {
         // What was fetched before will do.
         Some(git) => match look_up(&options.root, git)? {
@@ -237,14 +253,21 @@ impl Watcher<'_> {
     fn once(mut self) -> Option<Code> {
         let (begun, before) = (Instant::now(), self.stamp());
         let done = loop {
-            if self.settle(true).stop {
+            let Settled { heard, writing } = self.settle(true);
+            if heard.stop {
                 return None;
+            }
+            if let Some(message) = writing {
+                let what = What::Waiting { reason: Reason::Writing, message, until: None };
+                self.tell_state(&self.event(Cause::Start, what), None, true);
+                self.say(&self.event(Cause::Start, What::Stopped { by_signal: false }), None);
+                return Some(Code::Waiting);
             }
             let done = attempt(&self.around(false), fetch(self.options));
             if !matches!(done.outcome, Outcome::Torn) {
                 break done;
             }
-            self.unsure = true;
+            self.begin_again(done);
         };
         let failure = match &done.outcome {
             Outcome::Failed(error) => Some(error.code),
@@ -280,23 +303,26 @@ impl Watcher<'_> {
                 continue;
             }
             let takes_over = self.state == State::Standby;
+            let torn = cause.is_some() && self.last.is_some();
             let Some(why) = cause.take().or_else(|| self.look(heard, takes_over)) else { continue };
             let begun = Instant::now();
-            self.board.busy(true);
-            let more = self.settle(!is_forced(why));
+            let more = self.settle(!is_forced(why)).heard;
             if more.stop {
                 break;
             }
             let why = more.asked.unwrap_or(why);
-            let fetched = fetch(self.options);
+            self.board.busy(true);
+            // A look has been at the remote just now.
+            let fetched = if torn || why == Cause::Git { Ok(()) } else { fetch(self.options) };
             self.tell_change(why);
             let before = self.stamp();
             let done = attempt(&self.around(is_forced(why)), fetched);
             if matches!(done.outcome, Outcome::Torn) {
-                self.unsure = true;
-                // The same again, as soon as the files have come to rest; of what is opened now.
-                self.session = done.session.map(Arc::new).or(self.session.take());
+                self.begin_again(done);
                 cause = Some(why);
+                if wait(&self.wakes, Instant::now() + Duration::from_millis(50)).stop {
+                    break;
+                }
             } else {
                 self.conclude(done, before, why, begun);
             }
@@ -307,6 +333,12 @@ impl Watcher<'_> {
         self.lead = None;
         self.say(&self.event(Cause::Signal, What::Stopped { by_signal: true }), None);
         None
+    }
+
+    /// After an attempt that has read what was not at rest: the same again, of what is opened now.
+    fn begin_again(&mut self, done: Attempt) {
+        self.unsure = true;
+        self.session = done.session.map(Arc::new).or(self.session.take());
     }
 
     /// Tells systemd that the loop turns, also while it is at work for longer than that takes.
@@ -343,6 +375,8 @@ impl Watcher<'_> {
             memory: &self.memory,
             lead: self.lead.as_ref().map(|(store, project, lead)| (store.as_str(), project.as_str(), lead)),
             settled: self.settled.as_ref().map(|(config, revision)| (config.as_str(), *revision)),
+            secrets: self.session.as_ref().map_or(&[], |session| session.secret_files()),
+            seen: self.seen.as_ref().map(|(store, revision)| (store.as_str(), *revision)),
             forced,
         }
     }
@@ -385,8 +419,19 @@ impl Watcher<'_> {
     }
 
     fn stand_by(&mut self, role: &Role, heard: Heard) {
-        if self.polled.elapsed() >= self.options.poll {
+        self.opens = None;
+        // The files may name another store or project by now.
+        let named = of_project(self.options);
+        if heard.asked.is_some() || self.polled.elapsed() >= self.options.poll || self.named.as_ref() != Some(&named) {
             self.polled = Instant::now();
+            if let Ok(session) = open(self.options) {
+                self.session = Some(Arc::new(session));
+                if matches!(role, Role::Unknown(_)) {
+                    // It may be told more with what is given now, such as another token.
+                    self.lead = None;
+                }
+            }
+            self.named = Some(named);
         }
         let own = if self.state == State::Starting { Cause::Start } else { Cause::Store };
         let cause = heard.asked.unwrap_or(own);
@@ -431,19 +476,22 @@ impl Watcher<'_> {
         let differs = match &last.tree {
             Tree { files, .. } if *files != self.stamp() => Some(if heard.files { Cause::Files } else { Cause::Poll }),
             Tree { commit, .. } => self.options.git.as_ref().and_then(|git| {
-                let newest = fetch(self.options).and_then(|()| newest(&self.options.root, git));
-                match newest {
-                    Ok(now) => (now != *commit).then_some(Cause::Git),
-                    // The attempt says why, unless it has said so and waits.
-                    Err(_) => self.retry.is_none().then_some(Cause::Git),
+                // What has failed waits for its time.
+                if self.retry.is_some() {
+                    return None;
                 }
+                self.board.busy(true);
+                let newest = fetch(self.options).and_then(|()| newest(&self.options.root, git));
+                self.board.busy(false);
+                // The attempt says what is wrong.
+                newest.map_or(Some(Cause::Time), |now| (now != *commit).then_some(Cause::Git))
             }),
         };
         if differs.is_some() {
             return differs;
         }
         let session = self.session.as_ref()?;
-        if is_paused(session) != last.paused {
+        if session.paused_by().is_some() != last.paused {
             return Some(Cause::Time);
         }
         // What has failed waits for its time.
@@ -457,59 +505,73 @@ impl Watcher<'_> {
         if moved {
             return Some(Cause::Store);
         }
-        let approved = |was: &Vec<Approval>| session.approvals().is_ok_and(|now| now != *was);
-        last.approvals.as_ref().is_some_and(approved).then_some(Cause::Time)
+        let approved = |was: &Consents| consents(session).is_some_and(|now| now != *was);
+        last.consents.as_ref().is_some_and(approved).then_some(Cause::Time)
     }
 
-    /// Waits until nothing happens to the files any more. `patient` is whether to wait for those who write, too.
-    fn settle(&mut self, patient: bool) -> Heard {
+    /// Waits until nothing happens to the files any more, for as long as they are to be left alone by our own clock.
+    /// Unless somebody has asked for the files as they are, it waits for those who write, too.
+    fn settle(&mut self, patient: bool) -> Settled {
         let begun = Instant::now();
         let (mut heard, mut told) = (Heard::default(), false);
-        if self.options.git.is_some() {
-            return heard;
-        }
         let debounce = self.options.debounce;
+        let mut stamp = self.stamp();
+        // If the clock of their disk can be believed, they may have been left alone for long.
+        let mut since = stamp.age().and_then(|age| begun.checked_sub(age)).unwrap_or(begun);
         loop {
             heard.join(wait(&self.wakes, Instant::now()));
             if heard.stop {
-                return heard;
-            }
-            let patient = patient && heard.asked.is_none();
-            if !patient {
-                self.eyes.forget_writing();
+                return Settled { heard, writing: None };
             }
             if self.eyes.have_missed_folders() {
                 self.look_around();
             }
-            let stamp = self.stamp();
-            let root = &self.options.root;
-            let open = if self.unsure { eyes::written(stamp.paths()) } else { None };
-            self.unsure = open.is_some();
-            let written = open.or_else(|| self.eyes.writing());
-            let written = written
-                .map(|path| format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
-            let works = || git_works(root).then(|| "git is at work: .git/index.lock is there".to_owned());
-            if let Some(message) = patient.then(|| written.or_else(works)).flatten() {
-                if !told && begun.elapsed() >= WRITING {
-                    told = true;
+            self.unsure |= self.eyes.have_missed();
+            let now = self.stamp();
+            if now != stamp {
+                (stamp, since) = (now, Instant::now());
+            }
+            since = since.max(self.eyes.last().unwrap_or(since));
+            let patient = patient && heard.asked.is_none();
+            let busy = if patient { self.who_writes(&stamp) } else { None };
+            let quiet = since.elapsed();
+            if busy.is_none() && (quiet >= debounce || (!patient && begun.elapsed() >= debounce)) {
+                if !patient {
+                    self.eyes.forget_writing();
+                }
+                return Settled { heard, writing: None };
+            }
+            if begun.elapsed() >= WRITING + debounce {
+                let message = busy.clone().unwrap_or_else(|| "the files do not come to rest".to_owned());
+                if self.options.once {
+                    return Settled { heard, writing: Some(message) };
+                }
+                if !std::mem::replace(&mut told, true) {
                     let what = What::Waiting { reason: Reason::Writing, message, until: None };
                     self.tell_state(&self.event(Cause::Files, what), None, false);
                 }
-                self.board.turned();
+            }
+            self.board.turned();
+            let rest = match busy {
                 // To look who writes is not cheap, and the system tells of most.
-                let rest = if told { Duration::from_secs(2) } else { debounce.min(Duration::from_millis(200)) };
-                heard.join(wait(&self.wakes, Instant::now() + rest));
-                continue;
-            }
-            let ages = [self.eyes.last().map(|at| at.elapsed()), stamp.age()];
-            let Some(left) = ages.into_iter().flatten().min().and_then(|age| debounce.checked_sub(age)) else {
-                return heard;
+                Some(_) if told => Duration::from_secs(2),
+                Some(_) => debounce.min(Duration::from_millis(200)),
+                None => debounce.saturating_sub(quiet).min(Duration::from_secs(2)),
             };
-            if left.is_zero() {
-                return heard;
-            }
-            heard.join(wait(&self.wakes, Instant::now() + left));
+            heard.join(wait(&self.wakes, Instant::now() + rest));
         }
+    }
+
+    /// Who is still at the files.
+    fn who_writes(&mut self, stamp: &Stamp) -> Option<String> {
+        let open = if self.unsure { eyes::written(stamp.paths()) } else { None };
+        self.unsure = open.is_some();
+        let root = &self.options.root;
+        if let Some(path) = open.or_else(|| self.eyes.writing()) {
+            return Some(format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
+        }
+        let works = self.options.git.is_none() && git_works(root);
+        works.then(|| "git is at work: its index.lock is there".to_owned())
     }
 
     /// Keeps an eye on all files that the project was read from.
@@ -518,7 +580,9 @@ impl Watcher<'_> {
             let stamp = session.stamp(self.options.trusted.as_deref());
             let pause = session.project.sync.pause(&session.project.root);
             let files = stamp.paths().chain(pause.as_deref());
-            self.unsure |= self.eyes.look_at(&self.options.root, files, session.own_files());
+            let test = Arc::clone(session);
+            let test: Arc<eyes::Test> = Arc::new(move |path| test.would_be_source(path));
+            self.unsure |= self.eyes.look_at(&self.options.root, files, session.own_files(), test);
         }
     }
 
@@ -551,8 +615,8 @@ impl Watcher<'_> {
         self.last = Some(Last {
             tree,
             base,
-            paused: self.session.as_deref().is_some_and(is_paused),
-            approvals: self.session.as_ref().filter(|_| awaits).and_then(|one| one.approvals().ok()),
+            paused: self.session.as_ref().is_some_and(|session| session.paused_by().is_some()),
+            consents: self.session.as_ref().filter(|_| awaits).and_then(|session| consents(session)),
         });
         if !matches!(outcome, Outcome::Failed(_)) {
             self.failures = 0;
@@ -589,6 +653,11 @@ impl Watcher<'_> {
         let in_sync = matches!(event.what, What::Synced { .. } | What::Unchanged);
         if let (true, Some(config), Some(revision)) = (in_sync, &event.config, revision) {
             self.settled = Some((config.clone(), revision));
+        }
+        // A store that has gone back is another one until somebody says that it is meant.
+        let further = revision.filter(|now| in_sync || self.seen.as_ref().is_none_or(|(_, was)| was <= now));
+        if let (Some(revision), Some(session)) = (further.filter(|revision| *revision > 0), &self.session) {
+            self.seen = Some((session.store_name.clone(), revision));
         }
         let shown = planned.as_ref().zip(self.session.clone());
         let follows = std::mem::take(&mut self.told_change) && in_sync;
@@ -634,7 +703,7 @@ impl Watcher<'_> {
 
     fn failed(&mut self, error: &Error) -> What {
         self.failures += 1;
-        let retry = (!self.options.once).then(|| pause(self.failures));
+        let retry = (!self.options.once).then(|| backoff(self.failures));
         self.retry = retry.map(|retry| Instant::now() + retry);
         What::Failed { message: error.to_string(), hint: error.hint.clone(), retry }
     }
@@ -674,10 +743,10 @@ impl Watcher<'_> {
         let differs = !state.is_ready();
         self.differs = if differs { self.differs.or(Some(event.at)) } else { None };
         self.board.differs(self.differs);
-        let next = self
+        let retry = self
             .retry
-            .or(self.opens.map(|_| self.next()))
             .map(|at| Timestamp::now().checked_add(at.saturating_duration_since(Instant::now())).unwrap_or_default());
+        let next = retry.or(self.opens);
         self.board.next_try(next);
         if news || even_if_known {
             self.say(event, plan);
@@ -751,13 +820,13 @@ fn key(event: &Event) -> String {
     }
 }
 
-fn is_paused(session: &Session) -> bool {
-    session.project.sync.pause(&session.project.root).is_some_and(|path| path.exists())
+fn consents(session: &Session) -> Option<Consents> {
+    Some((session.approvals().ok()?, session.acks()))
 }
 
 /// How long to wait after so many failures in a row: a quarter more or less by chance, so that many watchers of a
 /// store that comes back do not all come at once.
-fn pause(failures: u32) -> Duration {
+fn backoff(failures: u32) -> Duration {
     let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST);
     let chance = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
     pause.mul_f64(0.75 + chance / 2.0)
@@ -784,10 +853,10 @@ mod tests {
     fn pauses_grow_to_a_minute_and_differ() {
         for (failures, seconds) in [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)] {
             for _ in 0..100 {
-                let pause = pause(failures).as_secs_f64();
+                let pause = backoff(failures).as_secs_f64();
                 assert!((seconds * 0.75..=seconds * 1.25).contains(&pause), "{failures}: {pause}");
             }
         }
-        assert!((0..100).any(|_| pause(5) != pause(5)));
+        assert!((0..100).any(|_| backoff(5) != backoff(5)));
     }
 }

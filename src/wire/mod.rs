@@ -20,7 +20,7 @@ pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use read::{Document, Head, read_plan};
 pub use state::{Signed, State, read_state, seal_state};
-pub use watch::{moment, watch_event};
+pub use watch::{moment, watch_event, watch_state};
 
 pub const FORMAT_VERSION: u32 = 1;
 /// `secrets` of a plan that has fetched none.

@@ -31,6 +31,15 @@ pub fn watch_event(event: &Event) -> Json {
     json
 }
 
+/// The same without its effects: of a large apply there are many.
+pub fn watch_state(event: &Event) -> Json {
+    let mut json = watch_event(event);
+    if let Some(json) = json.as_object_mut() {
+        json.shift_remove("effects");
+    }
+    json
+}
+
 /// What could not be found out is null.
 fn known(name: &str) -> Json {
     if name.is_empty() { Json::Null } else { name.into() }

@@ -86,7 +86,8 @@ pub struct Project {
     pub users: Option<HashSet<String>>,
     /// The file of `users:` as it was read.
     pub users_file: Option<(String, Vec<u8>)>,
-    users_path: Option<(String, Place)>,
+    /// Where it stands, read or not.
+    pub users_path: Option<(String, Place)>,
     /// The project file as it was read.
     pub bytes: Vec<u8>,
     /// The file of `--trusted-config` as it was read.
@@ -130,7 +131,7 @@ pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagn
     let permanent =
         project.system.permanent.iter().map(|(name, _)| Address::new(Kind::Account, ResourceKey::single(name)));
     project.policy.protect.extend(permanent);
-    if let Some(users) = project.users_path.take() {
+    if let Some(users) = project.users_path.clone() {
         read_users(&mut project, users, diagnostics);
     }
     Ok(project)
