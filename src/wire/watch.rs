@@ -6,6 +6,9 @@ use serde_json::{Map, Value as Json, json};
 use super::{FORMAT_VERSION, diagnostic, drifted, summary};
 use crate::model::watch::{Caused, Event, Refused, What};
 
+/// Effects that are told to those who only look on.
+const EFFECTS: usize = 100;
+
 /// RFC 3339, UTC, with milliseconds.
 pub fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
@@ -31,11 +34,11 @@ pub fn watch_event(event: &Event) -> Json {
     json
 }
 
-/// The same without its effects: of a large apply there are many.
+/// The same for those who only look on: of a large apply there are many effects.
 pub fn watch_state(event: &Event) -> Json {
     let mut json = watch_event(event);
-    if let Some(json) = json.as_object_mut() {
-        json.shift_remove("effects");
+    if let Some(effects) = json.get_mut("effects").and_then(Json::as_array_mut) {
+        effects.truncate(EFFECTS);
     }
     json
 }

@@ -8,6 +8,7 @@ mod git;
 mod idle;
 mod leaders;
 mod notices;
+mod odd;
 mod refusals;
 mod secrecy;
 mod status;
