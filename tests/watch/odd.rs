@@ -96,7 +96,7 @@ fn a_file_that_is_cut_off_by_its_name_is_read() {
     let world = project(FREE);
     let mut watcher = Watcher::synced(&world, &[]);
     let text = accounts(3, "one");
-    let first = text.match_indices("\n").nth(1).unwrap().0 + 1;
+    let first = text.match_indices('\n').nth(1).unwrap().0 + 1;
     let path = world.file("a.yaml");
     let done = std::process::Command::new("truncate").args(["-s", &first.to_string()]).arg(&path).status().unwrap();
     assert!(done.success());
