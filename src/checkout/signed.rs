@@ -39,7 +39,17 @@ impl Checkout {
                     Err((failed, complaint)) => Err(Git::failure(&verify, &failed, &complaint)),
                 };
             }
-            "N" => "it has no signature",
+            "N" => {
+                let object = run(&["cat-file", "commit", commit]).map(|bytes| bytes.to_vec()).unwrap_or_default();
+                let head = String::from_utf8_lossy(&object);
+                let mut head = head.lines().take_while(|line| !line.is_empty());
+                // Git says the same of both.
+                if head.any(|line| line.starts_with("gpgsig")) {
+                    "it is signed, but nothing says whose keys are good: `git config --global gpg.ssh.allowedSignersFile`"
+                } else {
+                    "it has no signature"
+                }
+            }
             "B" => "its signature is bad",
             "U" => "it is signed with a key that is not trusted",
             "X" => "its signature has expired",

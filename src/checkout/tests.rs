@@ -867,8 +867,9 @@ fn a_signature_is_good_by_the_signers_of_whoever_asks() {
     assert_eq!(signed(&good), Ok(()));
     assert_eq!(signed(&unsigned), Err("it has no signature".to_owned()));
     assert!(signed(&strange).unwrap_err().contains("not trusted"));
-    // Whoever names no signers trusts none.
-    assert!(repository.checkout().is_signed(&good).unwrap().is_err());
+    // Whoever names no signers trusts none, and is told so.
+    let none = repository.checkout().is_signed(&good).unwrap().unwrap_err();
+    assert!(none.contains("allowedSignersFile"), "{none}");
     // Another message under the same signature.
     let raw = repository.git(&["cat-file", "commit", &good]);
     let forged = outside.path().join("forged");

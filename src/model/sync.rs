@@ -188,7 +188,8 @@ impl Sync {
     }
 
     /// When the answer of `standing` may change next.
-    pub fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
+    #[cfg(test)]
+    fn next_turn(&self, now: Timestamp) -> Option<Timestamp> {
         let clock = Clock::around(&self.timezone, now);
         let general = self.open(&clock, |window| window.sorts.is_empty());
         let own = Sort::ALL.map(|sort| self.open(&clock, |window| window.sorts.contains(&sort)));

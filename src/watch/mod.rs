@@ -4,34 +4,36 @@
 
 mod attempt;
 mod board;
+mod conclude;
 mod errands;
 mod eyes;
 mod lead;
 pub mod port;
+mod settle;
 mod systemd;
+mod voice;
 mod wake;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use self::attempt::{
-    Around, Attempt, Outcome, Tree, attempt, differing, fetch, git_works, look_up, newest, of_project, stand_by,
-};
+use self::attempt::{Around, Attempt, Outcome, Tree, attempt, fetch, look_up, newest, of_project, stand_by};
 use self::board::Board;
 use self::errands::Errands;
 use self::eyes::Eyes;
 use self::lead::{Lead, Role};
+use self::settle::Settled;
 use self::wake::{Heard, Wake, wait};
 use crate::load::{Memory, Stamp};
 use crate::model::plan::Base;
-use crate::model::watch::{Cause, Caused, Event, Reason, State, Summary, What};
-use crate::model::{Approval, Change, Code, Diagnostic, Effect, Error, Result};
-use crate::pipeline::{self, Above, Applied, Planned, Session};
+use crate::model::watch::{Cause, Event, Reason, State, What};
+use crate::model::{Approval, Code, Diagnostic, Error, Result};
+use crate::pipeline::{self, Above, Planned, Session};
 use crate::wire;
 
 /// However little seems to have changed, everything is looked into as often as this.
@@ -40,14 +42,6 @@ const WHOLE: Duration = Duration::from_secs(10 * 60);
 const TURN: Duration = Duration::from_secs(20);
 /// As often as this effects are tried again that hooks have not carried out.
 const TROUBLE: Duration = Duration::from_secs(60);
-/// A file that is open for writing for longer than this is worth a word.
-const WRITING: Duration = Duration::from_secs(5);
-/// The longest pause after a failure.
-const LONGEST: Duration = Duration::from_secs(60);
-/// Failures in a row from which on those are told who want to know.
-const ALARMING: u32 = 3;
-/// Files that are named when they have changed.
-const NAMED: usize = 20;
 /// How long hooks may take when a watcher stops. What they leave is still pending.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -100,13 +94,6 @@ struct Last {
     paused: bool,
     /// Approvals at that time, if one would make a difference.
     consents: Option<Consents>,
-}
-
-/// How a wait for files has ended.
-struct Settled {
-    heard: Heard,
-    /// They are still being written, and nobody waits any longer.
-    writing: Option<String>,
 }
 
 /// Approvals, and digests that commits consent to.
@@ -508,299 +495,6 @@ impl Watcher<'_> {
         let approved = |was: &Consents| consents(session).is_some_and(|now| now != *was);
         last.consents.as_ref().is_some_and(approved).then_some(Cause::Time)
     }
-
-    /// Waits until nothing happens to the files any more, for as long as they are to be left alone by our own clock.
-    /// Unless somebody has asked for the files as they are, it waits for those who write, too.
-    fn settle(&mut self, patient: bool) -> Settled {
-        let begun = Instant::now();
-        let (mut heard, mut told) = (Heard::default(), false);
-        let debounce = self.options.debounce;
-        let mut stamp = self.stamp();
-        // If the clock of their disk can be believed, they may have been left alone for long.
-        let mut since = stamp.age().and_then(|age| begun.checked_sub(age)).unwrap_or(begun);
-        loop {
-            heard.join(wait(&self.wakes, Instant::now()));
-            if heard.stop {
-                return Settled { heard, writing: None };
-            }
-            if self.eyes.have_missed_folders() {
-                self.look_around();
-            }
-            self.unsure |= self.eyes.have_missed();
-            let now = self.stamp();
-            if now != stamp {
-                (stamp, since) = (now, Instant::now());
-            }
-            since = since.max(self.eyes.last().unwrap_or(since));
-            let patient = patient && heard.asked.is_none();
-            let busy = if patient { self.who_writes(&stamp) } else { None };
-            let quiet = since.elapsed();
-            if busy.is_none() && (quiet >= debounce || (!patient && begun.elapsed() >= debounce)) {
-                if !patient {
-                    self.eyes.forget_writing();
-                }
-                return Settled { heard, writing: None };
-            }
-            if begun.elapsed() >= WRITING + debounce {
-                let message = busy.clone().unwrap_or_else(|| "the files do not come to rest".to_owned());
-                if self.options.once {
-                    return Settled { heard, writing: Some(message) };
-                }
-                if !std::mem::replace(&mut told, true) {
-                    let what = What::Waiting { reason: Reason::Writing, message, until: None };
-                    self.tell_state(&self.event(Cause::Files, what), None, false);
-                }
-            }
-            self.board.turned();
-            let rest = match busy {
-                // To look who writes is not cheap, and the system tells of most.
-                Some(_) if told => Duration::from_secs(2),
-                Some(_) => debounce.min(Duration::from_millis(200)),
-                None => debounce.saturating_sub(quiet).min(Duration::from_secs(2)),
-            };
-            heard.join(wait(&self.wakes, Instant::now() + rest));
-        }
-    }
-
-    /// Who is still at the files.
-    fn who_writes(&mut self, stamp: &Stamp) -> Option<String> {
-        let open = if self.unsure { eyes::written(stamp.paths()) } else { None };
-        self.unsure = open.is_some();
-        let root = &self.options.root;
-        if let Some(path) = open.or_else(|| self.eyes.writing()) {
-            return Some(format!("{} is open for writing", path.strip_prefix(root).unwrap_or(&path).display()));
-        }
-        let works = self.options.git.is_none() && git_works(root);
-        works.then(|| "git is at work: its index.lock is there".to_owned())
-    }
-
-    /// Keeps an eye on all files that the project was read from.
-    fn look_around(&mut self) {
-        if let Some(session) = &self.session {
-            let stamp = session.stamp(self.options.trusted.as_deref());
-            let pause = session.project.sync.pause(&session.project.root);
-            let files = stamp.paths().chain(pause.as_deref());
-            let test = Arc::clone(session);
-            let test: Arc<eyes::Test> = Arc::new(move |path| test.would_be_source(path));
-            self.unsure |= self.eyes.look_at(&self.options.root, files, session.own_files(), test);
-        }
-    }
-
-    /// Takes down what an attempt has found, and tells of it.
-    fn conclude(&mut self, done: Attempt, before: Stamp, cause: Cause, begun: Instant) {
-        let Attempt { session, planned, tree, base, outcome } = done;
-        let opened = session.is_some();
-        if let Some(session) = session {
-            let session = Arc::new(session);
-            self.project.clone_from(&session.project.name);
-            self.board.named(&self.project, &session.store_name);
-            if planned.is_some() {
-                self.good = Some(Arc::clone(&session));
-            }
-            self.session = Some(session);
-        }
-        let tree = match tree {
-            Some(tree) if opened => tree,
-            Some(Tree { commit, .. }) => Tree { commit, files: before },
-            None => Tree { commit: self.last.as_ref().and_then(|last| last.tree.commit.clone()), files: before },
-        };
-        let commit = tree.commit.clone();
-        self.look_around();
-        let now = Instant::now();
-        (self.polled, self.whole, self.retry, self.opens) = (now, now, None, None);
-        let awaits = matches!(
-            outcome,
-            Outcome::Refused(_) | Outcome::Waiting { reason: Reason::Approval | Reason::ByHand | Reason::Window, .. }
-        );
-        self.last = Some(Last {
-            tree,
-            base,
-            paused: self.session.as_ref().is_some_and(|session| session.paused_by().is_some()),
-            consents: self.session.as_ref().filter(|_| awaits).and_then(|session| consents(session)),
-        });
-        if !matches!(outcome, Outcome::Failed(_)) {
-            self.failures = 0;
-        }
-        let diagnostics = || self.session.as_ref().map_or(Vec::new(), |one| one.diagnostics.iter().cloned().collect());
-        let mut applied_now = None;
-        let mut revision = base.map(|base| base.revision);
-        let what = match outcome {
-            Outcome::Torn => return,
-            Outcome::Invalid(diagnostics) => What::Invalid { diagnostics },
-            Outcome::Refused(refused) => What::Refused { refused, diagnostics: diagnostics() },
-            Outcome::Unchanged => What::Unchanged,
-            Outcome::Waiting { reason, message, until } => {
-                self.opens = until;
-                What::Waiting { reason, message, until }
-            }
-            Outcome::Drift => What::Drift { drift: planned.as_ref().map_or(Vec::new(), |one| one.plan.drift.clone()) },
-            Outcome::Failed(error) => self.failed(&error),
-            Outcome::Synced { revision: made, applied } => {
-                applied_now = Some(applied);
-                revision = Some(made);
-                let effects = planned.as_ref().map_or(Vec::new(), caused);
-                What::Synced { effects, commit, diagnostics: diagnostics() }
-            }
-        };
-        let event = Event {
-            config: self.session.as_ref().filter(|_| opened).and_then(|one| one.config_digest().map(str::to_owned)),
-            digest: planned.as_ref().map(|one| one.digest.clone()),
-            revision,
-            summary: planned.as_ref().map(|one| Summary::of(&one.plan)),
-            took: Some(begun.elapsed()),
-            ..self.event(cause, what)
-        };
-        let in_sync = matches!(event.what, What::Synced { .. } | What::Unchanged);
-        if let (true, Some(config), Some(revision)) = (in_sync, &event.config, revision) {
-            self.settled = Some((config.clone(), revision));
-        }
-        // A store that has gone back is another one until somebody says that it is meant.
-        let further = revision.filter(|now| in_sync || self.seen.as_ref().is_none_or(|(_, was)| was <= now));
-        if let (Some(revision), Some(session)) = (further.filter(|revision| *revision > 0), &self.session) {
-            self.seen = Some((session.store_name.clone(), revision));
-        }
-        let shown = planned.as_ref().zip(self.session.clone());
-        let follows = std::mem::take(&mut self.told_change) && in_sync;
-        let news = self.is_news(&event) || cause.is_asked() || follows;
-        if in_sync {
-            self.tell_drift(&event, planned.as_ref());
-        }
-        self.tell_state(&event, shown.as_ref().map(|(planned, session)| (&**session, *planned)), news);
-        if let Some((_, _, lead)) = self.lead.as_ref().filter(|_| applied_now.is_some() || self.failures > 0) {
-            // The store may be new, and nobody has led there.
-            lead.renew();
-        }
-        if in_sync {
-            self.deliver(applied_now);
-        }
-    }
-
-    /// Tells which files have changed since the attempt before; nothing at the start, and once for what is read again.
-    fn tell_change(&mut self, cause: Cause) {
-        let Some(last) = &self.last else { return };
-        let root = &self.options.root;
-        let stamp = self.stamp();
-        let name = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        let mut files: Vec<String> = stamp.differing(&last.tree.files).into_iter().map(name).collect();
-        let commit = self.options.git.as_ref().and_then(|git| newest(root, git).ok().flatten());
-        if let (Some(now), Some(was)) = (&commit, &last.tree.commit)
-            && now != was
-        {
-            files.extend(differing(root, was, now));
-        }
-        if commit == last.tree.commit && files.is_empty()
-            || self.changing.as_ref() == Some(&(stamp.clone(), commit.clone()))
-        {
-            return;
-        }
-        let count = files.len();
-        files.truncate(NAMED);
-        self.changing = Some((stamp, commit.clone()));
-        self.told_change = true;
-        let revision = last.base.map(|base| base.revision);
-        self.say(&Event { revision, ..self.event(cause, What::Changed { files, count, commit }) }, None);
-    }
-
-    fn failed(&mut self, error: &Error) -> What {
-        self.failures += 1;
-        let retry = (!self.options.once).then(|| backoff(self.failures));
-        self.retry = retry.map(|retry| Instant::now() + retry);
-        What::Failed { message: error.to_string(), hint: error.hint.clone(), retry }
-    }
-
-    /// What other software has changed, once.
-    fn tell_drift(&mut self, event: &Event, planned: Option<&Planned>) {
-        let drift = planned.map_or(Vec::new(), |one| one.plan.drift.clone());
-        if drift.is_empty() {
-            self.told_drift = None;
-            return;
-        }
-        let key = format!("{drift:?}");
-        if self.told_drift.as_ref() == Some(&key) {
-            return;
-        }
-        self.told_drift = Some(key);
-        let event = Event { what: What::Drift { drift }, ..event.clone() };
-        self.say(&event, None);
-    }
-
-    /// Whether an event says something else than the last one about the state.
-    fn is_news(&self, event: &Event) -> bool {
-        match event.what {
-            What::Synced { .. } | What::Failed { .. } => true,
-            What::Unchanged => self.state != State::InSync,
-            _ => self.told != Some(key(event)),
-        }
-    }
-
-    /// Tells of the state, if it is news, and whoever else wants to know.
-    fn tell_state(&mut self, event: &Event, plan: Option<(&Session, &Planned)>, even_if_known: bool) {
-        let Some(state) = event.what.state() else { return };
-        let news = self.is_news(event);
-        self.told = Some(key(event));
-        let was_starting = self.state == State::Starting;
-        self.state = state;
-        let differs = !state.is_ready();
-        self.differs = if differs { self.differs.or(Some(event.at)) } else { None };
-        self.board.differs(self.differs);
-        let retry = self
-            .retry
-            .map(|at| Timestamp::now().checked_add(at.saturating_duration_since(Instant::now())).unwrap_or_default());
-        let next = retry.or(self.opens);
-        self.board.next_try(next);
-        if news || even_if_known {
-            self.say(event, plan);
-        } else {
-            self.board.told(event);
-        }
-        if news {
-            self.alarm(event);
-        }
-        if was_starting {
-            systemd::ready();
-        }
-        systemd::status(state.name());
-    }
-
-    fn say(&self, event: &Event, plan: Option<(&Session, &Planned)>) {
-        self.board.told(event);
-        (self.tell)(&match plan {
-            Some((session, planned)) => Telling::Plan(event, session, planned),
-            None => Telling::Event(event),
-        });
-    }
-
-    /// Tells the hooks that want to know of what is wrong, and that it is right again.
-    fn alarm(&mut self, event: &Event) {
-        let wrong = match &event.what {
-            What::Invalid { .. } | What::Refused { .. } | What::Drift { .. } => true,
-            What::Waiting { reason, .. } => *reason != Reason::Standby,
-            What::Failed { .. } => self.failures == ALARMING,
-            _ => false,
-        };
-        let right = self.alarmed.is_some() && matches!(event.what, What::Synced { .. } | What::Unchanged);
-        // Who knows of a mistake in one file needs not hear of it again with every save of another.
-        let about = wrong.then(|| match &event.what {
-            What::Invalid { diagnostics } => format!("{diagnostics:?}"),
-            _ => key(event),
-        });
-        if !right && (!wrong || about == self.alarmed) {
-            return;
-        }
-        self.alarmed = about;
-        // The hooks of a tree that is wrong may be wrong themselves.
-        let Some(session) = self.good.as_ref().or(self.session.as_ref()) else { return };
-        let body = wire::watch_event(event).to_string().into_bytes();
-        let id = format!("watch-{}", wire::moment(event.at));
-        self.errands.tell(Arc::clone(session), event.what.name(), id, body);
-    }
-
-    fn deliver(&mut self, applied: Option<Applied>) {
-        self.delivered = Instant::now();
-        if let Some(session) = &self.good {
-            self.errands.deliver(Arc::clone(session), applied);
-        }
-    }
 }
 
 /// Whether somebody wants the files taken as they are.
@@ -808,55 +502,6 @@ fn is_forced(cause: Cause) -> bool {
     matches!(cause, Cause::Signal | Cause::Request)
 }
 
-/// What makes an event about the state the same as another.
-fn key(event: &Event) -> String {
-    let Event { config, digest, what, .. } = event;
-    match what {
-        What::Waiting { reason, .. } => format!("{} {reason:?} {config:?} {digest:?}", what.name()),
-        What::Invalid { diagnostics } => format!("{} {config:?} {diagnostics:?}", what.name()),
-        What::Refused { refused, .. } => format!("{} {config:?} {digest:?} {refused:?}", what.name()),
-        What::Drift { drift } => format!("{} {config:?} {digest:?} {drift:?}", what.name()),
-        _ => what.name().to_owned(),
-    }
-}
-
 fn consents(session: &Session) -> Option<Consents> {
     Some((session.approvals().ok()?, session.acks()))
-}
-
-/// How long to wait after so many failures in a row: a quarter more or less by chance, so that many watchers of a
-/// store that comes back do not all come at once.
-fn backoff(failures: u32) -> Duration {
-    let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST);
-    let chance = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
-    pause.mul_f64(0.75 + chance / 2.0)
-}
-
-fn caused(planned: &Planned) -> Vec<Caused> {
-    let plan = &planned.plan;
-    let effect = |change: &Change| {
-        let effect = change.effect(plan)?;
-        let user = match effect {
-            Effect::Logout(user) => Some(user.to_owned()),
-            Effect::PurgeMail => None,
-        };
-        Some(Caused { effect: effect.name(), user, address: change.address() })
-    };
-    plan.changes.iter().filter_map(effect).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_minute_and_differ() {
-        for (failures, seconds) in [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)] {
-            for _ in 0..100 {
-                let pause = backoff(failures).as_secs_f64();
-                assert!((seconds * 0.75..=seconds * 1.25).contains(&pause), "{failures}: {pause}");
-            }
-        }
-        assert!((0..100).any(|_| backoff(5) != backoff(5)));
-    }
 }
