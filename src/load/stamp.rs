@@ -83,8 +83,12 @@ impl Stamp {
 
     /// For how long none of them has changed; `None` if there are none, or the clock of their disk cannot be believed.
     pub fn age(&self) -> Option<Duration> {
-        let newest = self.files.values().flatten().filter_map(|look| look.changed).max()?;
-        SystemTime::now().duration_since(newest).ok()
+        SystemTime::now().duration_since(self.newest()?).ok()
+    }
+
+    /// When one of them has changed last, by the clock of their disk.
+    pub fn newest(&self) -> Option<SystemTime> {
+        self.files.values().flatten().filter_map(|look| look.changed).max()
     }
 
     /// Whether one of them has changed within this time.

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{Planned, Session};
 use crate::checkout::Checkout;
 use crate::load::{self, FILE_NAME, Memory, Stamp};
@@ -102,6 +104,20 @@ impl Session {
         (!is_gone).then_some(path)
     }
 
+    /// Whether the files are those that were applied before this revision, and nobody has gone back to them since: a
+    /// commit that takes another back is a new one, and a file that was edited back is newer than what it takes back.
+    fn are_older(&self, planned: &Planned, than: &Revision, mut before: impl Iterator<Item = Revision>) -> bool {
+        let here = self.commit_of(planned);
+        if !before.any(|one| one.config_digest == planned.plan.config_digest && one.commit == here) {
+            return false;
+        }
+        let edited = self.stamp(None).newest().and_then(|at| Timestamp::try_from(at).ok());
+        match (here, edited, than.at.parse::<Timestamp>()) {
+            (None, Some(edited), Ok(applied)) => edited < applied,
+            _ => true,
+        }
+    }
+
     /// Whether the plan was made from any source at all.
     pub fn has_sources(&self, planned: &Planned) -> bool {
         let users = self.project.users_file.as_ref().map(|(name, _)| name.as_str());
@@ -128,10 +144,10 @@ impl Session {
             } else if revision.config_digest == plan.config_digest {
                 return Ok(Decided::Same);
             } else {
-                // Somebody has applied other files since, elsewhere. A commit that takes another back is newer.
-                let here = self.commit_of(planned);
-                let before = |older: Revision| older.config_digest == plan.config_digest && older.commit == here;
-                let stale = settled == Some(plan.config_digest.as_str()) || own.any(before);
+                // Somebody may have applied other files since, elsewhere.
+                let known = settled == Some(revision.config_digest.as_str());
+                let stale =
+                    settled == Some(plan.config_digest.as_str()) || (!known && self.are_older(planned, &revision, own));
                 return Ok(if stale { Decided::ByHand(Box::new(revision)) } else { Decided::New });
             }
         }

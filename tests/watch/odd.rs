@@ -61,13 +61,21 @@ fn what_was_undone_stays_so_whatever_else_is_edited() {
 fn an_old_copy_takes_nothing_back() {
     let world = project("");
     once(&world, 0, &[]);
-    let old = fs::read(world.file("a.yaml")).unwrap();
+    for name in ["yubin.yaml", "a.yaml"] {
+        world.write(&format!("old/{name}"), fs::read(world.file(name)).unwrap());
+    }
+    // The log counts in seconds.
+    thread::sleep(Duration::from_millis(1100));
     world.write("a.yaml", accounts(3, "two"));
     once(&world, 0, &[]);
-    world.write("a.yaml", &old);
-    let told = once(&world, 6, &[]);
+    let told = once(&world, 6, &["-C", "old", "--store", "sqlite:../yubin.db"]);
     assert_eq!(told.iter().find(|event| event["event"] == "waiting").unwrap()["reason"], "by_hand");
     assert_eq!(comment(&world, "a000"), "two");
+    // Whoever writes again what was there before means it.
+    thread::sleep(Duration::from_millis(1100));
+    world.write("a.yaml", accounts(3, "one"));
+    once(&world, 0, &[]);
+    assert_eq!(comment(&world, "a000"), "one");
 }
 
 #[test]
