@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::port::Face;
 use crate::model::watch::{Event, Reason, State, What};
 use crate::serve::metrics::{Families, Histogram, labels};
-use crate::wire::FORMAT_VERSION;
+use crate::wire::{FORMAT_VERSION, moment};
 
 /// A loop that has not turned for so long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -156,11 +156,6 @@ impl Known {
     }
 }
 
-/// RFC 3339, UTC.
-fn written(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
 /// Seconds, to the millisecond, from an instant to a later one.
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     let millis = (to.as_millisecond() - from.as_millisecond()).max(0);
@@ -186,14 +181,14 @@ impl Face for Board {
             "pid": std::process::id(),
             "project": known.project,
             "store": known.store,
-            "started": written(self.started),
+            "started": moment(self.started),
             "role": if known.leads { "leader" } else { "standby" },
             "state": known.state.name(),
-            "since": written(known.since),
+            "since": moment(known.since),
             "revision": known.revision,
             "config_digest": known.config,
-            "last_success": known.success.map(written),
-            "next_try": known.next_try.map(written),
+            "last_success": known.success.map(moment),
+            "next_try": known.next_try.map(moment),
             "last": known.last,
         })
     }
