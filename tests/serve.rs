@@ -190,7 +190,7 @@ fn tokens_say_who_may() {
     let world = store();
     let run = world.expect(64, &["--store", STORE, "token", "create", "x", "--scope", "apply"]);
     assert!(run.stderr.contains("--owner '*'"), "{}", run.stderr);
-    let (admin, read) = (admin(&world), token(&world, &["reader", "--scope", "read", "--expires", "3s"]));
+    let (admin, read) = (admin(&world), token(&world, &["reader", "--scope", "read"]));
     let apply = token(&world, &["ci", "--scope", "apply", "--owner", "head-office"]);
     let listed = world.expect(0, &["--store", STORE, "token", "list", "--format", "json"]).stdout;
     for secret in [&admin, &read, &apply] {
@@ -204,10 +204,12 @@ fn tokens_say_who_may() {
     };
     let served = serve(&world, &["--audit", "audit"]);
     assert_eq!(served.get("/v1/revision", &read).0, 200);
+    // Another one, whatever this one ends with.
+    let similar = format!("{}{}", &read[..48], if read.ends_with('A') { 'E' } else { 'A' });
     for (path, token, status) in [
         ("/v1/revision", "", 401),
         ("/v1/revision", "yubin_x", 401),
-        ("/v1/revision", &format!("{}A", &read[..48]), 401),
+        ("/v1/revision", &similar, 401),
         ("/v1/sessions", &read, 403),
         ("/v1/sessions", &apply, 200),
         ("/v1/tokens", &apply, 403),
@@ -215,7 +217,14 @@ fn tokens_say_who_may() {
     ] {
         assert_eq!(served.get(path, token).0, status, "{path}");
     }
-    eventually("an expired token", || served.get("/v1/revision", &read).0 == 401);
+    // However slow this machine is just now, one of these is met before its end.
+    let brief = [1, 4, 16, 32].into_iter().find_map(|seconds| {
+        let expires = format!("{seconds}s");
+        let brief = token(&world, &["brief", "--scope", "read", "--expires", &expires]);
+        (served.get("/v1/revision", &brief).0 == 200).then_some(brief)
+    });
+    let brief = brief.expect("a token that holds for some time");
+    eventually("an expired token", || served.get("/v1/revision", &brief).0 == 401);
     world.expect(0, &["--store", STORE, "token", "revoke", &id("ci"), "-q"]);
     world.expect(64, &["--store", STORE, "token", "revoke", &id("ci"), "-q"]);
     world.expect(64, &["--store", STORE, "token", "revoke", "no such", "-q"]);
@@ -595,8 +604,7 @@ fn a_flood_does_not_stop_others() {
     assert!(alive("/healthz"));
     drop(idle);
     assert!(alive("/healthz"));
-    let statuses: Vec<u16> = (0..120).map(|_| served.get("/readyz", "").0).collect();
-    assert!(statuses.iter().all(|status| *status == 200));
+    assert!((0..120).all(|_| alive("/readyz")));
     let text = served.ask(&Method::GET, "/metrics", "", &[], "").text().unwrap();
     assert!(text.contains("yubin_requests_total{method=\"GET\",route=\"/v1/revision\",status=\"429\"}"), "{text}");
     assert!(!text.contains("admin\""));
