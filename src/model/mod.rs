@@ -16,6 +16,7 @@ pub mod parallel;
 pub mod place;
 pub mod plan;
 pub mod policy;
+pub mod probe;
 pub mod refusal;
 pub mod renames;
 pub mod resource;
