@@ -65,8 +65,8 @@ pub struct Common {
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
-    /// Take `secrets:`, `policy:`, `hooks:` and `sync:` from this file, and nothing that leads out of the project from
-    /// another
+    /// Take `secrets:`, `policy:`, `hooks:`, `sync:` and `probe:` from this file, and nothing that leads out of the
+    /// project from another
     #[arg(long, value_name = "FILE", global = true)]
     trusted_config: Option<PathBuf>,
     /// Form of the output

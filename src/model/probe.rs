@@ -1,6 +1,7 @@
 //! What a probe asks of a server, and what comes of it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,7 +146,33 @@ impl Hosts {
     }
 }
 
-/// `probe:` of a project, and what the command line says.
+/// `probe:` of a project.
+#[derive(Clone, Debug)]
+pub struct Probing {
+    /// But for the certificates of authorities, which stand in `authorities`.
+    pub settings: Settings,
+    /// A file of certificates in PEM, relative to the project or absolute.
+    pub authorities: Option<PathBuf>,
+    /// How old evidence may be.
+    pub valid: Duration,
+}
+
+impl Default for Probing {
+    fn default() -> Probing {
+        Probing { settings: Settings::default(), authorities: None, valid: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// `policy.probe`: what a plan without good evidence is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Demand {
+    #[default]
+    Off,
+    Warn,
+    Require,
+}
+
+/// How servers are asked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub hosts: Hosts,
