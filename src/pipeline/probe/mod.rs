@@ -247,3 +247,6 @@ impl Found {
         self.row(address.kind, &address.key).map(|row| Known { kind: address.kind, wanted: None, row: Some(row) })
     }
 }
+
+#[cfg(test)]
+mod tests;
