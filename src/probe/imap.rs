@@ -252,7 +252,7 @@ mod tests {
             (r#"* LIST (\HasNoChildren) "." "INBOX.Sent""#, Some("INBOX.Sent")),
             (r"* LIST () NIL INBOX", Some("INBOX")),
             (r#"* list (\Noselect) "/" "a \"b\" \\c""#, Some(r#"a "b" \c"#)),
-            (r#"* LIST () "/" "&Tg1X6A-""#, Some("不在")),
+            (r#"* LIST () "/" "&Tg1XKA-""#, Some("不在")),
             (r#"* LIST (\NonExistent) "/" "gone""#, None),
             (r"* LIST", None),
             (r#"* LIST () "/" "open"#, None),
