@@ -42,29 +42,26 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// As what came of `asked`, a command without its arguments.
+    /// As what came of `asked`, a greeting or the answer to a command.
     pub fn finding(&self, asked: &str, within: Duration) -> Finding {
         match self {
-            Broken::Closed => Finding::failed(
-                "probe/closed",
-                format!("the server closed the connection: there is no answer to {asked}"),
-            )
-            .hint("look at the server's log"),
+            Broken::Closed => {
+                Finding::failed("probe/closed", format!("the server closed the connection: there is no {asked}"))
+                    .hint("look at the server's log")
+            }
             Broken::Silent => Finding::failed(
                 "probe/timeout",
-                format!("the answer to {asked} was not complete within {} s", within.as_secs_f32()),
+                format!("the {asked} was not complete within {} s", within.as_secs_f32()),
             )
             .hint("look at the server's load and log; `probe.timeout` says how long an answer may take"),
-            Broken::Endless => Finding::failed(
-                "probe/protocol",
-                format!("the answer to {asked} does not end within {} KiB", ANSWER / 1024),
-            )
-            .hint("look at what listens at this port"),
-            Broken::Other(kind) => Finding::failed(
-                "probe/closed",
-                format!("the connection broke off: there is no answer to {asked} ({kind})"),
-            )
-            .hint("look at the server's log, and at what stands between"),
+            Broken::Endless => {
+                Finding::failed("probe/protocol", format!("the {asked} does not end within {} KiB", ANSWER / 1024))
+                    .hint("look at what listens at this port")
+            }
+            Broken::Other(kind) => {
+                Finding::failed("probe/closed", format!("the connection broke off: there is no {asked} ({kind})"))
+                    .hint("look at the server's log, and at what stands between")
+            }
         }
     }
 }
@@ -86,7 +83,7 @@ pub struct Dialogue<'a, S> {
 
 impl<'a, S: Stream> Dialogue<'a, S> {
     pub fn new(stream: S, secrets: &'a Secrets, timeout: Duration, overall: Instant) -> Dialogue<'a, S> {
-        let asked = "the connection".to_owned();
+        let asked = "greeting".to_owned();
         let mut dialogue = Dialogue { stream, secrets, timeout, overall, buffer: Vec::new(), at: 0, taken: 0, asked };
         dialogue.within(timeout);
         dialogue
@@ -100,13 +97,13 @@ impl<'a, S: Stream> Dialogue<'a, S> {
 
     /// Sends a line, and gives the server time to answer it. `asked` is how the command is called.
     pub fn say(&mut self, asked: &str, line: &str) -> Result<(), Finding> {
-        asked.clone_into(&mut self.asked);
+        self.asked = format!("answer to {asked}");
         self.send(line.as_bytes())
     }
 
     /// The same of a line with a secret.
     pub fn say_secret(&mut self, asked: &str, line: &Zeroizing<Vec<u8>>) -> Result<(), Finding> {
-        asked.clone_into(&mut self.asked);
+        self.asked = format!("answer to {asked}");
         self.send(line)
     }
 
@@ -128,7 +125,7 @@ impl<'a, S: Stream> Dialogue<'a, S> {
 
     /// What is not the protocol.
     pub fn odd(&self, said: &str) -> Finding {
-        let message = format!("the answer to {} is not what the protocol has there", self.asked);
+        let message = format!("the {} is not what the protocol has there", self.asked);
         Finding::failed("probe/protocol", message).said(self.shown(said)).hint("look at what the server said")
     }
 
