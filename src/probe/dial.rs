@@ -265,14 +265,14 @@ fn instead(link: &Link<'_>, secrets: &Secrets, finding: Finding) -> Finding {
                 .hint(format!("{}, or look at the server's load", advice::port(target)))
         }
         Some("probe/tls" | "probe/closed") => match link.greets_in_clear(SECOND.min(link.timeout)) {
-            Some(line) => match heard(target.protocol, &line) {
+            Some(said) => match heard(target.protocol, &said) {
                 Heard::Ours | Heard::Refused => Finding::failed(
                     "probe/plain-port",
                     "TLS from the first byte is declared, and the port speaks without",
                 )
-                .said(secrets.shown(&line))
+                .said(secrets.shown(&said))
                 .hint(advice::plain_port(target)),
-                other @ Heard::Other(_) => greeting::finding(target, other, secrets.shown(&line)),
+                other @ Heard::Other(_) => greeting::finding(target, other, secrets.shown(&said)),
                 Heard::Unknown => finding,
             },
             None => finding,

@@ -63,9 +63,8 @@ fn visit(
     let turn = ground.ledger.turn(back);
     // The last look may go beyond the time of arrival.
     let overall = until.max(Instant::now()) + ground.settings.timeout;
-    let (mut session, login) = match enter(ground, back, secrets, overall, turn, &mut steps) {
-        Ok(entered) => entered,
-        Err(_) => return Err(steps.into_last().unwrap_or_else(|| Finding::skipped(None, "not looked at"))),
+    let Ok((mut session, login)) = enter(ground, back, secrets, overall, turn, &mut steps) else {
+        return Err(steps.into_last().unwrap_or_else(|| Finding::skipped(None, "not looked at")));
     };
     if login != Login::In {
         session.close();

@@ -76,7 +76,7 @@ fn new_authority() -> Authority {
 /// With days from today.
 fn certified(authority: &Authority, name: &str, from: i64, until: i64) -> Arc<ServerConfig> {
     let day = |days: i64| {
-        let date = (jiff::Zoned::now().date() + jiff::Span::new().days(days)).to_owned();
+        let date = jiff::Zoned::now().date() + jiff::Span::new().days(days);
         date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     let key = KeyPair::generate().unwrap();

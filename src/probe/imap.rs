@@ -1,4 +1,4 @@
-//! IMAP4rev1 (RFC 3501) as far as a probe speaks it.
+//! `IMAP4rev1` (RFC 3501) as far as a probe speaks it.
 
 use super::dialogue::{Broken, Dialogue, Stream};
 use super::finding::{Finding, Steps, Stop};

@@ -40,7 +40,7 @@ use self::login::{Login, log_in};
 use self::secrets::Secrets;
 use self::session::Session;
 use self::tls::Trust;
-use crate::model::probe::{Entry, Outcome, Probed, Protocol, Settings, StepName, Target};
+use crate::model::probe::{Entry, Outcome, Probed, Protocol, Send, Settings, StepName, Target};
 use crate::model::{Result, parallel};
 
 /// Answers that a target may take the time of, all together.
@@ -111,36 +111,34 @@ fn stages(
     let mut overall = Instant::now() + ground.settings.timeout * ANSWERS;
     let (mut session, login) = enter(ground, target, secrets, overall, turn, steps)?;
     let asked = behind(&mut session, login, steps);
-    let send = target.send.as_ref().filter(|_| asked.is_ok() && login != Login::Skipped);
-    let sent = match (&target.before, send) {
-        (None, Some(send)) => {
-            let text = message::text(send, word, &Zoned::now());
-            let sent = smtp::send(&mut session, send, &text);
-            session.close();
-            Some(sent)
-        }
-        _ => {
-            session.close();
-            None
-        }
+    let send = target.send.as_ref().filter(|_| login != Login::Skipped);
+    let told = match (send, &target.before) {
+        (Some(message), None) => asked.and_then(|()| {
+            let done = smtp::send(&mut session, message, &message::text(message, word, &Zoned::now()));
+            steps.take(StepName::Send, done)
+        }),
+        _ => asked,
     };
-    asked?;
+    session.close();
+    told?;
     if let Some(before) = &target.before {
         let (before, wait) = &**before;
+        steps.now();
         let begun = Instant::now();
         let logged_in = pop_before_smtp(ground, before, secrets, *wait);
-        // Waiting is no answer of the server.
-        overall += begun.elapsed();
         steps.take(StepName::PopBeforeSmtp, logged_in)?;
+        if let Some(message) = send {
+            // Waiting is no answer of the server.
+            overall += begun.elapsed();
+            // Only who connects after that login may send.
+            let done = send_anew(ground, target, message, secrets, overall, word);
+            steps.take(StepName::Send, done)?;
+        }
     }
-    let Some(send) = send else { return Ok(()) };
-    let sent = match sent {
-        Some(sent) => sent,
-        // Only who connects after that login may send.
-        None => send_anew(ground, target, secrets, overall, word),
-    };
-    steps.take(StepName::Send, sent)?;
-    steps.note(StepName::Fetch, fetch::fetch(ground, send, secrets, word));
+    if let Some(message) = send {
+        steps.now();
+        steps.note(StepName::Fetch, fetch::fetch(ground, message, secrets, word));
+    }
     Ok(())
 }
 
@@ -156,13 +154,14 @@ fn enter<'a>(
     steps.now();
     let dialogue = dial(target, ground.settings, &ground.trust, secrets, overall, steps)?;
     let mut session = Session::open(dialogue, target, steps)?;
-    match log_in(&mut session, steps, turn.as_ref()) {
-        Ok(login) => Ok((session, login)),
-        Err(Stop) => {
-            session.close();
-            Err(Stop)
-        }
+    let login = log_in(&mut session, steps, turn.as_ref());
+    // The next one who wants to log in need not wait for what is asked behind.
+    drop(turn);
+    if let Ok(login) = login {
+        return Ok((session, login));
     }
+    session.close();
+    Err(Stop)
 }
 
 /// What is asked behind the login, and leaves nothing behind.
@@ -214,17 +213,17 @@ fn pop_before_smtp(
 fn send_anew(
     ground: &Ground<'_>,
     target: &Target,
+    message: &Send,
     secrets: &Secrets,
     overall: Instant,
     word: &str,
 ) -> std::result::Result<((), Finding), Finding> {
-    let Some(send) = &target.send else { return Err(Finding::skipped(None, "nothing is to be sent")) };
     let mut steps = Steps::default();
     let turn = ground.ledger.turn(target);
     let Ok((mut session, _)) = enter(ground, target, secrets, overall, turn, &mut steps) else {
         return Err(steps.into_last().unwrap_or_else(|| Finding::skipped(None, "not asked")));
     };
-    let sent = smtp::send(&mut session, send, &message::text(send, word, &Zoned::now()));
+    let sent = smtp::send(&mut session, message, &message::text(message, word, &Zoned::now()));
     session.close();
     sent
 }

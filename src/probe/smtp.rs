@@ -145,15 +145,10 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
             return Err(Finding::failed(code, message).hint(format!("write {field} in ASCII")));
         }
     }
-    let mut mail = format!("MAIL FROM:<{}>", send.from);
-    if session.offers.size.is_some() {
-        // The server can tell at once that there is no room.
-        mail += &format!(" SIZE={}", message.len() + 2);
-    }
-    if wide {
-        mail += " SMTPUTF8";
-    }
-    let reply = session.ask("MAIL FROM", &mail)?;
+    // The server can tell at once that there is no room.
+    let size = if session.offers.size.is_some() { format!(" SIZE={}", message.len() + 2) } else { String::new() };
+    let utf8 = if wide { " SMTPUTF8" } else { "" };
+    let reply = session.ask("MAIL FROM", &format!("MAIL FROM:<{}>{size}{utf8}", send.from))?;
     if !reply.is_done() {
         return Err(refused(session, &reply, "probe/sender-refused", "the sender is refused", || {
             "correct `address`, or ask the server's administrator which senders this user may have".to_owned()
@@ -174,8 +169,7 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
     }
     let reply = session.ask("DATA", "DATA")?;
     let reply = if reply.verdict == Verdict::More {
-        let sent = session.dialogue.say("the message", &format!("{message}\r\n."));
-        session.mark(sent)?;
+        session.begin("the message", &format!("{message}\r\n."))?;
         session.reply()?
     } else {
         reply

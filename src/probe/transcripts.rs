@@ -165,20 +165,12 @@ fn converse(target: &Target, script: Script) -> Vec<Step> {
 
 /// `outcome step [code] message « said » help: hint`
 fn told(step: &Step) -> String {
-    let mut text = format!("{} {}", step.outcome.name(), step.name.name());
-    if let Some(code) = step.code {
-        text += &format!(" [{code}]");
-    }
-    if !step.message.is_empty() {
-        text += &format!(" {}", step.message);
-    }
-    if let Some(said) = &step.said {
-        text += &format!(" « {said} »");
-    }
-    if let Some(hint) = &step.hint {
-        text += &format!(" help: {hint}");
-    }
-    text
+    let mut words = vec![step.outcome.name().to_owned(), step.name.name().to_owned()];
+    words.extend(step.code.map(|code| format!("[{code}]")));
+    words.extend(Some(step.message.clone()).filter(|message| !message.is_empty()));
+    words.extend(step.said.as_ref().map(|said| format!("« {said} »")));
+    words.extend(step.hint.as_ref().map(|hint| format!("help: {hint}")));
+    words.join(" ")
 }
 
 fn clean(steps: &[Step]) {
@@ -191,7 +183,7 @@ fn clean(steps: &[Step]) {
 fn forms(password: &str) -> Vec<String> {
     use base64::Engine as _;
     let code = base64::engine::general_purpose::STANDARD;
-    let hex: String = password.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = super::secrets::hex(password.as_bytes()).to_string();
     let plain = code.encode(format!("\0info@example.jp\0{password}"));
     vec![password.to_owned(), code.encode(password), plain, hex]
 }
@@ -504,7 +496,7 @@ fn smtp_mechanisms() {
     }
     last(
         &smtp(Mechanism::CramMd5),
-        &format!("{offered}").replace(plain, "C: QUIT\n"),
+        &offered.replace(plain, "C: QUIT\n"),
         &["[probe/mechanism-missing]", "it offers PLAIN", "`outgoing.auth.mechanism: plain`"],
     );
     for challenge in ["", "!!!"] {

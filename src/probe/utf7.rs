@@ -11,7 +11,9 @@ pub fn encode(name: &str) -> String {
     let mut wide: Vec<u8> = Vec::new();
     let flush = |wide: &mut Vec<u8>, out: &mut String| {
         if !wide.is_empty() {
-            *out += &format!("&{}-", CODE.encode(&*wide));
+            out.push('&');
+            CODE.encode_string(&*wide, out);
+            out.push('-');
             wide.clear();
         }
     };
