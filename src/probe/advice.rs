@@ -91,7 +91,14 @@ pub fn login_refused(target: &Target, mechanism: &str) -> String {
         }
     };
     let form = match mechanism {
-        "CRAM-MD5" | "APOP" => format!("whether the server stores the password in a form that {mechanism} can use"),
+        "CRAM-MD5" | "APOP" => {
+            let other = match target.protocol {
+                Protocol::Pop3 if mechanism == "APOP" => " (else set `incoming.apop: false`)",
+                Protocol::Smtp => " (else set `outgoing.auth.mechanism: plain`)",
+                Protocol::Imap | Protocol::Pop3 => "",
+            };
+            format!("whether the server stores the password in a form that {mechanism} can use{other}")
+        }
         _ => "whether the account is open".to_owned(),
     };
     let protocol = target.protocol.title();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::advice;
 use super::dialogue::{Dialogue, Stream};
 use super::finding::{Finding, Steps};
+use super::greeting::{self, Heard};
 use super::reply::{Refusal, Reply, Verdict, wants_rest, wants_tls};
 use super::session::{Offers, Session};
 use crate::model::probe::{Send, StepName};
@@ -62,7 +63,14 @@ pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding
     if !reply.is_done() {
         // RFC 5321, 4.1.4: servers that know no extensions.
         let helo = session.ask("HELO", &format!("HELO {name}"))?;
-        return if helo.is_done() { Ok(Offers::default()) } else { Err(turned_away(session, &helo)) };
+        if helo.is_done() {
+            return Ok(Offers::default());
+        }
+        // What knows neither is often the port by which mail comes into mailboxes (RFC 2033).
+        if matches!(helo.number, 500 | 502) && session.ask("LHLO", &format!("LHLO {name}"))?.is_done() {
+            return Err(greeting::finding(session.target, Heard::Other("LMTP"), session.dialogue.shown(&helo.line)));
+        }
+        return Err(turned_away(session, &helo));
     }
     // The first line is the name of the server.
     let all: Vec<&String> = reply.lines.iter().chain([&reply.line]).collect();

@@ -136,7 +136,7 @@ fn target(protocol: Protocol, security: Security, mechanism: Mechanism) -> Targe
 
 fn converse(target: &Target, script: Script) -> Vec<Step> {
     let secrets = Secrets::of(target);
-    let ledger = Ledger::new(1, 1);
+    let ledger = Ledger::new(&[], 1);
     let turn = ledger.turn(target);
     let mut steps = Steps::default();
     let timeout = Duration::from_secs(1);
@@ -542,7 +542,11 @@ fn smtp_greetings() {
         ("S: 220-mail\nS: hello", "failed greeting [probe/protocol]"),
         ("S: 220 ProFTPD", "failed greeting [probe/wrong-protocol] the server speaks FTP, not SMTP"),
         ("S: \u{1}\u{2}", "failed greeting [probe/protocol]"),
-        ("S: 220 x\nC: *\nS: 500 what\nC: *\nS: 500 what", "failed capabilities [probe/protocol]"),
+        ("S: 220 x\nC: *\nS: 500 what\nC: *\nS: 500 what\nC: *\nS: 500 what", "failed capabilities [probe/protocol]"),
+        (
+            "S: 220 x\nC: *\nS: 500 what\nC: *\nS: 500 what\nC: LHLO [192.0.2.7]\nS: 250 x",
+            "failed capabilities [probe/wrong-protocol] the server speaks LMTP, not SMTP",
+        ),
         ("S: 220 x\nC: *\nS: 554 no\nC: *\nS: 554 no", "failed capabilities [probe/greeting-refused]"),
         ("S: 220 x\nC: *\nS: 500 what\nC: HELO [192.0.2.7]\nS: 250 hi", "[probe/auth-missing]"),
         ("", "failed greeting [probe/closed]"),
