@@ -597,7 +597,11 @@ fn furnish(world: &World) {
 
 /// `secrets:` of `yubin.yaml`, with the identities in a file.
 fn secrets(identities: &str) -> String {
-    format!("secrets: {{ commands: [[./tool.sh, mail]], recipients: [{RECIPIENT}]{identities} }}\n")
+    // Nobody is at home where the accounts of these worlds would log in.
+    format!(
+        "probe: {{ hosts: [127.0.0.1], timeout: 1s }}\n\
+         secrets: {{ commands: [[./tool.sh, mail]], recipients: [{RECIPIENT}]{identities} }}\n"
+    )
 }
 
 /// A command that talks, and a webhook that nobody answers; what it is signed with stands there.
