@@ -92,7 +92,14 @@ const TABLE: &[Entry] = &[
     // Of the plan that was just saved.
     entry(
         "export",
-        &["export {}", "export {} --all", "export {} --all --out up-#", "export {} --plan saved.plan --out bundle-#"],
+        &[
+            "export {}",
+            "export {} --all",
+            "export {} --all --out up-#",
+            "export {} --plan saved.plan --out bundle-#",
+            "export autoconfig --all --out clients-#",
+            "export autoconfig --out clients-# account/clear",
+        ],
     ),
     entry(
         "apply",
