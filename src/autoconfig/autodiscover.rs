@@ -1,5 +1,5 @@
-//! The response of Microsoft's Autodiscover in plain XML (POX), for one mail address: [MS-OXDSCLI], and "POX Autodiscover
-//! XML elements" of Exchange's reference.
+//! The response of Microsoft's Autodiscover in plain XML (POX), for one mail address: [MS-OXDSCLI], and "POX
+//! Autodiscover XML elements" of Exchange's reference.
 
 use super::setup::{Server, Setup};
 use super::xml::Xml;

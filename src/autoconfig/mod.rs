@@ -1,5 +1,6 @@
 //! Set-up of mail clients: from rows to the files in which Thunderbird, Outlook and Apple's devices look for the
-//! settings of an account. Never a password, and never less than what is declared. Pure: a `Made` holds files in memory.
+//! settings of an account. Never a password, and never less than what is declared. Pure: a `Made` holds files in
+//! memory.
 
 mod apple;
 mod autodiscover;
@@ -10,7 +11,7 @@ mod xml;
 use std::collections::BTreeMap;
 
 use crate::model::probe::{Mechanism, Security};
-use crate::model::{Address, Diagnostic, Diagnostics, Kind, Row};
+use crate::model::{Address, Diagnostic, Diagnostics, Kind, Row, Severity};
 use crate::system::System;
 use setup::{Server, Setup};
 use thunderbird::{Provider, UserName};
@@ -73,13 +74,45 @@ pub fn make(rows: &[(Kind, Row)], named: &[Address], clients: &[Client], system:
     for client in clients.iter().filter(|client| **client != Client::Thunderbird) {
         accounts(&setups, *client, &mut made);
     }
+    made.diagnostics = together(&made.diagnostics);
     made
+}
+
+/// What holds for many accounts is said once, with the first of them.
+fn together(all: &Diagnostics) -> Diagnostics {
+    let mut groups: Vec<(&Diagnostic, Vec<&Address>)> = Vec::new();
+    let mut places: BTreeMap<(Severity, &str, &str), usize> = BTreeMap::new();
+    for one in all.iter() {
+        let at = *places.entry((one.severity, one.code, &one.message)).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push((one, Vec::new()));
+        }
+        groups[at].1.extend(&one.address);
+    }
+    let mut said = Diagnostics::default();
+    said.extend(groups.into_iter().map(|(one, addresses)| {
+        let address = one.address.clone().filter(|_| addresses.len() == 1);
+        let message =
+            if addresses.is_empty() { one.message.clone() } else { one.message.clone() + ": " + &names(&addresses) };
+        Diagnostic { message, address, ..one.clone() }
+    }));
+    said.sort();
+    said
+}
+
+/// The first of them, and how many there are beside.
+fn names(addresses: &[&Address]) -> String {
+    let first: Vec<String> = addresses.iter().take(NAMED).map(|address| format!("`{address}`")).collect();
+    match addresses.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// The user whose set-up would be made, but for these fields.
 fn incomplete(address: &Address, missing: &[&'static str], asked: bool) -> Diagnostic {
     let names: Vec<String> = missing.iter().map(|field| format!("`{field}`")).collect();
-    let message = format!("no client can be set up: {} is not stored", names.join(", "));
+    let message = format!("no client can be set up without {}, which the store does not have", names.join(", "));
     let hint = "declare it, or a `server:` that brings it, and apply";
     // Mailboxes without servers stand beside those with some; whoever names one wants to have it.
     let diagnostic = if asked {
@@ -207,22 +240,19 @@ fn differ(domain: &str, users: &[(&Setup, Provider)]) -> Diagnostic {
         .iter()
         .take(NAMED)
         .map(|(provider, group)| {
-            let names: Vec<String> = group.iter().take(NAMED).map(|setup| format!("`{}`", setup.of)).collect();
-            let more =
-                group.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!(" and {} more", more + 1));
-            format!("{}{more}: {}", names.join(", "), provider.summary())
+            let addresses: Vec<&Address> = group.iter().map(|setup| &setup.of).collect();
+            format!("{}: {}", names(&addresses), provider.summary())
         })
         .collect();
-    let more =
-        groups.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!("; and {} more ways", more + 1));
+    let more = match groups.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more ways"),
+    };
     let message = format!("one file cannot be right for all of {domain}: {}{more}", told.join("; "));
-    let diagnostic = Diagnostic::error("autoconfig/domain", message).hint(
-        "give them the same servers, and user names that come of the address in one way; or name those that the file is for; or leave `--kind thunderbird` out",
-    );
-    match groups.last().and_then(|(_, group)| group.first()) {
-        Some(setup) => diagnostic.of(&setup.of),
-        None => diagnostic,
-    }
+    // All of them are concerned, and named in the message.
+    Diagnostic::error("autoconfig/domain", message).hint(
+        "make servers and user names alike; or name those that the file is for; or leave `--kind thunderbird` out",
+    )
 }
 
 /// A file for each mail address.

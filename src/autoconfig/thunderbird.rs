@@ -1,5 +1,5 @@
-//! Thunderbird's `config-v1.1.xml`: one file for all accounts of a mail domain, with placeholders for what differs by the
-//! address. <https://wiki.mozilla.org/Thunderbird:Autoconfiguration:ConfigFileFormat>
+//! Thunderbird's `config-v1.1.xml`: one file for all accounts of a mail domain, with placeholders for what differs by
+//! the address. <https://wiki.mozilla.org/Thunderbird:Autoconfiguration:ConfigFileFormat>
 
 use super::setup::{Login, Server, Setup};
 use super::xml::Xml;

@@ -153,6 +153,19 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn what_holds_for_many_is_said_once() {
+    let accounts: Vec<String> = (0..9).map(|n| format!("  a{n}: {{ server: s, address: a{n}@x.jp }}\n")).collect();
+    let servers = "servers:\n  s: { incoming: { protocol: imap, host: i.x.jp }, outgoing: { host: s.x.jp } }\n";
+    let yaml = format!("{servers}accounts:\n{}", accounts.concat());
+    let world = world("generic", &yaml);
+    let document = world.json(0, &["export", "autoconfig", "--out", "web"]);
+    assert_eq!(document["diagnostics"].as_array().unwrap().len(), 1);
+    let message = document["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(message.ends_with(": `account/a0`, `account/a1`, `account/a2` and 6 more"), "{message}");
+    assert_eq!(document["files"].as_array().unwrap().len(), 20);
+}
+
+#[test]
 fn a_domain_has_one_file_or_none() {
     let yaml = format!(
         "{}  jiro:
@@ -262,7 +275,11 @@ fn what_is_wrong_with_the_question_is_said() {
     }
     let run = world.expect(1, &["export", "autoconfig", "--out", "web"]);
     assert_eq!(run.stderr.matches("warning[autoconfig/incomplete]").count(), 2, "{}", run.stderr);
-    assert!(run.stderr.contains("`incoming.host`") && run.stderr.contains("could be set up"), "{}", run.stderr);
+    for part in
+        ["without `incoming.protocol`, `incoming.host`, `outgoing.host`, ", ": `account/a`\n", "could be set up"]
+    {
+        assert!(run.stderr.contains(part), "{part}\n{}", run.stderr);
+    }
     world.expect(1, &["export", "autoconfig", "--out", "web", "account/nobody"]);
     let document = world.json(3, &["export", "autoconfig", "--out", "web", "account/a"]);
     assert_eq!(document["diagnostics"][0]["code"], "autoconfig/incomplete");
