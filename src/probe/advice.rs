@@ -62,8 +62,8 @@ pub fn starttls_missing(target: &Target) -> String {
     let side = side(target.protocol);
     let usual = usual_port(target.protocol, Security::ImplicitTls);
     format!(
-        "ask the server's administrator for STARTTLS, or set `{side}.port: {usual}` and `{side}.security: implicit_tls`; \
-         with `none` passwords would go in clear"
+        "ask the server's administrator for STARTTLS, or set `{side}.port: {usual}` and \
+         `{side}.security: implicit_tls`; with `none` passwords would go in clear"
     )
 }
 

@@ -166,13 +166,11 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
     if !reply.is_done() {
         let later = reply.number / 100 == 4;
         let before = session.target.before.is_some();
-        return Err(refused(session, &reply, "probe/recipient-refused", "the recipient is refused", || {
-            match () {
-            () if later => "the server takes it later, if at all: servers do so with senders they do not know yet".to_owned(),
+        return Err(refused(session, &reply, "probe/recipient-refused", "the recipient is refused", || match () {
+            () if later => "the server may take it later: so do many with senders that they do not know yet".to_owned(),
             () if before => "correct the address of `--send`, or raise `outgoing.pop_before_smtp_wait`".to_owned(),
-            () => "correct the address of `--send`; if it is another domain, the server may want `outgoing.auth.enabled: true`"
+            () => "correct the address of `--send`; for other domains servers want `outgoing.auth.enabled: true`"
                 .to_owned(),
-        }
         }));
     }
     let reply = session.ask("DATA", "DATA")?;

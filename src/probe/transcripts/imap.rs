@@ -31,8 +31,8 @@ fn imap_to_the_mailbox() {
         &[
             "ok greeting « * OK ready »",
             "ok capabilities IMAP4REV1, STARTTLS, AUTH=PLAIN",
-            "warning login [probe/password-in-clear] logged in by LOGIN, and the password went in clear over the network \
-             « OK in » help: set `incoming.security: starttls` (the server offers it)",
+            "warning login [probe/password-in-clear] logged in by LOGIN, and the password went in clear over the \
+             network « OK in » help: set `incoming.security: starttls` (the server offers it)",
             "ok mailbox INBOX, 3 messages, 10 of 512 KiB used",
         ],
     );
@@ -135,7 +135,8 @@ fn passwords_beyond_ascii_are_literals() {
     let password = Arc::new(Clear::new("pä".to_owned()));
     target.entry = Entry::User { name: "ü".to_owned(), password, mechanism: Mechanism::Auto };
     let script = format!(
-        "{IMAP}S: * CAPABILITY IMAP4rev1\nS: a1 OK done\nC: a2 LOGIN {{2}}\nS: + go\nC: ü {{3}}\nS: + go\nC: pä\nS: a2 NO no"
+        "{IMAP}S: * CAPABILITY IMAP4rev1\nS: a1 OK done\nC: a2 LOGIN {{2}}\nS: + go\n\
+         C: ü {{3}}\nS: + go\nC: pä\nS: a2 NO no"
     );
     last(&target, &script, &["[probe/login-refused]"]);
 }

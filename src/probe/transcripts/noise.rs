@@ -138,7 +138,9 @@ fn said() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn whatever_a_server_says(bytes in said(), piece in 1_usize..64, which in 0_usize..3, tls in 0_usize..2, how in 0_usize..5) {
+    fn whatever_a_server_says(
+        bytes in said(), piece in 1_usize..64, which in 0_usize..3, tls in 0_usize..2, how in 0_usize..5,
+    ) {
         let protocol = [Protocol::Imap, Protocol::Pop3, Protocol::Smtp][which];
         let mechanism = [Mechanism::Auto, Mechanism::Login, Mechanism::Plain, Mechanism::CramMd5, Mechanism::Apop][how];
         let mut target = target(protocol, [Security::None, Security::StartTls][tls], mechanism);
