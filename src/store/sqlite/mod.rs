@@ -1,6 +1,7 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
 mod changes;
+mod mail_server;
 mod pool;
 mod schema;
 mod write;

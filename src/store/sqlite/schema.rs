@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
+use super::mail_server::mail_server;
 use crate::model::{Kind, Type};
 use crate::store::sql::columns::{OWN_COLUMNS, all_columns, proofs};
 
@@ -157,6 +158,15 @@ const STEPS: [&str; VERSION as usize - 1] = [
         desk!()
     ),
     turns!(),
+    concat!(
+        "ALTER TABLE account ADD COLUMN login_imap INTEGER;
+         ALTER TABLE account ADD COLUMN login_pop3 INTEGER;
+         ALTER TABLE account ADD COLUMN login_smtp INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_imap INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_pop3 INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_smtp INTEGER;",
+        mail_server!()
+    ),
 ];
 
 /// What stands in a database file.
@@ -322,6 +332,7 @@ CREATE INDEX {name}_disabled ON {name} ({key_list}) WHERE yubin_disabled IS NOT 
             let _ = writeln!(sql, "CREATE INDEX {name}_by_server ON {name} (server) WHERE server IS NOT NULL;");
         }
     }
+    sql.push_str(mail_server!());
     sql
 }
 
