@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -229,7 +230,7 @@ impl Stack {
 
     /// Of each user, how many logins have been decided so far, over all protocols.
     pub fn logins(&self) -> BTreeMap<String, Logins> {
-        let log = String::from_utf8_lossy(&std::fs::read(self.root.join("log/dovecot.log")).unwrap()).into_owned();
+        let log = self.settled_log();
         let mut logins = BTreeMap::<String, Logins>::new();
         for line in log.lines() {
             let Some((_, answer)) = line.split_once("client passdb out: ") else { continue };
@@ -244,6 +245,27 @@ impl Stack {
             }
         }
         logins
+    }
+
+    /// What Dovecot has logged until now. Answers go out before their lines are in the file, but all lines of the
+    /// one process that decides about logins go there in their order: a question of our own comes behind them.
+    fn settled_log(&self) -> String {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let mark = format!("mark-{}@tests.invalid", COUNT.fetch_add(1, Ordering::Relaxed));
+        let configuration = self.root.join("etc/dovecot/dovecot.conf");
+        let mut doveadm = Command::new("doveadm");
+        doveadm.arg("-c").arg(configuration).args(["auth", "lookup", &mark]).output().unwrap();
+        let start = Instant::now();
+        loop {
+            let bytes = std::fs::read(self.root.join("log/dovecot.log")).unwrap();
+            let log = String::from_utf8_lossy(&bytes).into_owned();
+            // Its workers say of it, too, in an order of their own.
+            if log.lines().any(|line| line.contains("auth: Debug: master in: ") && line.contains(&mark)) {
+                return log;
+            }
+            assert!(start.elapsed() < START, "Dovecot does not log:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Into the mailbox, with a new header; it lies there when this returns.
