@@ -5,6 +5,7 @@ mod mail_server;
 mod pool;
 mod schema;
 mod shared;
+mod triggers;
 mod write;
 
 use std::path::{Path, PathBuf};
