@@ -31,10 +31,12 @@ policy:
 #   - name: purge
 #     on: [purge_mail]
 #     command: [hooks/purge, --, \"{{mail}}\"]
+probe:
+  hosts: [localhost]        # where `yubin probe` may log in
 "
     );
     let resources = format!("# yaml-language-server: $schema=.yubin/generic.schema.json\n{ACCOUNTS}");
-    let ignore = "# the store, its key and passwords\n/store/\n/store.key*\n/secrets/\n".to_owned();
+    let ignore = "# the store, its key and passwords, and what probes have found\n/store/\n/store.key*\n/secrets/\n/.yubin/evidence.json\n".to_owned();
     vec![
         (FILE_NAME, project),
         ("mail.yaml", resources),
@@ -65,13 +67,19 @@ pub fn set_modes(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-const ACCOUNTS: &str = "accounts:
+const ACCOUNTS: &str = "servers:
+  local:                    # how clients connect
+    incoming: { protocol: imap, host: localhost, port: 143, security: starttls }
+    outgoing: { host: localhost, port: 587, security: starttls, auth: { enabled: true, mechanism: plain, credentials: account } }
+accounts:
   taro:
+    server: local
     address: taro@example.jp  # what is typed at a login
     password: { file: secrets/taro }
     capacity: 5             # GB; without it, no limit
     comment: 山田 太郎
   info:
+    server: local
     address: info@example.jp
     password: { file: secrets/info }
     comment: 代表
