@@ -35,8 +35,8 @@ fn world() -> World {
     std::fs::create_dir(world.file("store")).unwrap();
     // Everybody, in the place of a group that a machine of tests need not have.
     mode(&world.file("store"), 0o2777);
-    world.write("a.yaml", "accounts: {}\n");
-    world.write("a.yaml", "accounts: { first: { address: first@example.jp, password: { hash: \"{PLAIN}x\" } } }\n");
+    let account = format!("{{ address: first@example.jp, password: {{ hash: \"{}\" }} }}", super::hash("x"));
+    world.write("a.yaml", format!("accounts: {{ first: {account} }}\n"));
     world.expect(0, &["apply", "--yes"]);
     mode(&world.file("store/yubin.db"), 0o666);
     world

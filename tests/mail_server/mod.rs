@@ -17,6 +17,11 @@ fn project(more: &str) -> World {
     World::project("generic", &format!("mail_server: true\nsources: [a.yaml]\n{more}"))
 }
 
+/// What has the form of a hash, and is none.
+fn hash(word: &str) -> String {
+    format!("{{SHA512-CRYPT}}$6$x${word:.<86}")
+}
+
 fn database(world: &World) -> Connection {
     Connection::open(world.file("yubin.db")).unwrap()
 }
@@ -85,7 +90,7 @@ fn an_apply_leaves_the_schema_alone() {
     let world = project("policy: { undeclared: delete, max_deletes: 100% }\n");
     let schema = || -> i64 { database(&world).query_row("PRAGMA schema_version", [], |row| row.get(0)).unwrap() };
     let account =
-        |name: &str| format!("  {name}: {{ address: {name}@example.jp, password: {{ hash: \"{{PLAIN}}x\" }} }}\n");
+        |name: &str| format!("  {name}: {{ address: {name}@example.jp, password: {{ hash: \"{}\" }} }}\n", hash("x"));
     world.write("a.yaml", format!("accounts:\n{}{}", account("a"), account("b")));
     world.expect(0, &["apply", "--yes"]);
     let before = schema();

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{database, project};
 use crate::support::World;
 
-const HASH: &str = "password: { hash: \"{PLAIN}x\" }";
+const HASH: &str = "password: { hash: \"{SHA512-CRYPT}$6$x$......................................................................................\" }";
 
 /// Severity, code, line and account of what is said.
 fn said(json: &Json) -> Vec<String> {
@@ -125,7 +125,7 @@ hooks:
         assert_eq!(effects, usize::from(!expected.is_empty()), "{account}");
     };
     let a = |hash: &str, more: &str| {
-        format!("  a: {{ address: a@example.jp, password: {{ hash: \"{{PLAIN}}{hash}\" }}{more} }}\n")
+        format!("  a: {{ address: a@example.jp, password: {{ hash: \"{}\" }}{more} }}\n", super::hash(hash))
     };
     step(&a("1", ""), &[]);
     step(&a("1", ", comment: x"), &[]);
