@@ -373,6 +373,7 @@ impl Session {
         snapshot: Option<&dyn Snapshot>,
         inventory: &Inventory,
     ) -> Result<Planned> {
+        plan.mail_server = self.project.given.mail_server;
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
         let facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
