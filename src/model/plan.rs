@@ -367,6 +367,7 @@ pub struct Base {
 pub type Learned = (Kind, Key, Digest);
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what holds of the whole plan, each by itself")]
 pub struct Plan {
     /// Owns what the plan adds and changes.
     pub project: String,

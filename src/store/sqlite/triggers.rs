@@ -12,6 +12,7 @@ use crate::store::sql::columns::{OWN_COLUMNS, all_columns};
 
 /// What has become of yubin's own triggers.
 #[must_use]
+#[derive(Clone, Copy)]
 pub enum Silent {
     /// They stand where they were, and this connection runs none.
     Off,
