@@ -130,7 +130,7 @@ fn ignored(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         let name = Kind::Account.field(wish.field).name;
         let group = |group: &&str| if group.ends_with('.') { name.starts_with(*group) } else { name == *group };
         let of_receiving = name.strip_prefix("incoming.").is_some_and(|rest| UNKNOWN_OF_RECEIVING.contains(&rest));
-        if of_receiving || UNKNOWN.iter().any(|one| group(one)) {
+        if of_receiving || UNKNOWN.iter().any(group) {
             let message = format!("Dovecot and Postfix know nothing of `{name}`: it is kept, and has no effect");
             let problem = Diagnostic::warning("mail-server/ignored", message).hint("remove it");
             subject.tell(findings, problem, wish.field, &[wish.field]);

@@ -13,6 +13,8 @@ use crate::support::mail::{Setup, Stack};
 
 const OLD: &str = "Regenpfeifer-1";
 const NEW: &str = "Regenpfeifer-2";
+/// Accounts that a plan adds.
+const STEP: usize = 2_500;
 
 /// Of little work: the machine is to be busy with lookups.
 fn hash(password: &str) -> String {
@@ -98,7 +100,6 @@ fn nobody_notices_an_apply_but_whom_it_concerns() {
     let (ended, logins) = (AtomicBool::new(false), AtomicUsize::new(0));
     // The last account of the plan that is on its way: whoever sees it must see the first of that plan.
     let last = AtomicUsize::new(0);
-    const STEP: usize = 2_500;
     thread::scope(|scope| {
         for (at, protocol) in Protocol::ALL.into_iter().enumerate() {
             let (ended, logins) = (&ended, &logins);
