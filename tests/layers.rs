@@ -21,6 +21,8 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         ("diff", &[]),
         ("guard", &[]),
         ("history", &[]),
+        // It writes files of sources.
+        ("migration", &["format"]),
         ("ownership", &[]),
         ("refresh", &[]),
         ("vault", &[]),

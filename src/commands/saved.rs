@@ -93,7 +93,7 @@ impl Saved {
                 Some(at)
             }
         };
-        Ok(Asked { secrets, partial, as_of, again: true })
+        Ok(Asked { secrets, partial, as_of, again: true, ..Asked::default() })
     }
 
     fn altered(&self) -> Error {

@@ -51,6 +51,12 @@ pub enum Why {
     },
     /// Under `existing: fail`.
     Exists(Address),
+    /// A migration that is open still needs the server.
+    Migration {
+        server: Address,
+        migration: String,
+        step: u8,
+    },
     /// Of one rule, what is not named.
     More(u64),
     /// As another yubin has said it.
@@ -134,6 +140,10 @@ impl fmt::Display for Why {
             Why::Exists(address) => {
                 write!(f, "`{address}` exists and differs, and the policy says `existing: fail`")
             }
+            Why::Migration { server, migration, step } => write!(
+                f,
+                "`{server}` is the old server of the migration `{migration}`, which is at step {step} of 7; it goes with step 7, by consent (`yubin migrate status`)"
+            ),
             Why::More(more) => write!(f, "and {more} more"),
             Why::Said(message) => f.write_str(message),
         }

@@ -9,6 +9,7 @@ mod hand_over;
 mod home;
 pub mod hosted;
 mod keys;
+mod migrate;
 mod outbox;
 mod plan;
 mod refresh;
@@ -50,8 +51,10 @@ pub use copy::copy;
 pub use deliver::Applied;
 pub use home::Home;
 pub use keys::key_ring;
+pub use migrate::{Look, Removal, Word};
 pub use outbox::{Id, Pending};
 pub use refresh::Export;
+pub use scope::Exact;
 pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
@@ -92,6 +95,8 @@ pub struct Planned {
 pub struct Asked {
     pub secrets: Secrets,
     pub partial: Partial,
+    /// These resources and no others, in the place of `partial`.
+    pub exact: Option<Exact>,
     /// The time by which a purge is due, if it is not now.
     pub as_of: Option<Timestamp>,
     /// Whether a plan of before is made again: it may have lost what it was restricted to.
@@ -356,7 +361,10 @@ impl Session {
     ) -> Result<Planned> {
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
-        let facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
+        let mut facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
+        if facts::takes_servers(&plan) {
+            facts.migrations = self.open_migrations()?;
+        }
         let verdict = guard::judge(&plan, &self.project.policy, facts);
         let digest = wire::digest(&plan);
         let changed_secrets = vault.as_ref().map_or(String::new(), |vault| seal::changed(&plan, vault));

@@ -81,6 +81,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "`protected: true` のリソースは削除も無効化もできません。まず保護を外す計画を適用し、削除は次の計画で行ってください",
     ),
     (
+        "migration",
+        "移行中",
+        "メールサーバー移行が完了するまで、移行元のメールサーバーの情報は削除できません（004:142）。`yubin migrate status` で進み具合を確認してください",
+    ),
+    (
         "foreign_owner",
         "所有者の相違",
         "このプロジェクトが所有していないリソースは、変更も削除もできません。所有するプロジェクトで変更するか、先に引き継いでください",
@@ -110,6 +115,9 @@ pub fn rule(name: &str) -> Option<&'static str> {
 /// Why a plan is refused, and what to do.
 pub fn refusal(refusal: &Refusal) -> String {
     match &refusal.why {
+        Why::Migration { server, migration, step } => format!(
+            "`{server}` は移行 `{migration}` の移行元で、移行は 7 段階中の {step} です。削除は手順 7 で、同意を得てから行います（`yubin migrate status`）"
+        ),
         Why::Vanished(path) => {
             format!("`{path}` に一致するファイルがありません。`sources:` のパターンを直すか、その項目を外してください")
         }

@@ -35,6 +35,9 @@ struct ProjectFile {
     hooks: Option<Vec<HookBlock>>,
     /// When and how `yubin watch` applies.
     sync: Option<SyncBlock>,
+    /// Moves of accounts to another mail server, by name.
+    #[schemars(schema_with = "migrations")]
+    migrations: Option<MigrationBlock>,
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
@@ -186,6 +189,40 @@ struct SyncBlock {
     approve: Option<Vec<String>>,
 }
 
+/// A move of the accounts of one server to another.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct MigrationBlock {
+    /// The old server.
+    #[schemars(length(min = 1), example = &"old-server")]
+    from: String,
+    /// The new one.
+    #[schemars(length(min = 1), example = &"new-server")]
+    to: String,
+    /// Which accounts of the old server move: all, or names and globs.
+    #[schemars(default, schema_with = "chosen")]
+    accounts: Option<Vec<String>>,
+    /// Name of each new entry: {name}, {name+1000} for names that are numbers, {to}.
+    #[schemars(extend("default" = "{name}-new"))]
+    r#as: Option<String>,
+    /// User at the new server: {username}, {address}, {local}.
+    #[schemars(extend("default" = "{username}"))]
+    username: Option<String>,
+    /// Folder of the dated backups, inside the project.
+    #[schemars(length(min = 1), extend("default" = "backups"))]
+    backup: Option<String>,
+    /// Domains whose MX is looked up; by default those of the accounts' addresses.
+    #[schemars(example = ["example.jp"])]
+    domains: Option<Vec<String>>,
+    /// How many new entries are probed.
+    #[schemars(default, schema_with = "how_many")]
+    probe: Option<usize>,
+    /// To whom each of them sends a message: itself, or an address.
+    #[schemars(regex(pattern = "^(self|[^@]+@[^@]+)$"), example = &"self")]
+    send: Option<String>,
+}
+
 /// A window for everything; or one for plans that do certain things.
 #[derive(JsonSchema)]
 #[serde(untagged)]
@@ -301,6 +338,29 @@ fn window(_: &mut SchemaGenerator) -> schemars::Schema {
         "type": "string",
         "pattern": format!("^({days} +)?([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
         "examples": ["mon-fri 22:00-05:00"],
+    })
+}
+
+fn migrations(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let one = generator.subschema_for::<MigrationBlock>();
+    schemars::json_schema!({
+        "type": ["object", "null"],
+        "propertyNames": { "pattern": "^[^\\s!-,./:-@\\[-\\^`{-~]{1,64}$" },
+        "additionalProperties": one,
+    })
+}
+
+fn chosen(_: &mut SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }],
+        "default": "all",
+    })
+}
+
+fn how_many(_: &mut SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 1, "maximum": 1_000_000 }],
+        "default": "all",
     })
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
-pub use desk::{approval, event, login, token};
+pub use desk::{act, approval, event, login, token};
 pub use digest::digest;
 pub use hook::{attempt, told_event, told_revision};
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};

@@ -93,6 +93,26 @@ CREATE TABLE approval (
     };
 }
 
+/// What was done for migrations.
+macro_rules! migrations {
+    () => {
+        "
+CREATE TABLE migration (
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  deed TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  at TEXT NOT NULL,
+  note TEXT,
+  evidence TEXT NOT NULL,
+  PRIMARY KEY (project, name, number)
+) STRICT, WITHOUT ROWID;
+"
+    };
+}
+
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
 const STEPS: [&str; VERSION as usize - 1] = [
@@ -157,6 +177,7 @@ const STEPS: [&str; VERSION as usize - 1] = [
         desk!()
     ),
     turns!(),
+    concat!(migrations!()),
 ];
 
 /// What stands in a database file.
@@ -271,7 +292,8 @@ CREATE VIEW effect AS
   SELECT revision, seq, effect, user, kind, name FROM change WHERE effect IS NOT NULL;
 ",
     desk!(),
-    turns!()
+    turns!(),
+    migrations!()
 );
 
 pub fn ddl() -> String {
