@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::kind::{Address, Kind};
 use super::policy::Limit;
+use super::probe::Unproven;
 
 /// Why a plan may not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Why {
         migration: String,
         step: u8,
     },
+    /// Under `probe: require`.
+    Unproven(Box<Unproven>),
     /// Of one rule, what is not named.
     More(u64),
     /// As another yubin has said it.
@@ -144,6 +147,7 @@ impl fmt::Display for Why {
                 f,
                 "`{server}` is the old server of the migration `{migration}`, which is at step {step} of 7; it goes with step 7, by consent (`yubin migrate status`)"
             ),
+            Why::Unproven(unproven) => write!(f, "{unproven}; `--probe` probes it now"),
             Why::More(more) => write!(f, "and {more} more"),
             Why::Said(message) => f.write_str(message),
         }

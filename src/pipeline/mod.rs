@@ -12,6 +12,7 @@ mod keys;
 mod migrate;
 mod outbox;
 mod plan;
+mod probe;
 mod refresh;
 mod rekey;
 mod renames;
@@ -53,6 +54,7 @@ pub use home::Home;
 pub use keys::key_ring;
 pub use migrate::{Look, Removal, Word};
 pub use outbox::{Id, Pending};
+pub use probe::{AskedProbe, Proof, Targets, To};
 pub use refresh::Export;
 pub use scope::Exact;
 pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
@@ -87,6 +89,8 @@ pub struct Planned {
     pub as_of: Option<Timestamp>,
     /// The files of the configuration, each with its digest.
     pub files: Vec<(String, String)>,
+    /// What is known of the servers that it touches.
+    pub proof: Proof,
     vault: Option<Vault>,
 }
 
@@ -101,6 +105,8 @@ pub struct Asked {
     pub as_of: Option<Timestamp>,
     /// Whether a plan of before is made again: it may have lost what it was restricted to.
     pub again: bool,
+    /// Whether the servers that the plan touches are probed.
+    pub probe: bool,
 }
 
 /// What becomes of the owner of a resource.
@@ -129,6 +135,7 @@ impl Planned {
             secrets: Secrets::Fetch,
             as_of: None,
             files: Vec::new(),
+            proof: Proof::default(),
             vault: None,
         }
     }

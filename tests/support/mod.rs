@@ -1,6 +1,7 @@
 //! A hermetic folder to run the program in.
 
 pub mod http;
+pub mod mail;
 pub mod postgres;
 pub mod proxy;
 pub mod served;

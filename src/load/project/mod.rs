@@ -4,6 +4,7 @@ mod given;
 mod hooks;
 mod migrations;
 mod policy;
+mod probe;
 mod secrets;
 mod sync;
 
@@ -20,6 +21,7 @@ use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::migration::Migration;
 use crate::model::policy::plain;
+use crate::model::probe::Probing;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
     Severity, StorePlace, Sync, Trust,
@@ -30,6 +32,7 @@ use given::{MASTER_KEYS, RULE_KEYS};
 pub use hooks::HOOK_KEYS;
 pub use migrations::MIGRATION_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
+pub use probe::PROBE_KEYS;
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
 pub use sync::{SYNC_KEYS, WINDOW_KEYS};
 
@@ -86,6 +89,8 @@ pub struct Project {
     pub sync: Sync,
     /// `migrations:`, in the order of the file.
     pub migrations: Vec<Migration>,
+    /// `probe:`.
+    pub probing: Probing,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
@@ -108,8 +113,8 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:` and `sync:`. What
-/// is wrong with single values stands among the diagnostics; the project is then good for reporting problems
+/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:`, `sync:` and `probe:`.
+/// What is wrong with single values stands among the diagnostics; the project is then good for reporting problems
 /// of the other files too, and for nothing else.
 pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
     let root = tree.root();
@@ -124,6 +129,7 @@ pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagn
         project.trust = foreign(root, path, other.trust);
         project.hooks = hooks::foreign(other.hooks, root, path);
         project.sync = sync::foreign(other.sync, root, path);
+        project.probing = probe::foreign(other.probing, root, path);
         project.trusted = Some(other.bytes);
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
@@ -201,6 +207,7 @@ fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &m
         hooks: Vec::new(),
         sync: Sync::default(),
         migrations: Vec::new(),
+        probing: Probing::default(),
         given: Given::default(),
         users: None,
         users_file: None,
@@ -276,6 +283,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "hooks", read: |look, node| look.hooks(node) },
     Key { name: "sync", read: |look, node| look.sync(node) },
     Key { name: "migrations", read: |look, node| look.migrations(node) },
+    Key { name: "probe", read: |look, node| look.probe(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },
