@@ -52,7 +52,7 @@ pub use copy::copy;
 pub use deliver::Applied;
 pub use home::Home;
 pub use keys::key_ring;
-pub use migrate::{Look, Removal, Word};
+pub use migrate::{Look, Removal, Verified, Word};
 pub use outbox::{Id, Pending};
 pub use probe::{AskedProbe, Proof, Targets, To};
 pub use refresh::Export;

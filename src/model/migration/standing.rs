@@ -1,5 +1,7 @@
 //! Where a migration is: a function of what was done for it and of what is there.
 
+use std::fmt;
+
 use super::act::{Act, Deed, NewAct};
 
 /// What is there.
@@ -44,6 +46,30 @@ pub enum Wait {
     Grace(u64),
 }
 
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wait::Declare => f.write_str("declare the new server in a file"),
+            Wait::HandedOver(folder) => {
+                write!(f, "carry out what stands in {folder}, and say so with `yubin migrate ack`")
+            }
+            Wait::Id => f.write_str(
+                "look up the id that the product has given to the new server (004:148), and say it with \
+                 `yubin migrate ack 3 --server-id ID`, or refresh from an export that shows it",
+            ),
+            Wait::Dns => f.write_str("the provider switches DNS (004:151); then `yubin migrate ack 5`"),
+            Wait::Look => f.write_str("a person looks, and says so with `yubin migrate ack`"),
+            Wait::Consent => {
+                f.write_str("`yubin migrate ack 7` consents to deleting the old entries and the old server")
+            }
+            Wait::Grace(count) => write!(
+                f,
+                "{count} old entries are disabled and can be brought back; when their time is over, `yubin apply` purges them"
+            ),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     Done(Box<Act>),
@@ -77,6 +103,21 @@ pub struct Standing {
     pub steps: Vec<Progress>,
     /// The step that is due or waiting; `None` when the migration is at its end.
     pub now: Option<u8>,
+}
+
+/// What people are told of a migration.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub name: String,
+    /// Names of servers.
+    pub from: String,
+    pub to: String,
+    /// The product, if it is one.
+    pub product: Option<&'static str>,
+    pub accounts: u64,
+    pub standing: Standing,
+    /// Addresses of accounts, old and new, and whether the new one is in the store.
+    pub pairs: Vec<(String, String, bool)>,
 }
 
 /// `acts` are those of the migration, ascending.

@@ -4,7 +4,9 @@
 mod backup;
 mod entries;
 mod look;
+mod names;
 mod removal;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use crate::model::{Code, Error, Result};
 
 pub use look::Look;
 pub use removal::Removal;
+pub use verify::Verified;
 
 /// What is recorded.
 pub struct Word<'a> {

@@ -9,9 +9,13 @@ use crate::load::{self, Left};
 use crate::migration;
 use crate::model::{Address, Diagnostics, Drift, Drifted, Error, Kind, Result, Undeclared};
 
-/// Files as they should be: path, as it is now, and as it should be.
+/// How files should be edited.
 pub struct Removal {
+    /// Path, as it is now, and as it should be.
     pub files: Vec<(PathBuf, Vec<u8>, Vec<u8>)>,
+    /// A file of the migration's own, to be written behind the others: what is declared and absent at once would be an
+    /// error.
+    pub tombstones: Option<(PathBuf, String)>,
     /// What no edit takes out of its file.
     pub left: Vec<Left>,
 }
@@ -35,7 +39,7 @@ impl Session {
         let drift = addresses.iter().filter(stands);
         let drift: Vec<Drift> = drift.map(|one| Drift { address: one.clone(), what: Drifted::Deleted }).collect();
         let (changed, left) = load::adopt(&self.project, &drift, &mut Diagnostics::default());
-        let mut removal = Removal { files: Vec::new(), left };
+        let mut removal = Removal { files: Vec::new(), tombstones: None, left };
         for file in changed {
             removal.files.push((file.path, file.before, file.after));
         }
@@ -53,10 +57,8 @@ impl Session {
         let failed = |error| Error::failure(format!("{name} cannot be written")).because(error);
         let text = migration::removed(&absent, &look.migration).map_err(failed)?;
         let path = self.project.root.join(&name);
-        let before = fs::read(&path).unwrap_or_default();
-        if before != text.as_bytes() {
-            // Behind the edits: what is declared and absent at once would be an error.
-            removal.files.push((path, before, text.into_bytes()));
+        if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            removal.tombstones = Some((path, text));
         }
         Ok(removal)
     }
