@@ -470,7 +470,8 @@ fn without_null(schema: &mut Json) {
 mod tests {
     use super::*;
     use crate::load::{
-        HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS, TOP_KEYS, WINDOW_KEYS,
+        HOOK_KEYS, MIGRATION_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS,
+        TOP_KEYS, WINDOW_KEYS,
     };
 
     fn keys(schema: &Json) -> Vec<&str> {
@@ -496,6 +497,8 @@ mod tests {
         assert_eq!(keys(&schema["properties"]["hooks"]["items"]), sorted(HOOK_KEYS.into_iter()));
         let sync = &schema["properties"]["sync"];
         assert_eq!(keys(sync), sorted(SYNC_KEYS.iter().map(|key| key.name)));
+        let migration = &schema["properties"]["migrations"]["additionalProperties"];
+        assert_eq!(keys(migration), sorted(MIGRATION_KEYS.into_iter()));
         assert_eq!(keys(&schema["properties"]["probe"]), sorted(PROBE_KEYS.iter().map(|key| key.name)));
         let window = &sync["properties"]["windows"]["items"]["anyOf"][1];
         assert_eq!(keys(window), sorted(WINDOW_KEYS.into_iter()));

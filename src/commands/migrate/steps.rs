@@ -210,7 +210,9 @@ fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
 fn remove(common: &Common, session: &Session, look: &Look, args: &Args) -> Result<Did> {
     let addresses = session.to_remove(look);
     if addresses.is_empty() {
-        record(session, look, 7, Deed::Closed, &[("accounts", look.accounts().to_string())])?;
+        let consent = look.last(7, Deed::Ack).map(|ack| format!("{} {}", ack.act.actor, ack.at));
+        let evidence = [("accounts", look.accounts().to_string()), ("consent", consent.unwrap_or_default())];
+        record(session, look, 7, Deed::Closed, &evidence)?;
         return Ok(Did::Part(String::new()));
     }
     if !args.yes && args.ack.is_none() && (common.is_json() || !is_interactive()) {
