@@ -14,6 +14,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         // Files are read from the disk, or from a commit.
         ("load", &["format", "checkout"]),
         ("format", &[]),
+        ("autoconfig", &[]),
         ("bundle", &["format"]),
         ("resolve", &["check"]),
         ("check", &[]),
@@ -219,7 +220,7 @@ fn main_is_short() {
 #[test]
 fn no_test_file_is_forgotten() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    for folder in ["", "cli", "watch"] {
+    for folder in ["", "cli", "migrate", "watch"] {
         let folder = root.join(folder);
         let list = folder.join(if folder == root { "main.rs" } else { "mod.rs" });
         let declared = std::fs::read_to_string(&list).unwrap();
