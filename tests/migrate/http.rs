@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
+use reqwest::Method;
+use serde_json::{Value as Json, json};
 
 use super::{MOVE, servers};
 use crate::cli::rules;
+use crate::support::http::{Caller, JSON};
 use crate::support::served::{Served, token};
 use crate::support::{Run, World};
 
@@ -27,6 +29,10 @@ impl Home {
         home.expect(0, &["apply", "--yes", "-q"]);
         home.world.write("servers.yaml", servers(&["old", "new"]));
         home
+    }
+
+    fn api(&self) -> Caller {
+        Caller { base: self.server.url.clone(), token: Some(self.token.clone()) }
     }
 
     #[track_caller]
@@ -70,37 +76,28 @@ fn the_server_keeps_the_old_server() {
     home.expect(0, &["apply", "--yes", "-q"]);
     home.world.write("servers.yaml", servers(&["new"]) + "  old: { absent: true }\n");
     assert_eq!(rules(&home.json(4, &["plan"])), ["migration"]);
-    let body = r#"{"changes":[{"action":"delete","address":"server/old"}]}"#;
-    let client = reqwest::blocking::Client::new();
-    let base = client.get(format!("{}/v1/revision", home.server.url)).bearer_auth(&home.token).send().unwrap();
-    let tag = base.headers()["etag"].to_str().unwrap().to_owned();
-    let sent = client
-        .post(format!("{}/v1/changesets", home.server.url))
-        .bearer_auth(&home.token)
-        .header("If-Match", tag)
-        .header("Content-Type", "application/json")
-        .header("Yubin-Project", "head-office")
-        .body(body)
-        .send()
-        .unwrap();
-    let status = sent.status().as_u16();
-    let problem = sent.text().unwrap();
-    assert!(
-        status != 200 && (problem.contains("\"migration\"") || problem.contains("changeset")),
-        "{status} {problem}"
-    );
+    let revision = home.json(0, &["show"])["revision"].as_u64().unwrap();
+    let row = json!({ "action": "delete", "address": "server/old", "kind": "server", "key": ["old"], "fields": [] });
+    let body = json!({
+        "format_version": 1, "yubin": env!("CARGO_PKG_VERSION"), "project": "head-office", "system": "generic",
+        "store": "elsewhere", "base_revision": revision, "config_digest": "0".repeat(64),
+        "summary": { "add": 0, "overwrite": 0, "delete": 1, "skip": 0, "blocked": 0, "unchanged": 0 },
+        "refused": [], "changes": [row], "effects": [], "drift": [], "diagnostics": [],
+    });
+    let tag = format!("\"{revision}\"");
+    let headers = [("if-match", tag.as_str()), ("content-type", JSON)];
+    let answer = home.api().call(Method::POST, "/v1/changesets", &headers, body.to_string()).expect(422).json();
+    assert_eq!(answer["refused"][0]["rule"], "migration", "{answer}");
 }
 
 #[test]
 fn acts_are_appended_and_nothing_else() {
     let home = Home::new(MOVE);
-    let client = reqwest::blocking::Client::new();
+    let api = home.api();
     let act = |migration: &str, number: u64, body: &str| {
-        let url = format!("{}/v1/projects/head-office/migrations/{migration}/{number}", home.server.url);
-        let call = client.put(url).bearer_auth(&home.token).header("Content-Type", "application/json");
-        let answer = call.body(body.to_owned()).send().unwrap();
-        let status = answer.status().as_u16();
-        (status, serde_json::from_str::<Json>(&answer.text().unwrap()).unwrap())
+        let path = format!("/v1/projects/head-office/migrations/{migration}/{number}");
+        let answer = api.call(Method::PUT, &path, &[("content-type", JSON)], body);
+        (answer.status, answer.json())
     };
     let opened = r#"{"step":1,"deed":"opened","actor":"taro","evidence":{"from":"old"}}"#;
     let (status, first) = act("m", 1, opened);
@@ -120,7 +117,8 @@ fn acts_are_appended_and_nothing_else() {
     }
     assert_eq!(act("m", 1001, opened).0, 422);
     assert_eq!(act("a%20b", 1, opened).0, 422);
-    let other = format!("{}/v1/projects/other/migrations/m/1", home.server.url);
-    let call = client.put(other).bearer_auth(&home.token).header("Content-Type", "application/json");
-    assert_eq!(call.body(opened).send().unwrap().status().as_u16(), 403);
+    let other = "/v1/projects/other/migrations/m/1";
+    assert_eq!(api.call(Method::PUT, other, &[("content-type", JSON)], opened).status, 403);
+    let all = api.get("/v1/projects/head-office/migrations").expect(200).json();
+    assert_eq!(all["acts"].as_array().unwrap().len(), 1);
 }

@@ -29,7 +29,7 @@ pub fn declared(accounts: usize, more: &str) -> World {
     let world = World::project("generic", more);
     private(&world, "pw", "open sesame");
     world.write("servers.yaml", servers(&["old"]));
-    let mut yaml = "accounts:\n".to_owned();
+    let mut yaml = if accounts == 0 { "accounts: {}\n" } else { "accounts:\n" }.to_owned();
     for number in 0..accounts {
         writeln!(
             yaml,

@@ -6,7 +6,7 @@ use super::{report, show};
 use crate::commands::{Common, End, actor};
 use crate::model::migration::{Deed, Progress, Wait};
 use crate::model::{Code, Error, Result};
-use crate::pipeline::{Look, Session, Word};
+use crate::pipeline::{Look, Word};
 
 /// Say that a step is done, or consent to it
 #[derive(clap::Args)]
@@ -65,7 +65,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if matches!(args.step, 5 | 6) {
         session.act(&migration, &acts, word(Deed::Done))?;
     }
-    shown(common, &mut session, &look)
+    super::shown(common, &migration)
 }
 
 /// What is said of a step that needs no word any more.
@@ -114,8 +114,8 @@ fn given(look: &Look, args: &Args) -> Result<BTreeMap<String, String>> {
         Progress::Waiting(Wait::Declare) => {
             return refuse("step 1 takes no word: the new server is declared".to_owned(), status);
         }
-        Progress::Waiting(Wait::Grace(_)) => {
-            return refuse("step 7 waits for no person".to_owned(), status);
+        Progress::Waiting(Wait::Grace(_) | Wait::Used(_)) => {
+            return refuse("step 7 waits for no word".to_owned(), status);
         }
         _ => return refuse(format!("step {step} takes no word: `yubin migrate next` does it"), status),
     }
@@ -133,13 +133,6 @@ fn bound(evidence: &mut BTreeMap<String, String>) {
     }
 }
 
-fn shown(common: &Common, session: &mut Session, look: &Look) -> Result<End> {
-    let mut session_anew = common.session(false)?;
-    let anew = session_anew.look(&look.migration)?;
-    show(common, &[report(session, anew.as_ref().unwrap_or(look))])?;
-    Ok(End::Done)
-}
-
 pub fn abandon(common: &Common, name: Option<&str>, note: &str) -> Result<End> {
     let mut session = common.session(false)?;
     if session.diagnostics.has_errors() {
@@ -154,5 +147,5 @@ pub fn abandon(common: &Common, name: Option<&str>, note: &str) -> Result<End> {
     let (actor, evidence) = (actor(), BTreeMap::new());
     let word = Word { step, deed: Deed::Abandoned, actor: &actor, note: Some(note), evidence };
     session.act(&migration, &look.acts, word)?;
-    shown(common, &mut session, &look)
+    super::shown(common, &migration)
 }

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Common, End, Format, print, print_data, print_json};
-use crate::model::migration::Report;
+use crate::model::migration::{Migration, Report};
 use crate::model::{Address, Kind, Result};
 use crate::pipeline::{Look, Session};
 use crate::render::migration;
@@ -113,6 +113,15 @@ fn report(session: &Session, look: &Look) -> Report {
         accounts: look.accounts(),
         standing: look.standing.clone(),
         pairs: look.pairs.iter().map(|pair| (account(&pair.old), account(&pair.new), pair.stored)).collect(),
+    }
+}
+
+/// Where a migration is now, after something was done.
+fn shown(common: &Common, migration: &Migration) -> Result<End> {
+    let mut session = common.session(false)?;
+    match session.look(migration)? {
+        Some(look) => show(common, &[report(&session, &look)]).map(|()| End::Done),
+        None => common.invalid(&session.diagnostics),
     }
 }
 

@@ -60,6 +60,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
                         common.say(&words::did(step, &said, common.lang()));
                     }
                 }
+                Did::Acknowledged => return super::shown(common, &migration),
                 Did::Stopped(end) => return Ok(end),
             },
         }

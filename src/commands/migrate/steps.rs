@@ -20,6 +20,8 @@ use crate::{render, wire};
 pub enum Did {
     /// It goes on; what was done, if there is anything to say.
     Part(String),
+    /// The plan that `--ack` names is applied; it names no other.
+    Acknowledged,
     /// The reason has been said.
     Stopped(End),
 }
@@ -122,6 +124,7 @@ fn carry_out(common: &Common, look: &Look, step: u8, addresses: Vec<Address>, ar
     let nothing = Annotations::default();
     let done = apply::carry_out_as_part(common, &session, planned, args.yes, ack, &nothing, &|_, _, _, _| Ok(()))?;
     Ok(match done {
+        End::Done if ack.is_some() => Did::Acknowledged,
         End::Done => Did::Part(String::new()),
         end => Did::Stopped(end),
     })

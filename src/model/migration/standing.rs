@@ -27,6 +27,8 @@ pub struct Facts {
     pub unstored: u64,
     /// Accounts of the old server that are disabled, and not purged yet.
     pub disabled: u64,
+    /// What uses the old server, declared or stored, and does not move.
+    pub others: u64,
 }
 
 /// What a person, or time, must do first.
@@ -44,6 +46,8 @@ pub enum Wait {
     Consent,
     /// So many old entries can still be brought back.
     Grace(u64),
+    /// So many resources still use the old server, and do not move.
+    Used(u64),
 }
 
 impl fmt::Display for Wait {
@@ -62,6 +66,10 @@ impl fmt::Display for Wait {
             Wait::Consent => {
                 f.write_str("`yubin migrate ack 7` consents to deleting the old entries and the old server")
             }
+            Wait::Used(count) => write!(
+                f,
+                "{count} more that do not move use the old server (`yubin show`); move or delete them, and apply that"
+            ),
             Wait::Grace(count) => write!(
                 f,
                 "{count} old entries are disabled and can be brought back; when their time is over, `yubin apply` purges them"
@@ -174,6 +182,7 @@ fn wait(step: u8, acts: &[Act], facts: &Facts) -> Option<Wait> {
         6 if !facts.has_accounts && !has(Deed::Ack) => Some(Wait::Look),
         7 if !has(Deed::Ack) => Some(Wait::Consent),
         7 if facts.old == 0 && facts.disabled > 0 => Some(Wait::Grace(facts.disabled)),
+        7 if facts.old == 0 && facts.from_stored && facts.others > 0 => Some(Wait::Used(facts.others)),
         7 if facts.old > 0 || facts.from_stored => handed(),
         _ => None,
     }
@@ -256,6 +265,9 @@ mod tests {
         check(&consented, &Facts { undeclared: 1, ..facts() }, Some(3), Some(&Progress::Due));
         let grace = Facts { old: 0, disabled: 2, ..facts() };
         check(&consented, &grace, Some(7), Some(&Progress::Waiting(Wait::Grace(2))));
+        let used = Facts { old: 0, others: 2, ..facts() };
+        check(&consented, &used, Some(7), Some(&Progress::Waiting(Wait::Used(2))));
+        check(&consented, &Facts { from_stored: false, ..used }, Some(7), Some(&Progress::Due));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is there of a migration: its files, the store, and what was recorded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -63,6 +63,16 @@ impl Look {
         stored.or_else(|| self.last(3, Deed::Ack)?.act.evidence.get("server_id").map(String::as_str))
     }
 
+    /// How many that do not move, or are not stored yet, are declared with the old server.
+    fn declares_others(&self) -> u64 {
+        let moves: HashSet<&Key> = self.pairs.iter().map(|pair| &pair.old).collect();
+        let uses = |one: &&DraftResource| {
+            let own = one.kind == Kind::Account && moves.contains(&one.key);
+            !one.absent && !own && server_of(one) == Some(&*self.migration.from.name)
+        };
+        self.draft.resources.iter().filter(uses).count() as u64
+    }
+
     /// The resource as it is declared.
     pub fn declared(&self, kind: Kind, key: &Key) -> Option<&DraftResource> {
         declared(&self.draft, kind, key)
@@ -118,7 +128,7 @@ impl Session {
         let (draft, _) = load::draft(&opened, &reader, &mut problems);
         drop(opened);
         look.draft = draft;
-        let mut disabled = 0;
+        let (mut disabled, mut users) = (0, 0);
         let mut others: HashMap<Key, Option<String>> = HashMap::new();
         if let Some(snapshot) = self.store.snapshot()? {
             let keys = [&migration.from.name, &migration.to.name].map(|name| Key::single(name));
@@ -127,6 +137,7 @@ impl Session {
             for row in snapshot.fetch(Kind::Server, &keys)?.into_iter().filter(|row| row.disabled.is_none()) {
                 look.servers.insert(row.key.name().to_owned(), row);
             }
+            (_, users) = snapshot.users_of_server(&Key::single(&migration.from.name))?;
             let (ours, chosen) = (self.project.name.clone(), chosen(migration));
             snapshot.scan(Kind::Account, &mut |row| {
                 let server = row.get(SERVER).and_then(Value::text).map(str::to_owned);
@@ -159,6 +170,7 @@ impl Session {
             undeclared: look.pairs.iter().filter(|pair| !pair.declared && !pair.stored).count() as u64,
             unstored: look.pairs.iter().filter(|pair| !pair.stored).count() as u64,
             disabled,
+            others: users.saturating_sub(look.pairs.len() as u64 + disabled).max(look.declares_others()),
         };
         look.standing = standing(&look.acts, &look.facts);
         let has_errors = problems.has_errors();
@@ -210,9 +222,10 @@ fn chosen(migration: &Migration) -> Option<GlobSet> {
     globs.build().ok()
 }
 
-/// The server that a declared account refers to.
+/// The server that a declared resource refers to.
 fn server_of(resource: &DraftResource) -> Option<&str> {
-    match &resource.cells.iter().find(|cell| cell.field == SERVER)?.raw {
+    let reference = resource.kind.find("server")?;
+    match &resource.cells.iter().find(|cell| cell.field == reference)?.raw {
         Raw::Plain(name) | Raw::Quoted(name) | Raw::Cell(name) => Some(name),
         _ => None,
     }

@@ -115,6 +115,7 @@ static JA: Words = Words {
         Wait::Dns => "ご契約業者が DNS 情報を切り替えたら（004:151）、`yubin migrate ack 5` で知らせてください".to_owned(),
         Wait::Look => format!("担当者が確認し、`yubin migrate ack {step}` で知らせてください"),
         Wait::Consent => "移行元のアカウントとサーバーを削除してよければ、`yubin migrate ack 7` で同意してください".to_owned(),
+        Wait::Used(count) => format!("移行しない {count} 件がまだ移行元のサーバーを使っています。移すか削除して、適用してください"),
         Wait::Grace(count) => format!("移行元の {count} 件は無効化されており、まだ元に戻せます。期限が過ぎたら `yubin apply` が完全に削除します"),
     }
     },
