@@ -1,4 +1,3 @@
 //! `yubin probe` against real mail servers, and against fakes that do what a real one cannot be made to do.
 
 mod stack;
-mod truth;
