@@ -865,8 +865,11 @@ fn acts_are_appended(home: &Home) {
     let store = home.store();
     let migrations = store.migrations().unwrap();
     assert!(migrations.acts("one").unwrap().is_empty());
-    let error = migrations.act("one", &act(1, Deed::Opened)).unwrap_err();
-    assert!(error.to_string().contains("no store"), "{error}");
+    // A server always has one.
+    if store.snapshot().unwrap().is_none() {
+        let error = migrations.act("one", &act(1, Deed::Opened)).unwrap_err();
+        assert!(error.to_string().contains("no store"), "{error}");
+    }
     home.apply("accounts: { a: {} }\n");
     let first = migrations.act("one", &act(1, Deed::Opened)).unwrap();
     assert_eq!(first.act, act(1, Deed::Opened));

@@ -36,7 +36,7 @@ struct ProjectFile {
     /// When and how `yubin watch` applies.
     sync: Option<SyncBlock>,
     /// Moves of accounts to another mail server, by name.
-    #[schemars(schema_with = "migrations")]
+    #[schemars(default, schema_with = "migrations")]
     migrations: Option<MigrationBlock>,
     /// How `yubin probe` logs in to the declared servers, and to which of them.
     probe: Option<ProbeBlock>,

@@ -115,7 +115,7 @@ fn acts_are_appended_and_nothing_else() {
     ] {
         assert_eq!(act("m", number, body).0, 422, "{body}");
     }
-    assert_eq!(act("m", 1001, opened).0, 422);
+    assert_eq!(act("m", 1001, opened).0, 400);
     assert_eq!(act("a%20b", 1, opened).0, 422);
     let other = "/v1/projects/other/migrations/m/1";
     assert_eq!(api.call(Method::PUT, other, &[("content-type", JSON)], opened).status, 403);

@@ -6,7 +6,7 @@ use std::io;
 use super::{Look, Session};
 use crate::load::FILE_NAME;
 use crate::migration::{self, Unfit};
-use crate::model::{Diagnostic, Diagnostics, Error, Key, Kind, Result};
+use crate::model::{Code, Diagnostic, Diagnostics, Error, Key, Kind, Result};
 
 /// Files of one migration.
 const MOST: usize = 1000;
@@ -56,14 +56,21 @@ impl Session {
         entries.sort_by(|a, b| a.0.cmp(b.0));
         let failed = |error| Error::failure("the file of the new entries cannot be written").because(error);
         let text = migration::file(&entries, migration).map_err(failed)?;
-        for count in 1..=MOST {
+        let name = |count: usize| {
             let more = if count == 1 { String::new() } else { format!("-{count}") };
-            let name = format!("migrations/{}{more}.yaml", migration.name);
-            if self.put(&name, &text).map_err(failed)? {
-                return Ok(Some((name, entries.len())));
-            }
+            format!("migrations/{}{more}.yaml", migration.name)
+        };
+        let is_free = |name: &String| !look.draft.files.contains(name);
+        let name = (1..=MOST)
+            .map(name)
+            .find(is_free)
+            .ok_or_else(|| Error::failure(format!("there are {MOST} files of this migration already")))?;
+        // A file that was not there before holds what another run has made of the same entries.
+        if !self.put(&name, &text).map_err(failed)? {
+            return Err(Error::new(Code::Conflict, format!("{name} has come while it was made"))
+                .hint("look at `yubin migrate status`, and start again"));
         }
-        Err(Error::failure(format!("there are {MOST} files of this migration already")))
+        Ok(Some((name, entries.len())))
     }
 
     /// Puts a new file into the project, whole; `false` if there is one of that name.
