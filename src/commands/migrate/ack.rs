@@ -72,7 +72,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
 fn done(look: &Look, step: u8) -> Option<String> {
     match &look.standing.steps[usize::from(step) - 1] {
         Progress::Done(act) => Some(format!("step {step} is done already, by {} at {}", act.act.actor, act.at)),
-        Progress::Due if step != 6 => {
+        Progress::Due => {
             let ack = look.last(step, Deed::Ack)?;
             Some(format!("step {step} was acknowledged already, by {} at {}", ack.act.actor, ack.at))
         }
