@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::migration::Open;
 use crate::model::probe::Unproven;
 use crate::model::refusal::{Among, Counted, Why};
 use crate::model::{Action, Address, Change, Existing, Kind, Limit, Limits, Origin, Plan, Policy, Refusal};
@@ -52,6 +53,8 @@ pub struct Facts {
     pub protected: Vec<Address>,
     /// What follows a renamed server and belongs to another project, and to which.
     pub followers: Vec<(Address, String)>,
+    /// Migrations that keep their old servers.
+    pub migrations: Vec<Open>,
 }
 
 /// Rules that consent with the plan's digest lifts.
@@ -81,6 +84,17 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
     of("protected", facts.protected.into_iter().map(Why::Protected).collect());
     let in_use = |InUse { server, users, count }| Why::InUse { server, users, count };
     of("in_use", facts.in_use.into_iter().map(in_use).collect());
+    let kept = |change: &Change| {
+        // By another name, it would be kept no more.
+        let goes = change.action.loses() || change.action == Action::Rename;
+        let open = facts.migrations.iter().filter(|_| change.kind == Kind::Server && goes);
+        let of_change = open.filter(|one| !one.consented && one.from == change.stored_key().name());
+        let server = Address::new(change.kind, change.stored_key().clone());
+        let why = |one: &Open| Why::Migration { server: server.clone(), migration: one.name.clone(), step: one.step };
+        of_change.map(why).collect::<Vec<_>>()
+    };
+    // What has happened already is not held up.
+    of("migration", plan.changes.iter().filter(|_| !plan.recorded).flat_map(kept).collect());
     let foreign = |change: &Change| {
         let owner = change.foreign_owner()?.to_owned();
         Some(Why::Foreign { address: change.address(), owner, loses: change.action.loses() })

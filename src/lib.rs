@@ -29,6 +29,7 @@ pub mod guard;
 pub mod history;
 pub mod hooks;
 pub mod load;
+pub mod migration;
 pub mod model;
 pub mod net;
 pub mod ownership;

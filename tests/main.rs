@@ -17,6 +17,7 @@ mod laws;
 mod layers;
 mod lost_database;
 mod mail_server;
+mod migrate;
 mod probe;
 mod recognition;
 mod remote;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use yubin::guard::{Verdict, approve};
+use yubin::model::migration::{Deed, NewAct};
 use yubin::model::plan::Base;
 use yubin::model::{
     Action, Approval, Attempt, Change, Clear, Code, Error, Key, Kind, Lead, Login, Plan, Request, Scope, Token, Told,
@@ -238,6 +239,7 @@ stores! {
     of_two_at_once_one_leads,
     who_stands_by_waits_for_nobody,
     approvals_are_kept,
+    acts_are_appended,
     without_a_store_there_is_nothing_to_agree_on,
     the_version_before_knew_no_watchers,
 }
@@ -261,6 +263,7 @@ stores! {
     of_two_at_once_one_leads,
     who_stands_by_waits_for_nobody,
     approvals_are_kept,
+    acts_are_appended,
 }
 
 fn a_resource_lives(home: &Home) {
@@ -847,6 +850,55 @@ fn approvals_are_kept(home: &Home) {
     home.nothing_to_do();
 }
 
+/// An act names the number that it takes.
+fn acts_are_appended(home: &Home) {
+    home.project("one", "");
+    let act = |number: u64, deed: Deed| NewAct {
+        migration: "移行-1".to_owned(),
+        number,
+        step: 1,
+        deed,
+        actor: "花子".to_owned(),
+        note: (number == 2).then(|| "a 'note'".to_owned()),
+        evidence: [("from".to_owned(), "old".to_owned()), ("x".to_owned(), "é\"".to_owned())].into(),
+    };
+    let store = home.store();
+    let migrations = store.migrations().unwrap();
+    assert!(migrations.acts("one").unwrap().is_empty());
+    // A server always has one.
+    if store.snapshot().unwrap().is_none() {
+        let error = migrations.act("one", &act(1, Deed::Opened)).unwrap_err();
+        assert!(error.to_string().contains("no store"), "{error}");
+    }
+    home.apply("accounts: { a: {} }\n");
+    let first = migrations.act("one", &act(1, Deed::Opened)).unwrap();
+    assert_eq!(first.act, act(1, Deed::Opened));
+    let since = Timestamp::now() - jiff::SignedDuration::from_mins(2);
+    assert!(first.at.parse::<Timestamp>().unwrap() > since);
+    // The same once more is the same; another one comes too late, or too early.
+    assert_eq!(migrations.act("one", &act(1, Deed::Opened)).unwrap(), first);
+    for wrong in [act(1, Deed::Ack), act(3, Deed::Ack)] {
+        assert_eq!(migrations.act("one", &wrong).unwrap_err().code, Code::Conflict);
+    }
+    let second = migrations.act("one", &act(2, Deed::Ack)).unwrap();
+    migrations.act("two", &act(1, Deed::Done)).unwrap();
+    assert_eq!(migrations.acts("one").unwrap(), [first, second]);
+    let long = NewAct { note: Some("x".repeat(1001)), ..act(3, Deed::Done) };
+    assert_eq!(migrations.act("one", &long).unwrap_err().code, Code::Usage);
+    let stores = [home.store(), home.store(), home.store()];
+    let taken = std::thread::scope(|scope| {
+        let each = stores.iter().zip(["a", "b", "c"]).map(|(store, actor)| {
+            let new = NewAct { actor: actor.to_owned(), ..act(3, Deed::Done) };
+            scope.spawn(move || store.migrations().unwrap().act("one", &new).is_ok())
+        });
+        let each: Vec<_> = each.collect();
+        each.into_iter().map(|one| one.join().unwrap()).filter(|taken| *taken).count()
+    });
+    assert_eq!(taken, 1);
+    assert_eq!(store.snapshot().unwrap().unwrap().base().revision, 1);
+    home.nothing_to_do();
+}
+
 fn without_a_store_there_is_nothing_to_agree_on(home: &Home) {
     let store = home.store();
     let turns = store.turns().unwrap();
@@ -869,7 +921,7 @@ fn the_version_before_knew_no_watchers(home: &Home) {
     let store = home.store();
     let turns = store.turns().unwrap();
     let back = || {
-        home.outside(&["DROP TABLE IF EXISTS lead", "DROP TABLE IF EXISTS approval"]);
+        home.outside(&["DROP TABLE IF EXISTS lead", "DROP TABLE IF EXISTS approval", "DROP TABLE IF EXISTS migration"]);
         let switches = ["login_imap", "login_pop3", "login_smtp"];
         let tables = ["account", "account_history"];
         let dropped = |exists: &str, cascade: &str| -> Vec<String> {

@@ -59,6 +59,35 @@ pub fn accounts(task: &Task<'_>, number: usize) -> Result<Vec<File>> {
     Ok(vec![File { name, format: "cybozu-office-accounts", rows, secrets, content: delimited(records)? }])
 }
 
+/// The file as the product's own export shows it: passwords are `*`.
+pub fn masked(accounts: &[Row], servers: &[Row]) -> Result<String> {
+    let id = |name: &str| {
+        let server = servers.iter().find(|server| server.key.name() == name)?;
+        server.get(PRODUCT_ID).map(ToString::to_string)
+    };
+    let records = accounts.iter().map(|row| {
+        let cell = |field| row.get(field).map(ToString::to_string).unwrap_or_default();
+        let mask = |field| row.get(field).map_or("", |_| "*").to_owned();
+        let server = cell(SERVER);
+        let leave = row.get(LEAVE).map_or("", |value| if value.is_word("true") { "1" } else { "0" });
+        vec![
+            cell(USER_ID),
+            cell(USER),
+            row.key.first().to_owned(),
+            id(&server).unwrap_or_default(),
+            server,
+            cell(ADDRESS),
+            cell(INCOMING[0]),
+            mask(INCOMING[1]),
+            cell(OUTGOING[0]),
+            mask(OUTGOING[1]),
+            leave.to_owned(),
+            cell(LEAVE_DAYS),
+        ]
+    });
+    Ok(delimited(records)?.expose().to_owned())
+}
+
 fn accounts_of<'a>(task: &'a Task<'_>) -> impl Iterator<Item = &'a Change> {
     task.changes(Kind::Account, Action::Add).chain(task.changes(Kind::Account, Action::Overwrite))
 }

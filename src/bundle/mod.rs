@@ -13,6 +13,8 @@ use crate::model::{Action, Address, Cell, Change, Clear, Code, Error, Field, Fie
 use crate::model::{Result, Row, Rows, Sealed, Value};
 use crate::system::System;
 
+pub use cybozu_office::masked as cybozu_office_masked;
+
 /// A plan, and what its files are made from.
 pub struct Task<'a> {
     pub system: &'static System,

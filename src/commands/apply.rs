@@ -103,10 +103,26 @@ fn consent_of_commits(common: &Common, session: &Session, planned: &Planned, app
 pub fn carry_out(
     common: &Common,
     session: &Session,
+    planned: Planned,
+    yes: bool,
+    ack: Option<&str>,
+    annotations: &Annotations,
+) -> Result<End> {
+    carry_out_as_part(common, session, planned, yes, ack, annotations, &receipt)
+}
+
+/// How it is told in JSON that a plan is applied: with the revision, and what became of its effects.
+pub type Telling<'a> = dyn Fn(&Session, &Planned, u64, &Diagnostics) -> Result<()> + 'a;
+
+/// The same, for who has something else to tell.
+pub fn carry_out_as_part(
+    common: &Common,
+    session: &Session,
     mut planned: Planned,
     yes: bool,
     ack: Option<&str>,
     annotations: &Annotations,
+    receipt: &Telling<'_>,
 ) -> Result<End> {
     let consent = ack == Some(planned.digest.as_str());
     let refused = guard::approve(&planned.plan, &planned.verdict, consent).is_none();

@@ -13,6 +13,7 @@ use super::{Common, End, plan};
 use crate::bundle::{self, Bundle, File, Task};
 use crate::guard;
 use crate::model::{Address, Code, Error, Field, Result, Sealed};
+use crate::pipeline::{Planned, Session};
 use crate::render::text;
 use crate::{vault, wire};
 
@@ -49,23 +50,10 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         }
         return Ok(End::Code(Code::Refused));
     }
-    let rows = session.stored(&planned.plan)?;
-    let unseal =
-        |address: &Address, field: &'static Field, sealed: &Sealed| session.unseal(&planned, address, field, sealed);
     let ack = args.ack.as_ref().map_or(String::new(), |digest| format!(" --ack {digest}"));
-    let task = Task {
-        system,
-        given: &session.project.given,
-        plan: &planned.plan,
-        digest: &planned.digest,
-        rows: &rows,
-        unseal: &unseal,
-        server_ids: &server_ids,
-        unproven: args.unproven,
-        compared: session.compared()?,
-        apply: &format!("yubin {}apply {}{ack}", place(common), quoted(saved)),
-    };
-    let made = bundle::make(&task, format)?;
+    let apply = format!("yubin {}apply {}{ack}", place(common), quoted(saved));
+    let asked = Asked { server_ids: &server_ids, unproven: args.unproven, apply: &apply };
+    let made = make(&session, &planned, format, &asked)?;
     write(out, &made, &args.encoding)?;
     let secret = made.files.iter().filter(|file| file.secrets).count();
     common.say(&format!("{} for {} in {}", text::number(made.files.len(), "file"), system.product, out.display()));
@@ -78,9 +66,38 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
     Ok(End::Done)
 }
 
+/// What is to be known of a hand-over beside its plan.
+pub struct Asked<'a> {
+    /// Ids of servers that the store does not know yet.
+    pub server_ids: &'a BTreeMap<String, String>,
+    pub unproven: bool,
+    /// The command that records that the plan was carried out.
+    pub apply: &'a str,
+}
+
+/// Makes the files of a plan.
+pub fn make(session: &Session, planned: &Planned, format: &str, asked: &Asked<'_>) -> Result<Bundle> {
+    let rows = session.stored(&planned.plan)?;
+    let unseal =
+        |address: &Address, field: &'static Field, sealed: &Sealed| session.unseal(planned, address, field, sealed);
+    let task = Task {
+        system: session.project.system,
+        given: &session.project.given,
+        plan: &planned.plan,
+        digest: &planned.digest,
+        rows: &rows,
+        unseal: &unseal,
+        server_ids: asked.server_ids,
+        unproven: asked.unproven,
+        compared: session.compared()?,
+        apply: asked.apply,
+    };
+    bundle::make(&task, format)
+}
+
 /// The options that lead to the same project and store. An address of a store may hold a password, but
 /// for that of a file.
-fn place(common: &Common) -> String {
+pub fn place(common: &Common) -> String {
     let dir = (common.dir != Path::new(".")).then(|| format!("-C {} ", quoted(&common.dir)));
     let store = common.store.as_deref().filter(|store| store.starts_with("sqlite:"));
     let store = store.map(|store| format!("--store {} ", quoted(Path::new(store))));
@@ -117,7 +134,7 @@ pub fn refuse_filled(out: &Path) -> Result<()> {
 
 /// Writes the folder beside its place first. It can be made again at any time, so nothing is
 /// forced to the disk.
-fn write(out: &Path, made: &Bundle, encoding: &str) -> Result<()> {
+pub fn write(out: &Path, made: &Bundle, encoding: &str) -> Result<()> {
     let mut contents = Vec::with_capacity(made.files.len());
     for file in &made.files {
         contents.push((file, if file.is_delimited() { encode(file.content.expose(), encoding)? } else { Vec::new() }));

@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod log;
 mod mark;
+mod migrate;
 mod plan;
 mod probe;
 mod refresh;
@@ -129,6 +130,7 @@ enum Verb {
     Undo(undo::Args),
     Effects(effects::Args),
     Watch(watch::Args),
+    Migrate(migrate::Args),
     Adopt(adopt::AdoptArgs),
     Forget(adopt::ForgetArgs),
     Refresh(refresh::Args),
@@ -180,13 +182,14 @@ pub fn main() -> ExitCode {
         say_error(&error);
         return ExitCode::from(error.code as u8);
     }
+    let is_sheet = |verb: &Verb| matches!(verb, Verb::Migrate(args) if args.is_sheet());
     let fits = match common.format {
         Format::Text | Format::Json => true,
-        Format::Markdown => matches!(verb, Verb::Plan(_) | Verb::Probe(_)),
-        Format::Html => matches!(verb, Verb::Plan(_)),
+        Format::Markdown => matches!(&verb, Verb::Plan(_) | Verb::Probe(_)) || is_sheet(&verb),
+        Format::Html => matches!(&verb, Verb::Plan(_)) || is_sheet(&verb),
     };
     if !fits {
-        let message = "only `yubin plan` writes Markdown and HTML, and `yubin probe` Markdown";
+        let message = "only `yubin plan` and `yubin migrate sheet` write Markdown and HTML, and `yubin probe` Markdown";
         let error = Error::new(Code::Usage, message).hint("`--format text` or `json`");
         say_error(&error);
         return ExitCode::from(error.code as u8);
@@ -203,6 +206,7 @@ pub fn main() -> ExitCode {
         Verb::Undo(args) => undo::run(&common, &args),
         Verb::Effects(args) => effects::run(&common, &args),
         Verb::Watch(args) => watch::run(&common, &args),
+        Verb::Migrate(args) => migrate::run(&common, &args),
         Verb::Adopt(args) => adopt::adopt(&common, &args),
         Verb::Forget(args) => adopt::forget(&common, &args),
         Verb::Refresh(args) => refresh::run(&common, &args),

@@ -100,7 +100,7 @@ fn shown(common: &Common, probed: &[Probed]) -> Vec<Probed> {
     probed.iter().filter(|one| !common.quiet || one.outcome() != Outcome::Ok).cloned().collect()
 }
 
-fn bar(common: &Common, targets: &Targets) -> ProgressBar {
+pub fn bar(common: &Common, targets: &Targets) -> ProgressBar {
     let target = if common.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed}");
     let bar = ProgressBar::with_draw_target(Some(targets.all.len() as u64), target);

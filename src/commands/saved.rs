@@ -95,7 +95,7 @@ impl Saved {
                 Some(at)
             }
         };
-        Ok(Asked { secrets, partial, as_of, again: true, probe: self.probe })
+        Ok(Asked { secrets, partial, as_of, again: true, probe: self.probe, ..Asked::default() })
     }
 
     fn altered(&self) -> Error {

@@ -161,6 +161,12 @@ fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Pi
             }
         }
     }
+    // What a migration writes is for the plan, whatever the list says.
+    for migration in &project.migrations {
+        for name in all.iter().filter(|name| migration.writes(name)) {
+            picked.entry(name.clone()).or_default();
+        }
+    }
     (picked, vanished)
 }
 

@@ -12,6 +12,7 @@ pub mod history;
 pub mod hook;
 pub mod inventory;
 pub mod kind;
+pub mod migration;
 pub mod parallel;
 pub mod place;
 pub mod plan;

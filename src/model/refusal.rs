@@ -52,6 +52,12 @@ pub enum Why {
     },
     /// Under `existing: fail`.
     Exists(Address),
+    /// A migration that is open still needs the server.
+    Migration {
+        server: Address,
+        migration: String,
+        step: u8,
+    },
     /// Under `probe: require`.
     Unproven(Box<Unproven>),
     /// Of one rule, what is not named.
@@ -137,6 +143,10 @@ impl fmt::Display for Why {
             Why::Exists(address) => {
                 write!(f, "`{address}` exists and differs, and the policy says `existing: fail`")
             }
+            Why::Migration { server, migration, step } => write!(
+                f,
+                "`{server}` is the old server of the migration `{migration}`, which is at step {step} of 7; it goes with step 7, by consent (`yubin migrate status`)"
+            ),
             Why::Unproven(unproven) => write!(f, "{unproven}; `--probe` probes it now"),
             Why::More(more) => write!(f, "and {more} more"),
             Why::Said(message) => f.write_str(message),

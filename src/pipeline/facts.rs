@@ -54,7 +54,14 @@ pub fn of(plan: &mut Plan, policy: &Policy, inventory: &Inventory, snapshot: Opt
     follow(plan, snapshot)?;
     plan.shares = shares(plan, policy, inventory, snapshot)?;
     let followers = foreign_followers(plan, snapshot)?;
-    Ok(Facts { in_use: in_use(plan, snapshot)?, protected: protected_ones(plan, snapshot)?, followers })
+    let (in_use, protected) = (in_use(plan, snapshot)?, protected_ones(plan, snapshot)?);
+    Ok(Facts { in_use, protected, followers, migrations: Vec::new() })
+}
+
+/// Whether migrations may have something to say about a plan.
+pub fn takes_servers(plan: &Plan) -> bool {
+    let goes = |change: &Change| change.action.loses() || change.action == Action::Rename;
+    plan.changes.iter().any(|change| change.kind == Kind::Server && goes(change))
 }
 
 /// Counts who refers to a server that is renamed.

@@ -10,6 +10,7 @@ mod hand_over;
 mod home;
 pub mod hosted;
 mod keys;
+mod migrate;
 mod outbox;
 mod plan;
 mod probe;
@@ -52,9 +53,11 @@ pub use copy::copy;
 pub use deliver::Applied;
 pub use home::Home;
 pub use keys::key_ring;
+pub use migrate::{Look, Removal, Verified, Word};
 pub use outbox::{Id, Pending};
 pub use probe::{AskedProbe, Proof, Targets, To};
 pub use refresh::Export;
+pub use scope::Exact;
 pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
 /// A project, and the store it is planned against.
@@ -97,6 +100,8 @@ pub struct Planned {
 pub struct Asked {
     pub secrets: Secrets,
     pub partial: Partial,
+    /// These resources and no others, in the place of `partial`.
+    pub exact: Option<Exact>,
     /// The time by which a purge is due, if it is not now.
     pub as_of: Option<Timestamp>,
     /// Whether a plan of before is made again: it may have lost what it was restricted to.
@@ -376,7 +381,10 @@ impl Session {
         plan.mail_server = self.project.given.mail_server;
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
-        let facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
+        let mut facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
+        if facts::takes_servers(&plan) {
+            facts.migrations = self.open_migrations()?;
+        }
         let verdict = guard::judge(&plan, &self.project.policy, facts);
         let digest = wire::digest(&plan);
         let changed_secrets = vault.as_ref().map_or(String::new(), |vault| seal::changed(&plan, vault));

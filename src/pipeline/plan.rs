@@ -38,7 +38,10 @@ impl Session {
     fn plan_once(&mut self, asked: &Asked) -> Result<Option<Planned>> {
         let snapshot = self.store.snapshot()?;
         let secrets = asked.secrets;
-        let mut scope = Scope::new(&asked.partial)?;
+        let mut scope = match &asked.exact {
+            Some(exact) => Scope::exactly(exact.clone()),
+            None => Scope::new(&asked.partial)?,
+        };
         // Whoever fetches no secrets needs no key, and plans the same whether there is one or not.
         let vault = if secrets == Secrets::Skip { None } else { self.vault(snapshot.as_deref())? };
         // Without a store every record is new, but its digest is worth keeping.

@@ -43,9 +43,18 @@ impl Glob {
     }
 }
 
+/// Resources by their addresses, and what to call them together.
+#[derive(Clone, Debug, Default)]
+pub struct Exact {
+    pub name: String,
+    pub addresses: HashSet<Address>,
+}
+
 /// Which resources a run may touch.
 #[derive(Default)]
 pub struct Scope {
+    /// These and no others.
+    exact: Option<Exact>,
     targets: Vec<Glob>,
     excludes: Vec<Glob>,
     /// New servers that targets refer to.
@@ -55,14 +64,22 @@ pub struct Scope {
 impl Scope {
     pub fn new(partial: &Partial) -> Result<Scope> {
         let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect::<Result<Vec<Glob>>>();
-        Ok(Scope { targets: globs(&partial.targets)?, excludes: globs(&partial.excludes)?, brought: HashSet::new() })
+        let (targets, excludes) = (globs(&partial.targets)?, globs(&partial.excludes)?);
+        Ok(Scope { targets, excludes, ..Scope::default() })
+    }
+
+    pub fn exactly(exact: Exact) -> Scope {
+        Scope { exact: Some(exact), ..Scope::default() }
     }
 
     pub fn is_whole(&self) -> bool {
-        self.targets.is_empty() && self.excludes.is_empty()
+        self.exact.is_none() && self.targets.is_empty() && self.excludes.is_empty()
     }
 
     pub fn partial(&self) -> Option<Partial> {
+        if let Some(exact) = &self.exact {
+            return Some(Partial { targets: vec![exact.name.clone()], excludes: Vec::new() });
+        }
         let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.text.clone()).collect();
         (!self.is_whole()).then(|| Partial { targets: texts(&self.targets), excludes: texts(&self.excludes) })
     }
@@ -75,6 +92,10 @@ impl Scope {
     pub fn holds_by(&self, kind: Kind, key: &Key, previously: Option<&Key>) -> bool {
         if self.is_whole() {
             return true;
+        }
+        if let Some(exact) = &self.exact {
+            let holds = |key: &Key| exact.addresses.contains(&Address::new(kind, key.clone()));
+            return [key].into_iter().chain(previously).any(holds);
         }
         if kind == Kind::Server && self.brought.contains(key) {
             return true;
@@ -90,7 +111,8 @@ impl Scope {
 
     /// Brings along the new servers that resources in scope refer to; refused where one is excluded.
     pub fn bring(&mut self, resources: &[DraftResource], inventory: &Inventory) -> Result<()> {
-        if self.is_whole() {
+        // What was named one by one is all there is.
+        if self.is_whole() || self.exact.is_some() {
             return Ok(());
         }
         let mut brought = HashSet::new();

@@ -87,6 +87,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "`protected: true` のリソースは削除も無効化もできません。まず保護を外す計画を適用し、削除は次の計画で行ってください",
     ),
     (
+        "migration",
+        "移行中",
+        "メールサーバー移行が完了するまで、移行元のメールサーバーの情報は削除できません（004:142）。`yubin migrate status` で進み具合を確認してください",
+    ),
+    (
         "foreign_owner",
         "所有者の相違",
         "このプロジェクトが所有していないリソースは、変更も削除もできません。所有するプロジェクトで変更するか、先に引き継いでください",
@@ -116,6 +121,9 @@ pub fn rule(name: &str) -> Option<&'static str> {
 /// Why a plan is refused, and what to do.
 pub fn refusal(refusal: &Refusal) -> String {
     match &refusal.why {
+        Why::Migration { server, migration, step } => format!(
+            "`{server}` は移行 `{migration}` の移行元で、移行は 7 段階中の {step} です。削除は手順 7 で、同意を得てから行います（`yubin migrate status`）"
+        ),
         Why::Vanished(path) => {
             format!("`{path}` に一致するファイルがありません。`sources:` のパターンを直すか、その項目を外してください")
         }
@@ -462,6 +470,27 @@ const CODES: &[(&str, &str)] = &[
         "POP before SMTP には POP3 が必要で、IMAP4 とは併用できません。無効にするか、POP3 を使ってください。",
     ),
     ("mailwise/two-authentications", "POP before SMTP と SMTP 認証が両方とも有効です。どちらか一方にしてください。"),
+    (
+        "migration/dns",
+        "MX が移行先のサーバーを指していないか、調べられませんでした。Step 6 の前にもう一度確認してください。",
+    ),
+    (
+        "migration/entry",
+        "移行先のエントリーになるはずの名前が、別のサーバーのアカウントに使われています。その宣言か `as:` を直してください。",
+    ),
+    ("migration/left", "編集ではファイルから取り除けません。手で取り除いてから、もう一度実行してください。"),
+    ("migration/moved", "ほかの人が同時にこの移行を進めました。`yubin migrate status` を確認してください。"),
+    ("migration/name", "移行先での名前を決められないか、同じ名前になるアカウントがあります。`as:` を直してください。"),
+    ("migration/password", "パスワードが平文で書かれているため、別のファイルに書き写せません。参照にしてください。"),
+    (
+        "migration/server",
+        "移行元のサーバーがストアにないか、別の移行で使われているか、開始時と異なります。`from:` と `to:` を確認してください。",
+    ),
+    (
+        "migration/undeclared",
+        "移行するアカウントがストアにありますが、どのファイルにも宣言されていません。宣言するか、削除してください。",
+    ),
+    ("migration/username", "移行先でのユーザー名を決められません。`username:` かアカウントを直してください。"),
     ("password/classes", "パスワードに含まれる文字の種類（英小文字、英大文字、数字、その他）が足りません。"),
     ("password/history", "以前に使われていたパスワードと同じか、似ています。共通点のないパスワードにしてください。"),
     ("password/length", "パスワードが短すぎるか、ハッシュの方式が扱える長さを超えています。"),

@@ -39,6 +39,9 @@ struct ProjectFile {
     /// of its own and a password, and what ends its connections has the effect `kick`.
     #[schemars(extend("default" = false))]
     mail_server: Option<bool>,
+    /// Moves of accounts to another mail server, by name.
+    #[schemars(default, schema_with = "migrations")]
+    migrations: Option<MigrationBlock>,
     /// How `yubin probe` logs in to the declared servers, and to which of them.
     probe: Option<ProbeBlock>,
     /// A file of registered users, one a line; a pattern of another user is an error.
@@ -190,6 +193,40 @@ struct SyncBlock {
     /// What waits for `yubin watch approve`: plans that delete, disable or purge.
     #[schemars(default, schema_with = "approvals")]
     approve: Option<Vec<String>>,
+}
+
+/// A move of the accounts of one server to another.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct MigrationBlock {
+    /// The old server.
+    #[schemars(length(min = 1), example = &"old-server")]
+    from: String,
+    /// The new one.
+    #[schemars(length(min = 1), example = &"new-server")]
+    to: String,
+    /// Which accounts of the old server move: all, or names and globs.
+    #[schemars(default, schema_with = "chosen")]
+    accounts: Option<Vec<String>>,
+    /// Name of each new entry: {name}, {name+1000} for names that are numbers, {to}.
+    #[schemars(extend("default" = "{name}-new"))]
+    r#as: Option<String>,
+    /// User at the new server: {username}, {address}, {local}.
+    #[schemars(extend("default" = "{username}"))]
+    username: Option<String>,
+    /// Folder of the dated backups, inside the project.
+    #[schemars(length(min = 1), extend("default" = "backups"))]
+    backup: Option<String>,
+    /// Domains whose MX is looked up; by default those of the accounts' addresses.
+    #[schemars(example = ["example.jp"])]
+    domains: Option<Vec<String>>,
+    /// How many new entries are probed.
+    #[schemars(default, schema_with = "how_many")]
+    probe: Option<usize>,
+    /// To whom each of them sends a message: itself, or an address.
+    #[schemars(regex(pattern = "^(self|[^@]+@[^@]+)$"), example = &"self")]
+    send: Option<String>,
 }
 
 #[derive(JsonSchema)]
@@ -344,6 +381,29 @@ fn window(_: &mut SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn migrations(generator: &mut SchemaGenerator) -> schemars::Schema {
+    let one = generator.subschema_for::<MigrationBlock>();
+    schemars::json_schema!({
+        "type": ["object", "null"],
+        "propertyNames": { "pattern": "^[^\\s!-,./:-@\\[-\\^`{-~]{1,64}$" },
+        "additionalProperties": one,
+    })
+}
+
+fn chosen(_: &mut SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "anyOf": [{ "const": "all" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }],
+        "default": "all",
+    })
+}
+
+fn how_many(_: &mut SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 1, "maximum": 1_000_000 }],
+        "default": "all",
+    })
+}
+
 fn approvals(_: &mut SchemaGenerator) -> schemars::Schema {
     json_schema!({ "type": "array", "items": { "type": "string", "enum": ["deletes"] } })
 }
@@ -414,7 +474,8 @@ fn without_null(schema: &mut Json) {
 mod tests {
     use super::*;
     use crate::load::{
-        HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS, TOP_KEYS, WINDOW_KEYS,
+        HOOK_KEYS, MIGRATION_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS,
+        TOP_KEYS, WINDOW_KEYS,
     };
 
     fn keys(schema: &Json) -> Vec<&str> {
@@ -440,6 +501,8 @@ mod tests {
         assert_eq!(keys(&schema["properties"]["hooks"]["items"]), sorted(HOOK_KEYS.into_iter()));
         let sync = &schema["properties"]["sync"];
         assert_eq!(keys(sync), sorted(SYNC_KEYS.iter().map(|key| key.name)));
+        let migration = &schema["properties"]["migrations"]["additionalProperties"];
+        assert_eq!(keys(migration), sorted(MIGRATION_KEYS.into_iter()));
         assert_eq!(keys(&schema["properties"]["probe"]), sorted(PROBE_KEYS.iter().map(|key| key.name)));
         let window = &sync["properties"]["windows"]["items"]["anyOf"][1];
         assert_eq!(keys(window), sorted(WINDOW_KEYS.into_iter()));

@@ -11,6 +11,7 @@ mod limits;
 mod listen;
 mod login;
 pub mod metrics;
+mod migrations;
 mod openapi;
 pub mod outgoing;
 mod param;

@@ -8,7 +8,7 @@ use super::call::{Call, EVENTS, JSON, NDJSON, Outcome, TEXT};
 use super::param::{LARGEST, Param, Takes, decoded, header, path, query};
 use super::pool::Work;
 use super::problem::Problem;
-use super::{desk, state, status, turns};
+use super::{desk, migrations, state, status, turns};
 use crate::model::Scope;
 
 pub struct Route {
@@ -426,6 +426,35 @@ pub static ROUTES: &[Route] = &[
             "Let a plan through",
             &[gives(200, "It is let through.", &[(JSON, "Approved")])],
             quick(turns::approve),
+        )
+    },
+    Route {
+        params: &[OF_PROJECT],
+        ..get(
+            "/v1/projects/{project}/migrations",
+            "listActs",
+            "What was done for the migrations of a project",
+            &[gives(200, "Acts, by migration and number.", &[(JSON, "ActList")])],
+            quick(migrations::acts),
+        )
+    },
+    Route {
+        method: "PUT",
+        scope: Some(Scope::Apply),
+        params: &[
+            OF_PROJECT,
+            path("migration", Takes::Text { max: 64 }, "name of the migration"),
+            path("number", Takes::Number { min: 1, max: 1000 }, "the one behind the last act that was seen"),
+        ],
+        body: Some(Body { forms: &[JSON], schema: "NewAct", long: false }),
+        fails: &[412],
+        changes: true,
+        ..get(
+            "/v1/projects/{project}/migrations/{migration}/{number}",
+            "appendAct",
+            "Append an act to a migration",
+            &[gives(200, "It is appended, or was before.", &[(JSON, "Acted")])],
+            quick(migrations::append),
         )
     },
     Route {

@@ -1,9 +1,13 @@
 //! The JSON of calls and answers, as the OpenAPI document describes it. What is written and read stands in `wire`.
 
+use std::collections::BTreeMap;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+
+use crate::model::migration::{Deed, EVIDENCE};
 
 /// What went wrong (RFC 9457).
 #[derive(JsonSchema)]
@@ -304,6 +308,74 @@ struct ApprovalList {
     approvals: Vec<Approval>,
 }
 
+/// What was done for a migration.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAct {
+    #[schemars(range(min = 1, max = 7))]
+    pub step: u8,
+    #[schemars(schema_with = "deed")]
+    pub deed: String,
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"))]
+    pub actor: String,
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1000))]
+    pub note: Option<String>,
+    /// At most 32 entries and 8 KB.
+    #[serde(default)]
+    #[schemars(schema_with = "evidence")]
+    pub evidence: BTreeMap<String, String>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct Act {
+    migration: String,
+    #[schemars(range(min = 1, max = 1000))]
+    number: u64,
+    #[schemars(range(min = 1, max = 7))]
+    step: u8,
+    #[schemars(schema_with = "deed")]
+    deed: String,
+    actor: String,
+    /// By the clock of the store: RFC 3339, UTC.
+    at: String,
+    #[schemars(required, schema_with = "text_or_null")]
+    note: Option<String>,
+    #[schemars(schema_with = "evidence")]
+    evidence: BTreeMap<String, String>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct Acted {
+    #[schemars(range(min = 1, max = 1))]
+    format_version: u64,
+    migration: String,
+    #[schemars(range(min = 1, max = 1000))]
+    number: u64,
+    #[schemars(range(min = 1, max = 7))]
+    step: u8,
+    #[schemars(schema_with = "deed")]
+    deed: String,
+    actor: String,
+    /// By the clock of the store: RFC 3339, UTC.
+    at: String,
+    #[schemars(required, schema_with = "text_or_null")]
+    note: Option<String>,
+    #[schemars(schema_with = "evidence")]
+    evidence: BTreeMap<String, String>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct ActList {
+    #[schemars(range(min = 1, max = 1))]
+    format_version: u64,
+    /// By migration and number.
+    acts: Vec<Act>,
+}
+
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape alone matters")]
 struct Health {
@@ -313,6 +385,14 @@ struct Health {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape alone matters")]
 struct Document(Map<String, Json>);
+
+fn deed(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Deed::ALL.map(Deed::name) })
+}
+
+fn evidence(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "maxProperties": EVIDENCE, "additionalProperties": { "type": "string" } })
+}
 
 fn text_or_null(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"] })
@@ -353,6 +433,9 @@ pub fn schemas() -> Map<String, Json> {
         NewApproval,
         Approved,
         ApprovalList,
+        NewAct,
+        Acted,
+        ActList,
         Health,
         Document
     );

@@ -20,7 +20,7 @@ fn named(name: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn project(call: &Call) -> &str {
+pub(super) fn project(call: &Call) -> &str {
     call.given.text("project").unwrap_or_default()
 }
 

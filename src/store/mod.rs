@@ -13,6 +13,7 @@ use std::time::Duration;
 use self::sql::Database;
 use crate::guard::Approved;
 use crate::model::draft::Digest;
+use crate::model::migration::{Act, NewAct};
 use crate::model::plan::Base;
 use crate::model::{
     Address, Approval, Attempt, Drift, Error, Event, FieldId, Hashed, Inventory, Key, Kind, Lead, Logged, Login, Plan,
@@ -90,8 +91,17 @@ pub trait Turns: Send + Sync {
     fn approvals(&self, project: &str) -> Result<Vec<Approval>>;
 }
 
+/// What was done for migrations. Nothing here counts as a revision.
+pub trait Migrations: Send + Sync {
+    /// All acts of a project, by migration and number.
+    fn acts(&self, project: &str) -> Result<Vec<Act>>;
+
+    /// Appends an act: exit 5 if its number is taken, or is not the next one. The same act once more is the same act.
+    fn act(&self, project: &str, new: &NewAct) -> Result<Act>;
+}
+
 /// What a server keeps beside the state. Nothing here counts as a revision.
-pub trait Desk: Outbox + Turns {
+pub trait Desk: Outbox + Turns + Migrations {
     /// Makes the store, or brings it up to this version.
     fn prepare(&self) -> Result<()>;
 
@@ -132,6 +142,11 @@ pub trait Store: Send + Sync {
 
     /// `None` where nothing can be written.
     fn turns(&self) -> Option<&dyn Turns> {
+        None
+    }
+
+    /// `None` where nothing can be written.
+    fn migrations(&self) -> Option<&dyn Migrations> {
         None
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::model::migration::Act;
 use crate::model::{Approval, Event, Login, Token};
 
 /// Without its hash: nothing of a token can be learned from it.
@@ -36,4 +37,19 @@ pub fn event(event: &Event) -> Json {
 pub fn approval(approval: &Approval) -> Json {
     let Approval { digest, actor, at } = approval;
     json!({ "digest": digest, "actor": actor, "at": at })
+}
+
+/// An act of a migration.
+pub fn act(act: &Act) -> Json {
+    let Act { act, at } = act;
+    json!({
+        "migration": act.migration,
+        "number": act.number,
+        "step": act.step,
+        "deed": act.deed.name(),
+        "actor": act.actor,
+        "at": at,
+        "note": act.note,
+        "evidence": act.evidence,
+    })
 }

@@ -3,6 +3,7 @@
 mod desk;
 mod digest;
 mod hook;
+mod migration;
 mod plan;
 mod probe;
 mod read;
@@ -15,9 +16,10 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::plan::{Drift, Drifted};
 use crate::model::{Action, Diagnostic, Kind, Revision, Row, SecretChange, Value};
 
-pub use desk::{approval, event, login, token};
+pub use desk::{act, approval, event, login, token};
 pub use digest::digest;
 pub use hook::{attempt, told_event, told_revision};
+pub use migration::migration;
 pub use plan::{Against, Hidden, PlanDocument, SEAL_LEN, Saving, effects, marks, put_value, seal};
 pub use probe::{Places, outcomes, probed};
 pub use read::{Document, Head, read_plan};

@@ -139,6 +139,14 @@ const TABLE: &[Entry] = &[
             "watch approve nothing",
         ],
     ),
+    entry("migrate status", &["migrate status", "migrate status move", "migrate status nothing"]),
+    entry(
+        "migrate next",
+        &["migrate next", "migrate next --yes", "migrate next --until 4 --yes", "migrate next --format json"],
+    ),
+    entry("migrate ack", &["migrate ack 5", "migrate ack 5 --note x", "migrate ack 3 --server-id 1"]),
+    entry("migrate sheet", &["migrate sheet", "migrate sheet --format html", "migrate sheet --lang ja"]),
+    entry("migrate abandon", &["migrate abandon --note x"]),
     entry("effects list", &["effects", "effects list", "effects --all"]),
     entry("effects retry", &["effects retry", "effects retry 1", "effects retry notify-1", "effects retry nothing"]),
     entry("effects ack", &["effects ack 1", "effects ack 999 --yes", "effects ack notify-1 --yes"]),
@@ -691,6 +699,23 @@ fn in_variables() -> Case {
     case
 }
 
+/// Accounts that move to another server, with every kind of reference.
+fn moving() -> Case {
+    let migration = "migrations: { move: { from: s, to: t, accounts: [m-*], domains: [localhost] } }\n";
+    let case = generic("moving", &(secrets(IN_FILE) + migration), &[]);
+    private(&case.world, "yubin.db.key", KEY);
+    let servers = "servers: { s: { incoming: { host: a.example.jp } }, t: { incoming: { host: b.example.jp } } }\n";
+    let accounts = format!(
+        "accounts:\n  clear: {{ server: s, incoming: {{ password: {CLEAR} }} }}\n  m-env: {{ server: s, incoming: {{ password: {{ env: PW }} }} }}\n  \
+         m-file: {{ server: s, incoming: {{ password: {{ file: secrets/pw }} }} }}\n  m-hash: {{ server: s, password: {{ hash: '{HASH}' }} }}\n"
+    );
+    case.world.write("a.yaml", format!("{servers}{accounts}"));
+    case.world.write("b.csv", "name,server,incoming.password\nm-csv,s,${env:PW}\n");
+    case.world.write("export.txt", format!("a,x,{EXPORT}\n"));
+    apply(&case);
+    case
+}
+
 /// Every password breaks every rule.
 fn judged() -> Case {
     let case = generic("policy", &secrets(IN_FILE), &[]);
@@ -881,7 +906,7 @@ fn search_all(cases: &[Case], quick: bool) -> BTreeMap<&'static str, BTreeSet<i3
 
 #[test]
 fn no_command_shows_or_leaves_a_password_where_all_is_well() {
-    let cases = [in_files(), in_variables(), catchme(), cpi(), cybozu()];
+    let cases = [in_files(), in_variables(), catchme(), cpi(), cybozu(), moving()];
     let codes = search_all(&cases, false);
     // A command that only ever fails has shown nothing, and proved nothing.
     for entry in TABLE {

@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
-use crate::model::{FieldId, Key, Kind, SecretSource, Value};
+use crate::model::{FieldId, Key, Kind, Raw, SecretSource, Value};
 
 /// A value that is written: one of the store, or a reference to a secret.
 pub enum Written<'a> {
     Value(&'a Value),
     Env(&'a str),
     Secret(&'a SecretSource),
+    /// As a file says it; of a record, a cell is a text.
+    Raw(&'a Raw),
 }
 
 /// A resource that is written.
@@ -93,6 +95,15 @@ fn value(written: &Written<'_>, indent: usize) -> io::Result<String> {
         }
         Written::Value(Value::Text(text)) => scalar(text, indent)?,
         Written::Value(value) => value.to_string(),
+        Written::Raw(Raw::Null) => "null".to_owned(),
+        // A line break would be folded into a space.
+        Written::Raw(Raw::Plain(text)) if !text.contains('\n') => text.to_string(),
+        Written::Raw(Raw::Plain(text) | Raw::Quoted(text) | Raw::Cell(text)) => scalar(text, indent)?,
+        Written::Raw(Raw::List(items)) => {
+            let items: Vec<String> = items.iter().map(|(item, _)| quoted(item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Written::Raw(Raw::Secret(source)) => reference(source, indent)?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod given;
 mod hooks;
+mod migrations;
 mod policy;
 mod probe;
 mod secrets;
@@ -18,6 +19,7 @@ use globset::GlobBuilder;
 use super::tree::{self, Tree, Unread, leaves_by_link};
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
+use crate::model::migration::Migration;
 use crate::model::policy::plain;
 use crate::model::probe::Probing;
 use crate::model::{
@@ -28,6 +30,7 @@ use crate::system::{self, System};
 use given::{MASTER_KEYS, RULE_KEYS};
 
 pub use hooks::HOOK_KEYS;
+pub use migrations::MIGRATION_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
 pub use probe::PROBE_KEYS;
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
@@ -84,6 +87,8 @@ pub struct Project {
     pub hooks: Vec<Hook>,
     /// `sync:`.
     pub sync: Sync,
+    /// `migrations:`, in the order of the file.
+    pub migrations: Vec<Migration>,
     /// `probe:`.
     pub probing: Probing,
     /// `masters:` and `rules:`.
@@ -203,6 +208,7 @@ fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &m
         trust: Trust::default(),
         hooks: Vec::new(),
         sync: Sync::default(),
+        migrations: Vec::new(),
         probing: Probing::default(),
         given: Given::default(),
         users: None,
@@ -279,6 +285,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "hooks", read: |look, node| look.hooks(node) },
     Key { name: "sync", read: |look, node| look.sync(node) },
     Key { name: "mail_server", read: |look, node| look.mail_server(&node) },
+    Key { name: "migrations", read: |look, node| look.migrations(node) },
     Key { name: "probe", read: |look, node| look.probe(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
@@ -316,6 +323,8 @@ impl Look<'_> {
         let place = node.place;
         let mut missing = vec!["version", "name"];
         self.keys(node, "a project file", TOP_KEYS, |name| missing.retain(|other| *other != name));
+        // The product may stand behind them.
+        self.fit_migrations();
         for key in missing.into_iter().filter(|_| whole) {
             let hint = if key == "version" {
                 "write `version: 1`"

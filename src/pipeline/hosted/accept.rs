@@ -9,6 +9,7 @@ use super::{Client, Hosted, View};
 use crate::format::key_flaw;
 use crate::format::secret::{Strength, hash_scheme};
 use crate::guard;
+use crate::model::migration;
 use crate::model::plan::Base;
 use crate::model::{
     Action, Address, Cell, Change, Code, Diagnostic, Error, FieldChange, FieldId, Inventory, Key, Kind, Limits, Origin,
@@ -116,7 +117,10 @@ impl Hosted {
         // The client has judged by the policy of its project; what holds for every project is judged here.
         let policy = Policy { max_deletes: Limits::default(), max_overwrites: Limits::default(), ..Policy::default() };
         seal::mark_purged(&mut plan, Some(&*view.snapshot))?;
-        let facts = facts::of(&mut plan, &policy, &Inventory::default(), Some(&*view.snapshot))?;
+        let mut facts = facts::of(&mut plan, &policy, &Inventory::default(), Some(&*view.snapshot))?;
+        if facts::takes_servers(&plan) {
+            facts.migrations = migration::open(&self.desk().acts(&client.project)?, std::iter::empty());
+        }
         let verdict = guard::judge(&plan, &policy, facts);
         let digest = wire::digest(&plan);
         if set.head.digest.is_some_and(|said| said != digest) {

@@ -5,6 +5,7 @@ mod access;
 mod call;
 mod commit;
 mod failure;
+mod migrations;
 mod outbox;
 mod pipe;
 mod snapshot;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use self::call::Line;
 use self::snapshot::Reading;
-use super::{Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns};
+use super::{Entry, Migrations, Outbox, Receipt, Reseal, Snapshot, Store, Turns};
 use crate::guard::Approved;
 use crate::model::{Error, Plan, Result};
 
@@ -49,6 +50,10 @@ impl Store for Http {
     }
 
     fn turns(&self) -> Option<&dyn Turns> {
+        Some(self)
+    }
+
+    fn migrations(&self) -> Option<&dyn Migrations> {
         Some(self)
     }
 

@@ -42,7 +42,7 @@ impl Http {
 }
 
 /// A path of a project; no address can name two of them.
-fn of<'a, const N: usize>(project: &'a str, more: [&'a str; N]) -> Result<Vec<&'a str>> {
+pub(super) fn of<'a, const N: usize>(project: &'a str, more: [&'a str; N]) -> Result<Vec<&'a str>> {
     if matches!(project, "." | "..") {
         return Err(Error::failure(format!("a server cannot be asked of a project that is called `{project}`"))
             .hint("give it another name, or work where the store is"));

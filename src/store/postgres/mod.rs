@@ -22,7 +22,7 @@ use super::sql::columns::Column;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{self, Cell, Cells, Database, Each, Failure, Load, VERSION, Wanted};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
+use super::{Desk, Entry, Migrations, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Key, Kind, Plan, Result};
 
@@ -184,6 +184,10 @@ impl Store for Postgres {
     }
 
     fn turns(&self) -> Option<&dyn Turns> {
+        Some(self)
+    }
+
+    fn migrations(&self) -> Option<&dyn Migrations> {
         Some(self)
     }
 

@@ -50,9 +50,29 @@ ALTER TABLE account_history
     };
 }
 
+/// What was done for migrations.
+macro_rules! migrations {
+    () => {
+        "
+CREATE TABLE migration (
+  project T NOT NULL,
+  name T NOT NULL,
+  number BIGINT NOT NULL,
+  step BIGINT NOT NULL,
+  deed T NOT NULL,
+  actor T NOT NULL,
+  at T NOT NULL,
+  note T,
+  evidence T NOT NULL,
+  PRIMARY KEY (project, name, number)
+);
+"
+    };
+}
+
 /// From each version to the next, the first from version 5, with which this kind of store began. `T` stands for a
 /// text.
-const STEPS: [&str; (VERSION - 5) as usize] = [turns!(), switches!()];
+const STEPS: [&str; (VERSION - 5) as usize] = [turns!(), concat!(switches!(), migrations!())];
 
 /// What stands in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +256,8 @@ CREATE TABLE delivery (
   until T NOT NULL
 );
 ",
-    turns!()
+    turns!(),
+    migrations!()
 );
 
 fn ddl() -> String {

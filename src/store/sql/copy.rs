@@ -66,7 +66,7 @@ pub const CHANGE: Table = Table {
     ],
 };
 
-const OTHERS: [Table; 7] = [
+const OTHERS: [Table; 8] = [
     Table {
         name: "outside",
         columns: &[
@@ -117,6 +117,20 @@ const OTHERS: [Table; 7] = [
         ],
     },
     Table { name: "approval", columns: &[("project", Text), ("digest", Text), ("actor", Text), ("at", Text)] },
+    Table {
+        name: "migration",
+        columns: &[
+            ("project", Text),
+            ("name", Text),
+            ("number", Integer),
+            ("step", Integer),
+            ("deed", Text),
+            ("actor", Text),
+            ("at", Text),
+            ("note", Text),
+            ("evidence", Text),
+        ],
+    },
 ];
 
 /// Every table with its columns, that of one row last.

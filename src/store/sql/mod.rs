@@ -9,6 +9,7 @@ pub mod copy;
 pub mod desk;
 pub mod entry;
 pub mod image;
+mod migrations;
 mod past;
 pub mod read;
 pub mod rekey;

@@ -9,6 +9,9 @@ use super::{Database, Result, VERSION, number, text};
 use crate::model::{Approval, Code, Error, Lead};
 use crate::store::Turns;
 
+/// The version of the schema with which this came.
+const SINCE: i32 = 6;
+
 /// For how long the lead can be taken at once.
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(3600);
 
@@ -23,7 +26,7 @@ const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 const MOST: u64 = 1000;
 
 /// Two approvals of one second have an order, too.
-fn written(at: Timestamp) -> String {
+pub(super) fn written(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
@@ -45,14 +48,15 @@ fn leader(db: &dyn Database, project: &str) -> Result<Option<String>> {
     db.first(sql, &[text(project), text(&now), text(&furthest)], |row| Ok(row.string(0)))
 }
 
-/// One read, if the store has got what is read, and the version of the store; `None` if there is none.
-fn look<T: Default>(
+/// One read, if the store is of this version at least, and the version of the store; `None` if there is none.
+pub(super) fn look<T: Default>(
     store: &impl Connects,
+    since: i32,
     mut read: impl FnMut(&dyn Database) -> Result<T>,
 ) -> crate::model::Result<Option<(T, i32)>> {
     let mut found = None;
     store.reading(&mut |db, version| {
-        let read = if version >= VERSION { read(db)? } else { T::default() };
+        let read = if version >= since { read(db)? } else { T::default() };
         found = Some((read, version));
         Ok(())
     })?;
@@ -65,7 +69,7 @@ impl<C: Connects + Send + Sync> Turns for C {
             return Err(Error::new(Code::Usage, "the lead is taken for half a second to an hour"));
         }
         // Who stands by does not write.
-        let Some((other, version)) = look(self, |db| leader(db, project))? else { return Ok(Lead::Ours) };
+        let Some((other, version)) = look(self, SINCE, |db| leader(db, project))? else { return Ok(Lead::Ours) };
         if let Some(holder) = other.filter(|other| other != holder) {
             return Ok(Lead::Other { holder });
         }
@@ -90,7 +94,7 @@ impl<C: Connects + Send + Sync> Turns for C {
 
     fn resign(&self, project: &str, holder: &str) -> crate::model::Result<()> {
         let (leads, params) = ("FROM lead WHERE project = ?1 AND holder = ?2", [text(project), text(holder)]);
-        let held = look(self, |db| db.exists(&format!("SELECT 1 {leads}"), &params))?;
+        let held = look(self, SINCE, |db| db.exists(&format!("SELECT 1 {leads}"), &params))?;
         if held.is_none_or(|(held, _)| !held) {
             return Ok(());
         }
@@ -99,7 +103,7 @@ impl<C: Connects + Send + Sync> Turns for C {
 
     fn approve(&self, project: &str, approval: &Approval) -> crate::model::Result<()> {
         let Approval { digest, actor, at: _ } = approval;
-        let Some(((), version)) = look(self, |_| Ok(()))? else {
+        let Some(((), version)) = look(self, SINCE, |_| Ok(()))? else {
             return Err(Error::failure("there is no store yet, and no plan for it needs to be approved")
                 .hint("the first apply makes the store; look at `store:` if there should be one"));
         };
@@ -118,7 +122,7 @@ impl<C: Connects + Send + Sync> Turns for C {
     fn approvals(&self, project: &str) -> crate::model::Result<Vec<Approval>> {
         let sql = "SELECT digest, actor, at FROM approval WHERE project = ?1 AND at >= ?2
                    ORDER BY at DESC, digest LIMIT ?3";
-        let found = look(self, |db| {
+        let found = look(self, SINCE, |db| {
             let since = forgotten(db.now()?);
             db.all(sql, &[text(project), text(&since), number(MOST)], |row| {
                 Ok(Approval { digest: row.string(0), actor: row.string(1), at: row.string(2) })

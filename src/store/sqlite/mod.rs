@@ -21,7 +21,7 @@ use super::holder::holder;
 use super::sql::desk::Connects;
 use super::sql::read::Reading;
 use super::sql::{Database, Failure};
-use super::{Desk, Entry, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
+use super::{Desk, Entry, Migrations, Outbox, Receipt, Reseal, Snapshot, Store, Turns, Whole};
 use crate::guard::Approved;
 use crate::model::{Code, Error, Plan, Result};
 
@@ -123,6 +123,10 @@ impl Store for Sqlite {
     }
 
     fn turns(&self) -> Option<&dyn Turns> {
+        Some(self)
+    }
+
+    fn migrations(&self) -> Option<&dyn Migrations> {
         Some(self)
     }
 

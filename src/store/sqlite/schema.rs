@@ -93,6 +93,26 @@ CREATE TABLE approval (
     };
 }
 
+/// What was done for migrations.
+macro_rules! migrations {
+    () => {
+        "
+CREATE TABLE migration (
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  deed TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  at TEXT NOT NULL,
+  note TEXT,
+  evidence TEXT NOT NULL,
+  PRIMARY KEY (project, name, number)
+) STRICT, WITHOUT ROWID;
+"
+    };
+}
+
 /// From each version to the next, the first from version 1. An apply takes them, in its transaction;
 /// reading takes a store of any version as it is.
 const STEPS: [&str; VERSION as usize - 1] = [
@@ -164,7 +184,8 @@ const STEPS: [&str; VERSION as usize - 1] = [
          ALTER TABLE account_history ADD COLUMN login_imap INTEGER;
          ALTER TABLE account_history ADD COLUMN login_pop3 INTEGER;
          ALTER TABLE account_history ADD COLUMN login_smtp INTEGER;",
-        mail_server!()
+        mail_server!(),
+        migrations!()
     ),
 ];
 
@@ -280,7 +301,8 @@ CREATE VIEW effect AS
   SELECT revision, seq, effect, user, kind, name FROM change WHERE effect IS NOT NULL;
 ",
     desk!(),
-    turns!()
+    turns!(),
+    migrations!()
 );
 
 pub fn ddl() -> String {
