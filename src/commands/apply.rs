@@ -12,7 +12,7 @@ use super::{Common, End, Format, actor, confirm, is_interactive, plan, print_jso
 use crate::checkout::Checkout;
 use crate::guard;
 use crate::model::{Action, Code, Diagnostic, Diagnostics, Error, Result};
-use crate::pipeline::{Applied, Asked, Planned, Session, Step};
+use crate::pipeline::{Applied, AskProbe, Asked, Planned, Session, Step};
 use crate::wire;
 
 /// Make the store what the files declare, in one transaction
@@ -35,7 +35,7 @@ pub struct Args {
     /// Let the plan with this digest through, although it breaks a limit
     #[arg(long, value_name = "DIGEST")]
     ack: Option<String>,
-    /// Log in to the servers that the plan touches, before it is applied
+    /// Log in to the servers that the plan touches first, and refuse it if one of them refuses
     #[arg(long)]
     probe: bool,
     /// What the log says about this apply
@@ -53,12 +53,12 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     }
     let yes = args.yes || args.file.is_some();
     let planned = if let Some(path) = &args.file {
-        let saved = Saved { probe: args.probe, ..saved::read(path)? };
+        let saved = Saved { probe: asked_probe(args), ..saved::read(path)? };
         let again = saved.plan_again(common, args.strict, args.rebase)?;
         again.map(|Again { session, planned, approved }| (session, planned, Some(approved)))
     } else {
         let mut session = common.session(args.strict)?;
-        match session.plan(&Asked { partial: args.part.partial(), probe: args.probe, ..Asked::default() })? {
+        match session.plan(&Asked { partial: args.part.partial(), probe: asked_probe(args), ..Asked::default() })? {
             Some(planned) => Ok((session, planned, None)),
             None => Err(session),
         }
@@ -73,6 +73,11 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     let ack = if is_approved { Some(planned.digest.clone()) } else { args.ack.clone() };
     let ack = ack.or_else(|| consent_of_commits(common, &session, &planned, approved.as_deref()));
     carry_out(common, &session, planned, yes, ack.as_deref(), &args.annotations)
+}
+
+/// Whoever asks before an apply does not want it where the answer is bad.
+fn asked_probe(args: &Args) -> AskProbe {
+    if args.probe { AskProbe::Demand } else { AskProbe::Not }
 }
 
 fn invalid(common: &Common, session: &Session, annotations: &Annotations) -> Result<End> {

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::annotate::{self, Annotations};
 use super::saved::{self, Part};
 use super::{Common, End, Format, actor, print_data, probe};
+use crate::model::probe::Outcome;
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
-use crate::pipeline::{Asked, Planned, Secrets, Session};
+use crate::pipeline::{AskProbe, Asked, Planned, Secrets, Session};
 use crate::render::{self, html, markdown, text};
 use crate::system::System;
 use crate::vault;
@@ -102,7 +103,8 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         let message = "a rehearsal writes what an apply would, and so needs the secrets";
         return Err(Error::new(Code::Usage, message).hint("leave `--secrets=skip` out"));
     }
-    let asked = Asked { secrets, partial: args.part.partial(), probe: args.probe, ..Asked::default() };
+    let probe = if args.probe { AskProbe::Look } else { AskProbe::Not };
+    let asked = Asked { secrets, partial: args.part.partial(), probe, ..Asked::default() };
     let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session) };
     common.time("planned", started);
     let diagnostics = diagnostics(&session, &planned);
@@ -124,7 +126,11 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         save(path, &session, &planned)?;
         common.say(&(common.words().saved)(&path.display().to_string()));
     }
-    Ok(end(args, !planned.verdict.refused.is_empty(), planned.plan.is_empty()))
+    let refused = !planned.verdict.refused.is_empty();
+    if !refused && planned.proof.probed.iter().any(|one| one.outcome() == Outcome::Failed) {
+        return Ok(End::Code(Code::Failure));
+    }
+    Ok(end(args, refused, planned.plan.is_empty()))
 }
 
 fn end(args: &Args, refused: bool, empty: bool) -> End {
@@ -246,7 +252,11 @@ fn present(
         Format::Text => annotations.print(|to| {
             text::plan(report, to)?;
             let (probed, places) = document.probes;
-            if probed.is_empty() { Ok(()) } else { render::probe::text(probed, places, report.all, report.lang, to) }
+            if probed.is_empty() {
+                Ok(())
+            } else {
+                render::probe::text(probed, places, probe::told(common), report.lang, to)
+            }
         }),
     }
 }

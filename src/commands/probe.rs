@@ -1,14 +1,16 @@
 //! `yubin probe`
 
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, End, Format, print, print_data, print_json};
-use crate::model::probe::{Outcome, Probed};
+use crate::model::probe::Outcome;
 use crate::model::{Code, Error, Result};
-use crate::pipeline::{AskedProbe, Targets, To, written};
-use crate::render;
+use crate::pipeline::{AskedProbe, Targets, To, find_root, written};
+use crate::render::{self, probe::Told};
 use crate::wire;
 
 /// Log in to the declared servers for real
@@ -43,8 +45,18 @@ fn recipient(word: &str) -> std::result::Result<String, String> {
 /// Whoever proposes a change names hosts, and says which are allowed: in a CI, another file must.
 pub fn refuse_untrusted(common: &Common) -> Result<()> {
     let ci = std::env::var("CI").unwrap_or_default();
-    if matches!(ci.as_str(), "" | "0" | "false") || common.trusted_config.is_some() {
+    if matches!(ci.as_str(), "" | "0" | "false") {
         return Ok(());
+    }
+    if let Some(trusted) = &common.trusted_config {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let root = find_root(&Common::dir()?).ok().and_then(|root| real(&root));
+        let inside = real(trusted).zip(root).is_some_and(|(file, root)| file.starts_with(root));
+        if !inside {
+            return Ok(());
+        }
+        let message = "the file of `--trusted-config` stands in the project, where a proposal can change it";
+        return Err(Error::new(Code::Usage, message).hint("name one of another checkout; docs/security.md shows how"));
     }
     let message = "a probe sends passwords to hosts that the files name, and under CI these may be a stranger's";
     Err(Error::new(Code::Usage, message)
@@ -85,7 +97,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             let page = render::probe::markdown(&probed, places, common.lang());
             print_data(|to| to.write_all(page.as_bytes()))?;
         }
-        _ => print(|to| render::probe::text(&shown(common, &probed), places, common.verbose, common.lang(), to))?,
+        _ => print(|to| render::probe::text(&probed, places, told(common), common.lang(), to))?,
     }
     if probed.is_empty() {
         common.say(common.words().no_servers);
@@ -95,9 +107,12 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     Ok(if failed { End::Code(Code::Failure) } else { End::Done })
 }
 
-/// With `-q`, what is not well.
-fn shown(common: &Common, probed: &[Probed]) -> Vec<Probed> {
-    probed.iter().filter(|one| !common.quiet || one.outcome() != Outcome::Ok).cloned().collect()
+pub fn told(common: &Common) -> Told {
+    match (common.quiet, common.verbose) {
+        (true, _) => Told::Problems,
+        (_, true) => Told::InFull,
+        _ => Told::Short,
+    }
 }
 
 pub fn bar(common: &Common, targets: &Targets) -> ProgressBar {

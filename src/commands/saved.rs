@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Common, plan};
 use crate::model::plan::Partial;
 use crate::model::{Action, Change, Code, Diagnostic, Effect, Error, FieldChange, Kind, Plan, Result, Revision};
-use crate::pipeline::{Asked, Planned, Secrets, Session};
+use crate::pipeline::{AskProbe, Asked, Planned, Secrets, Session};
 use crate::render::text;
 use crate::wire::{self, Document, Saving};
 
@@ -19,7 +19,7 @@ pub struct Saved {
     pub path: PathBuf,
     pub document: Document,
     /// Whether the servers that the plan touches are probed before it is judged.
-    pub probe: bool,
+    pub probe: AskProbe,
 }
 
 const AGAIN: &str = "plan again, and have it approved again";
@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<Saved> {
         let message = format!("{name} was altered: it is not as it was saved");
         return Err(Error::new(Code::Refused, message).hint(AGAIN));
     }
-    Ok(Saved { path: path.to_owned(), document, probe: false })
+    Ok(Saved { path: path.to_owned(), document, probe: AskProbe::Not })
 }
 
 /// Whether a saved plan ends with the digest of all that stands before.

@@ -321,6 +321,17 @@ pub enum Lack {
     Failed(String, String),
 }
 
+impl Lack {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Lack::Never | Lack::Old(_) => "`--probe` probes it now",
+            // Another try with the same password is one more refusal.
+            Lack::Failed(..) => "mend that first: `yubin probe` says what to change",
+        }
+    }
+}
+
 /// A target without good evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unproven {

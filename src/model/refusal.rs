@@ -147,7 +147,7 @@ impl fmt::Display for Why {
                 f,
                 "`{server}` is the old server of the migration `{migration}`, which is at step {step} of 7; it goes with step 7, by consent (`yubin migrate status`)"
             ),
-            Why::Unproven(unproven) => write!(f, "{unproven}; `--probe` probes it now"),
+            Why::Unproven(unproven) => write!(f, "{unproven}; {}", unproven.lack.remedy()),
             Why::More(more) => write!(f, "and {more} more"),
             Why::Said(message) => f.write_str(message),
         }

@@ -106,8 +106,18 @@ pub struct Asked {
     pub as_of: Option<Timestamp>,
     /// Whether a plan of before is made again: it may have lost what it was restricted to.
     pub again: bool,
-    /// Whether the servers that the plan touches are probed.
-    pub probe: bool,
+    pub probe: AskProbe,
+}
+
+/// Whether the servers that a plan touches are probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AskProbe {
+    #[default]
+    Not,
+    /// To see what comes of it.
+    Look,
+    /// What fails refuses the plan, whatever the policy says.
+    Demand,
 }
 
 /// What becomes of the owner of a resource.

@@ -179,12 +179,16 @@ pub fn refusal(refusal: &Refusal) -> String {
         }
         Why::Unproven(unproven) => {
             let Unproven { address, server, lack } = &**unproven;
-            let why = match lack {
-                Lack::Never => "まだ確認されていません".to_owned(),
-                Lack::Old(at) => format!("{at} の確認では古すぎます"),
-                Lack::Failed(at, code) => format!("{at} の確認に失敗しています（{code}）"),
+            const NOW: &str = "`--probe` で今すぐ確認できます";
+            let (why, what) = match lack {
+                Lack::Never => ("まだ確認されていません".to_owned(), NOW),
+                Lack::Old(at) => (format!("{at} の確認では古すぎます"), NOW),
+                Lack::Failed(at, code) => (
+                    format!("{at} の確認に失敗しています（{code}）"),
+                    "まず原因を直してください（`yubin probe` で対処を確認できます）",
+                ),
             };
-            format!("`{address}` の宣言どおりの {server} への接続は{why}。`--probe` で今すぐ確認できます")
+            format!("`{address}` の宣言どおりの {server} への接続は{why}。{what}")
         }
         Why::More(more) => format!("ほか {more} 件"),
         Why::Said(message) => match RULES.iter().find(|(name, ..)| *name == refusal.rule) {

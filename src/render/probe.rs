@@ -15,6 +15,18 @@ use crate::wire::Places;
 const STRONG: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 const HELP: Style = AnsiColor::Cyan.on_default().bold();
+/// Characters of a message where all is well.
+const LONG: usize = 72;
+/// How much is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// What is not well.
+    Problems,
+    /// All targets, and the steps of those that are not well.
+    Short,
+    InFull,
+}
+
 /// Targets that are well are named up to so many.
 const WELL: usize = 50;
 
@@ -35,6 +47,7 @@ struct Words {
     more_well: fn(usize) -> String,
     user: &'static str,
     heads: [&'static str; 5],
+    help: &'static str,
     meaning: fn(&str) -> Option<&'static str>,
 }
 
@@ -47,6 +60,7 @@ const ENGLISH: Words = Words {
     more_well: |more| format!("✓ and {more} more that are well (-v names them)"),
     user: "as",
     heads: ["", "step", "what", "server said", "to do"],
+    help: "help:",
     meaning: |_| None,
 };
 
@@ -68,6 +82,7 @@ const JAPANESE: Words = Words {
     more_well: |more| format!("✓ ほか正常 {more} 件（-v で表示）"),
     user: "ユーザー",
     heads: ["", "手順", "結果", "サーバーの応答", "対処"],
+    help: "ヒント:",
     meaning: japanese::meaning,
 };
 
@@ -116,13 +131,14 @@ fn tally(all: &[Probed], words: &Words) -> String {
 }
 
 /// A line for each target that is well, all steps of the others; with `in_full`, of all.
-pub fn text(all: &[Probed], places: &Places, in_full: bool, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
+pub fn text(all: &[Probed], places: &Places, told: Told, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     let words = Words::of(lang);
+    let in_full = told == Told::InFull;
     let mut well = 0;
     for probed in ordered(all) {
         let is_well = probed.outcome() == Outcome::Ok;
         well += usize::from(is_well);
-        if is_well && well > WELL && !in_full {
+        if is_well && !in_full && (well > WELL || told == Told::Problems) {
             continue;
         }
         let (mark, colour) = look(probed.outcome());
@@ -139,21 +155,24 @@ pub fn text(all: &[Probed], places: &Places, in_full: bool, lang: Lang, to: &mut
             style(declared, FAINT)
         )?;
         if !is_well || in_full {
-            probed.steps.iter().try_for_each(|one| step(one, words, to))?;
+            probed.steps.iter().try_for_each(|one| step(one, in_full, words, to))?;
         }
     }
-    if well > WELL && !in_full {
+    if well > WELL && told == Told::Short {
         writeln!(to, "{}", style((words.more_well)(well - WELL), FAINT))?;
     }
-    writeln!(to, "{}", tally(all, words))
+    if told == Told::Problems && well == all.len() { Ok(()) } else { writeln!(to, "{}", tally(all, words)) }
 }
 
-fn step(step: &Step, words: &Words, to: &mut dyn Write) -> io::Result<()> {
+fn step(step: &Step, in_full: bool, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     const INDENT: &str = "                             ";
     let (_, colour) = look(step.outcome);
     let outcome = format!("{:<8}", (words.outcome)(step.outcome));
     let mut line = format!("    {} {:<15} ", style(outcome, colour), step.name.name());
-    let message = message(step, words);
+    let mut message = message(step, words);
+    if !in_full && step.outcome == Outcome::Ok && message.chars().count() > LONG {
+        message = message.chars().take(LONG).chain(['…']).collect();
+    }
     if !message.is_empty() {
         let _ = write!(line, "{} ", harmless(&message));
     }
@@ -166,7 +185,7 @@ fn step(step: &Step, words: &Words, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "{INDENT}{}", style(format!("« {} »", harmless(said)), FAINT))?;
     }
     if let Some(hint) = &step.hint {
-        writeln!(to, "{INDENT}{} {}", style("help:", HELP), harmless(hint))?;
+        writeln!(to, "{INDENT}{} {}", style(words.help, HELP), harmless(hint))?;
     }
     Ok(())
 }
@@ -175,7 +194,9 @@ fn step(step: &Step, words: &Words, to: &mut dyn Write) -> io::Result<()> {
 pub fn markdown(all: &[Probed], places: &Places, lang: Lang) -> String {
     let words = Words::of(lang);
     let mut page = format!("**{}**\n", prose(&tally(all, words)));
-    for probed in ordered(all).into_iter().rev() {
+    let mut worst_first: Vec<&Probed> = all.iter().collect();
+    worst_first.sort_by_key(|probed| std::cmp::Reverse(probed.outcome()));
+    for probed in worst_first {
         let (mark, _) = look(probed.outcome());
         let user = probed.user.as_ref().map_or(String::new(), |user| format!(" {} {}", words.user, code(user)));
         let declared = place(probed, places).map_or(String::new(), |place| format!(" · {}", code(&place)));

@@ -12,7 +12,7 @@ use crate::commands::{Common, End, actor, apply, is_interactive, plan, print, pr
 use crate::guard;
 use crate::model::migration::{Act, Deed};
 use crate::model::{Address, Code, Diagnostic, Error, Kind, Plan, Result};
-use crate::pipeline::{Asked, Exact, Look, Planned, Removal, Session, Verified, Word};
+use crate::pipeline::{AskProbe, Asked, Exact, Look, Planned, Removal, Session, Verified, Word};
 use crate::render::text;
 use crate::{render, wire};
 
@@ -101,7 +101,8 @@ fn carry_out(common: &Common, look: &Look, step: u8, addresses: Vec<Address>, ar
     let mut session = common.session(false)?;
     let name = format!("migration {}, step {step}", look.migration.name);
     let exact = Exact { name, addresses: addresses.into_iter().collect::<HashSet<_>>() };
-    let asked = Asked { exact: Some(exact), probe: args.probe, ..Asked::default() };
+    let probe = if args.probe { AskProbe::Demand } else { AskProbe::Not };
+    let asked = Asked { exact: Some(exact), probe, ..Asked::default() };
     let Some(mut planned) = session.plan(&asked)? else {
         return Ok(Did::Stopped(common.invalid(&session.diagnostics)?));
     };
@@ -196,7 +197,7 @@ fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
         common.say_diagnostics(&session.diagnostics);
         let of_those = |one: &&crate::model::probe::Probed| wanting.iter().any(|(address, _)| *address == one.address);
         let shown: Vec<_> = probed.iter().filter(of_those).cloned().collect();
-        print(|to| render::probe::text(&shown, &targets.places, common.verbose, common.lang(), to))?;
+        print(|to| render::probe::text(&shown, &targets.places, probe::told(common), common.lang(), to))?;
         const NAMED: usize = 20;
         for (address, why) in wanting.iter().take(NAMED) {
             common.say(&format!("{address}: {why}"));

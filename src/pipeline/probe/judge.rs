@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{AskedProbe, Targets};
 use crate::model::probe::{Demand, Probed};
 use crate::model::{Action, Address, Change, Diagnostic, Kind, Place, Plan, Result};
-use crate::pipeline::{Asked, Planned, Secrets, Session};
+use crate::pipeline::{AskProbe, Asked, Planned, Secrets, Session};
 
 /// What is known of the servers that a plan touches.
 #[derive(Default)]
@@ -53,8 +53,13 @@ fn touched(plan: &Plan) -> Vec<Address> {
 impl Session {
     /// Judges a plan by what is known of the servers that it touches; asks them now, if that is wanted.
     pub(in crate::pipeline) fn prove(&mut self, planned: &mut Planned, asked: &Asked) -> Result<()> {
-        let demand = self.project.policy.probe;
-        if (demand == Demand::Off && !asked.probe) || asked.secrets == Secrets::Skip || self.against.is_some() {
+        let demand = match self.project.policy.probe {
+            _ if asked.probe == AskProbe::Demand => Demand::Require,
+            Demand::Warn if self.strict => Demand::Require,
+            policy => policy,
+        };
+        let probes = asked.probe != AskProbe::Not;
+        if (demand == Demand::Off && !probes) || asked.secrets == Secrets::Skip || self.against.is_some() {
             return Ok(());
         }
         let addresses = touched(&planned.plan);
@@ -67,7 +72,7 @@ impl Session {
         self.diagnostics = said;
         let Some(targets) = targets? else { return Ok(()) };
         let mut proof = Proof::default();
-        if asked.probe {
+        if probes {
             proof.probed = self.probe(&targets, &|_| {})?;
         }
         let unproven = self.unproven(&targets, &proof.probed);
@@ -77,7 +82,7 @@ impl Session {
             Demand::Require => planned.verdict.demand(unproven),
             Demand::Warn => proof.notes.extend(unproven.iter().map(|one| {
                 let warning = Diagnostic::warning("probe/no-evidence", one.to_string());
-                let warning = warning.hint("`--probe` probes it now").of(&one.address);
+                let warning = warning.hint(one.lack.remedy()).of(&one.address);
                 match places.get(&one.address) {
                     Some((file, place)) => warning.at(file, place.line, place.column),
                     None => warning,

@@ -72,7 +72,7 @@ impl Session {
                 Code::Usage,
                 "the project does not say where passwords may be sent, so nothing is probed",
             )
-            .hint("name the hosts in yubin.yaml: `probe: { hosts: [mail.example.jp] }`; docs/probe.md says why"));
+            .hint("name the hosts in yubin.yaml, or in the file of `--trusted-config` if there is one: `probe: { hosts: [mail.example.jp] }`"));
         }
         self.steadily(|session| session.targets_once(asked))
     }
@@ -152,7 +152,7 @@ impl Session {
             for ways in ways.values_mut() {
                 let (Some(sending), Some(from)) = (&mut ways.sending, &ways.mail) else { continue };
                 let (to, back) = match to {
-                    To::Oneself => (from.as_str(), ways.receiving.clone()),
+                    To::Oneself => (from.as_str(), ways.receiving.clone().or_else(|| mailbox(from, &mut open))),
                     To::Address(to) => (to, mailbox(to, &mut open)),
                 };
                 sending.send = Some(Send { from: from.clone(), to: to.to_owned(), back: back.map(Box::new) });
