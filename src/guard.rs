@@ -3,12 +3,29 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::probe::Unproven;
 use crate::model::refusal::{Among, Counted, Why};
 use crate::model::{Action, Address, Change, Existing, Kind, Limit, Limits, Origin, Plan, Policy, Refusal};
 
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub refused: Vec<Refusal>,
+    /// Of those, how many at the end are of the moment.
+    passing: usize,
+}
+
+impl Verdict {
+    /// What files and store alone refuse: the same plan is refused for the same, whenever it is made again.
+    pub fn lasting(&self) -> &[Refusal] {
+        &self.refused[..self.refused.len() - self.passing]
+    }
+
+    /// Refuses for want of evidence, which comes and goes.
+    pub fn demand(&mut self, unproven: Vec<Unproven>) {
+        let before = self.refused.len();
+        put("probe", unproven.into_iter().map(|one| Why::Unproven(Box::new(one))).collect(), &mut self.refused);
+        self.passing += self.refused.len() - before;
+    }
 }
 
 /// A plan that every rule lets through.
@@ -55,13 +72,7 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
     if !plan.recorded {
         limits(plan, &policy.max_overwrites, Weight::of_overwrites, "max_overwrites", &mut refused);
     }
-    let mut of = |rule: &'static str, all: Vec<Why>| {
-        let more = all.len().saturating_sub(NAMED) as u64;
-        refused.extend(all.into_iter().take(NAMED).map(|why| Refusal { rule, why }));
-        if more > 0 {
-            refused.push(Refusal { rule, why: Why::More(more) });
-        }
-    };
+    let mut of = |rule: &'static str, all: Vec<Why>| put(rule, all, &mut refused);
     // By another name, a resource would be protected no more.
     let lost = plan.changes.iter().filter(|change| change.action.loses() || change.action == Action::Rename);
     let lost = lost.map(|change| Address::new(change.kind, change.stored_key().clone()));
@@ -90,7 +101,16 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
             .filter(|change| !change.only_moves() || change.fields.iter().any(|field| field.origin != Origin::Default));
         of("existing", differs.map(|change| Why::Exists(change.address())).collect());
     }
-    Verdict { refused }
+    Verdict { refused, passing: 0 }
+}
+
+/// The first refusals of a rule, and how many more there are.
+fn put(rule: &'static str, all: Vec<Why>, refused: &mut Vec<Refusal>) {
+    let more = all.len().saturating_sub(NAMED) as u64;
+    refused.extend(all.into_iter().take(NAMED).map(|why| Refusal { rule, why }));
+    if more > 0 {
+        refused.push(Refusal { rule, why: Why::More(more) });
+    }
 }
 
 /// Lets a plan through that nothing refuses, or only limits for which consent names this plan.

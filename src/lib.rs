@@ -31,6 +31,7 @@ pub mod model;
 pub mod net;
 pub mod ownership;
 pub mod pipeline;
+pub mod probe;
 pub mod refresh;
 pub mod render;
 pub mod resolve;

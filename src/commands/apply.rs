@@ -7,8 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::annotate::Annotations;
-use super::saved::{self, Again, Part};
-use super::{Common, End, Format, actor, confirm, is_interactive, plan, print_json};
+use super::saved::{self, Again, Part, Saved};
+use super::{Common, End, Format, actor, confirm, is_interactive, plan, print_json, probe};
 use crate::checkout::Checkout;
 use crate::guard;
 use crate::model::{Action, Code, Diagnostic, Diagnostics, Error, Result};
@@ -34,6 +34,9 @@ pub struct Args {
     /// Let the plan with this digest through, although it breaks a limit
     #[arg(long, value_name = "DIGEST")]
     ack: Option<String>,
+    /// Log in to the servers that the plan touches, before it is applied
+    #[arg(long)]
+    probe: bool,
     /// What the log says about this apply
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -44,13 +47,17 @@ pub struct Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     args.annotations.check(common)?;
+    if args.probe {
+        probe::refuse_untrusted(common)?;
+    }
     let yes = args.yes || args.file.is_some();
     let planned = if let Some(path) = &args.file {
-        let again = saved::read(path)?.plan_again(common, args.strict, args.rebase)?;
+        let saved = Saved { probe: args.probe, ..saved::read(path)? };
+        let again = saved.plan_again(common, args.strict, args.rebase)?;
         again.map(|Again { session, planned, approved }| (session, planned, Some(approved)))
     } else {
         let mut session = common.session(args.strict)?;
-        match session.plan(&Asked { partial: args.part.partial(), ..Asked::default() })? {
+        match session.plan(&Asked { partial: args.part.partial(), probe: args.probe, ..Asked::default() })? {
             Some(planned) => Ok((session, planned, None)),
             None => Err(session),
         }

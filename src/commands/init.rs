@@ -103,7 +103,7 @@ policy:
     );
     let modeline = format!("# yaml-language-server: $schema=.yubin/{}.schema.json\n", system.name);
     let resources = modeline + starter(system);
-    let ignore = "# the store, its key and passwords\n/yubin.db*\n/secrets/\n".to_owned();
+    let ignore = "# the store, its key and passwords, and what probes have found\n/yubin.db*\n/secrets/\n/.yubin/evidence.json\n".to_owned();
     [(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
 }
 

@@ -16,6 +16,7 @@ mod init;
 mod log;
 mod mark;
 mod plan;
+mod probe;
 mod refresh;
 mod saved;
 mod secret;
@@ -65,8 +66,8 @@ pub struct Common {
     /// Where current state lives, instead of the project's `store:`
     #[arg(long, value_name = "URL", env = "YUBIN_STORE", hide_env_values = true, global = true)]
     store: Option<String>,
-    /// Take `secrets:`, `policy:`, `hooks:` and `sync:` from this file, and nothing that leads out of the project from
-    /// another
+    /// Take `secrets:`, `policy:`, `hooks:`, `sync:` and `probe:` from this file, and nothing that leads out of the
+    /// project from another
     #[arg(long, value_name = "FILE", global = true)]
     trusted_config: Option<PathBuf>,
     /// Form of the output
@@ -120,6 +121,7 @@ enum Verb {
     Check(check::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Probe(probe::Args),
     Show(show::Args),
     Drift(drift::Args),
     Log(log::Args),
@@ -177,9 +179,14 @@ pub fn main() -> ExitCode {
         say_error(&error);
         return ExitCode::from(error.code as u8);
     }
-    if matches!(common.format, Format::Markdown | Format::Html) && !matches!(verb, Verb::Plan(_)) {
-        let error =
-            Error::new(Code::Usage, "only `yubin plan` writes Markdown and HTML").hint("`--format text` or `json`");
+    let fits = match common.format {
+        Format::Text | Format::Json => true,
+        Format::Markdown => matches!(verb, Verb::Plan(_) | Verb::Probe(_)),
+        Format::Html => matches!(verb, Verb::Plan(_)),
+    };
+    if !fits {
+        let message = "only `yubin plan` writes Markdown and HTML, and `yubin probe` Markdown";
+        let error = Error::new(Code::Usage, message).hint("`--format text` or `json`");
         say_error(&error);
         return ExitCode::from(error.code as u8);
     }
@@ -188,6 +195,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&common, &args),
         Verb::Plan(args) => plan::run(&common, &args),
         Verb::Apply(args) => apply::run(&common, &args),
+        Verb::Probe(args) => probe::run(&common, &args),
         Verb::Show(args) => show::run(&common, &args),
         Verb::Drift(args) => drift::run(&common, &args),
         Verb::Log(args) => log::run(&common, &args),

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::annotate::{self, Annotations};
 use super::saved::{self, Part};
-use super::{Common, End, Format, actor, print_data};
+use super::{Common, End, Format, actor, print_data, probe};
 use crate::model::{Code, Diagnostic, Diagnostics, Error, Result};
 use crate::pipeline::{Asked, Planned, Secrets, Session};
-use crate::render::{html, markdown, text};
+use crate::render::{self, html, markdown, text};
 use crate::system::System;
 use crate::vault;
 use crate::wire::{self, Against, Hidden, PlanDocument, Saving};
@@ -41,6 +41,9 @@ pub struct Args {
     /// The public key that must have signed the snapshot
     #[arg(long, value_name = "KEY", requires = "against")]
     signed_by: Option<String>,
+    /// Log in to the servers that the plan touches
+    #[arg(long, conflicts_with_all = ["show", "between", "against", "secrets"])]
+    probe: bool,
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
@@ -78,6 +81,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if let Some(path) = &args.show {
         return show_saved(common, args, path);
     }
+    if args.probe {
+        probe::refuse_untrusted(common)?;
+    }
     let started = std::time::Instant::now();
     let against = args.against.as_deref().map(|path| (path, args.signed_by.as_deref()));
     let mut session = common.session_against(args.strict, against)?;
@@ -95,14 +101,13 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         let message = "a rehearsal writes what an apply would, and so needs the secrets";
         return Err(Error::new(Code::Usage, message).hint("leave `--secrets=skip` out"));
     }
-    let asked = Asked { secrets, partial: args.part.partial(), ..Asked::default() };
+    let asked = Asked { secrets, partial: args.part.partial(), probe: args.probe, ..Asked::default() };
     let Some(mut planned) = session.plan(&asked)? else { return invalid(common, args, &session) };
     common.time("planned", started);
+    let diagnostics = diagnostics(&session, &planned);
     if let Some(path) = &args.json_out {
-        let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
         replace(path, |to| document(&session, &planned, &diagnostics, None).write(to))?;
     }
-    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
     let report = report(common, &session, &planned);
     args.annotations.write(common, &session.project.root, &diagnostics, report.refused)?;
     args.annotations.summarise(common, || markdown::plan(&report, &diagnostics, annotate::SUMMARY));
@@ -201,6 +206,7 @@ fn show_saved(common: &Common, args: &Args, path: &Path) -> Result<End> {
             refused: &document.refused,
             diagnostics: &document.diagnostics,
             hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
+            probes: (&[], &wire::Places::new()),
             saving: None,
             against: document.head.against.as_ref(),
             between: document.head.between.map(|[from, to]| (from, to)),
@@ -229,11 +235,18 @@ fn present(
         Format::Html => print_data(|to| html::plan(document, report.age, common.lang(), to)),
         Format::Markdown => {
             let page = markdown::plan(report, document.diagnostics, budget);
-            annotations.print_data(|to| to.write_all(page.as_bytes()))
+            let (probed, places) = document.probes;
+            let found =
+                if probed.is_empty() { String::new() } else { render::probe::markdown(probed, places, report.lang) };
+            annotations.print_data(|to| write!(to, "{page}{}{found}", if found.is_empty() { "" } else { "\n" }))
         }
         Format::Text if common.quiet => text::refusals(report.refused, report.lang, &mut anstream::stderr().lock())
             .map_err(|error| Error::failure("the output cannot be written").because(error)),
-        Format::Text => annotations.print(|to| text::plan(report, to)),
+        Format::Text => annotations.print(|to| {
+            text::plan(report, to)?;
+            let (probed, places) = document.probes;
+            if probed.is_empty() { Ok(()) } else { render::probe::text(probed, places, report.all, report.lang, to) }
+        }),
     }
 }
 
@@ -248,13 +261,18 @@ fn rehearse(common: &Common, session: &Session, planned: &mut Planned) -> Result
 
 /// Prints the plan, refused or not.
 pub fn show(common: &Common, session: &Session, planned: &Planned, annotations: &Annotations) -> Result<()> {
-    let diagnostics: Vec<Diagnostic> = session.diagnostics.iter().cloned().collect();
+    let diagnostics = diagnostics(session, planned);
     let report = report(common, session, planned);
     annotations.write(common, &session.project.root, &diagnostics, report.refused)?;
     if annotations.is_report() {
         return Ok(());
     }
     present(common, markdown::BUDGET, &report, &document(session, planned, &diagnostics, None), annotations)
+}
+
+/// What is said about the files, and about the servers at this moment.
+fn diagnostics(session: &Session, planned: &Planned) -> Vec<Diagnostic> {
+    session.diagnostics.iter().chain(&planned.proof.notes).cloned().collect()
 }
 
 /// How long ago a snapshot was taken, in seconds.
@@ -289,9 +307,11 @@ pub fn document<'a>(
         plan: &planned.plan,
         digest: &planned.digest,
         store: &session.store_name,
-        refused: &planned.verdict.refused,
+        // What depends on the moment is no part of what is approved.
+        refused: if saving.is_some() { planned.verdict.lasting() } else { &planned.verdict.refused },
         diagnostics,
         hidden: system.has_hidden().then(|| Box::new(hidden) as Box<Hidden<'_>>),
+        probes: (&planned.proof.probed, &planned.proof.places),
         saving,
         against: session.against(),
         between: None,

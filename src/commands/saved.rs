@@ -16,8 +16,10 @@ use crate::render::text;
 use crate::wire::{self, Document, Saving};
 
 pub struct Saved {
-    path: PathBuf,
+    pub path: PathBuf,
     pub document: Document,
+    /// Whether the servers that the plan touches are probed before it is judged.
+    pub probe: bool,
 }
 
 const AGAIN: &str = "plan again, and have it approved again";
@@ -50,7 +52,7 @@ pub fn read(path: &Path) -> Result<Saved> {
         let message = format!("{name} was altered: it is not as it was saved");
         return Err(Error::new(Code::Refused, message).hint(AGAIN));
     }
-    Ok(Saved { path: path.to_owned(), document })
+    Ok(Saved { path: path.to_owned(), document, probe: false })
 }
 
 /// Whether a saved plan ends with the digest of all that stands before.
@@ -93,7 +95,7 @@ impl Saved {
                 Some(at)
             }
         };
-        Ok(Asked { secrets, partial, as_of, again: true })
+        Ok(Asked { secrets, partial, as_of, again: true, probe: self.probe })
     }
 
     fn altered(&self) -> Error {

@@ -33,8 +33,8 @@ pub use adopt::{Changed, Left, adopt};
 pub use memory::Memory;
 pub use named::{NamedFile, NamedFormat, read_named};
 pub use project::{
-    FILE_NAME, FormatName, HOOK_KEYS, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, Project, SECRET_KEYS, SOURCE_KEYS,
-    SYNC_KEYS, SourceSpec, TOP_KEYS, WINDOW_KEYS, find_root, read_project,
+    FILE_NAME, FormatName, HOOK_KEYS, LIMIT_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, Project, SECRET_KEYS,
+    SOURCE_KEYS, SYNC_KEYS, SourceSpec, TOP_KEYS, WINDOW_KEYS, find_root, read_project,
 };
 pub use read::{Early, Fetch, Reader};
 pub use sources::{Sources, digest as config_digest, read_sources, would_be_source};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use super::kind::Address;
+use super::probe::Demand;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Existing {
@@ -136,6 +137,7 @@ pub struct Policy {
     pub protect: Vec<Address>,
     pub plaintext_secrets: PlaintextSecrets,
     pub passwords: PasswordPolicy,
+    pub probe: Demand,
 }
 
 impl Default for Policy {
@@ -149,6 +151,7 @@ impl Default for Policy {
             protect: Vec::new(),
             plaintext_secrets: PlaintextSecrets::default(),
             passwords: PasswordPolicy::default(),
+            probe: Demand::default(),
         }
     }
 }

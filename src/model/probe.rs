@@ -1,6 +1,8 @@
 //! What a probe asks of a server, and what comes of it.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,7 +147,33 @@ impl Hosts {
     }
 }
 
-/// `probe:` of a project, and what the command line says.
+/// `probe:` of a project.
+#[derive(Clone, Debug)]
+pub struct Probing {
+    /// But for the certificates of authorities, which stand in `authorities`.
+    pub settings: Settings,
+    /// A file of certificates in PEM, relative to the project or absolute.
+    pub authorities: Option<PathBuf>,
+    /// How old evidence may be.
+    pub valid: Duration,
+}
+
+impl Default for Probing {
+    fn default() -> Probing {
+        Probing { settings: Settings::default(), authorities: None, valid: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// `policy.probe`: what a plan without good evidence is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Demand {
+    #[default]
+    Off,
+    Warn,
+    Require,
+}
+
+/// How servers are asked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub hosts: Hosts,
@@ -229,6 +257,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 4] = [Outcome::Ok, Outcome::Skipped, Outcome::Warning, Outcome::Failed];
+
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
@@ -270,6 +300,36 @@ impl Probed {
     /// The worst of its steps.
     pub fn outcome(&self) -> Outcome {
         self.steps.iter().map(|step| step.outcome).max().unwrap_or(Outcome::Skipped)
+    }
+}
+
+/// Why there is no good evidence for what a plan wants of a server. Times are RFC 3339, UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    Never,
+    /// It was good, and is too old.
+    Old(String),
+    /// The last probe has failed: when, and with which code.
+    Failed(String, String),
+}
+
+/// A target without good evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    pub address: Address,
+    /// `imap mail.example.jp:993`.
+    pub server: String,
+    pub lack: Lack,
+}
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unproven { address, server, lack } = self;
+        match lack {
+            Lack::Never => write!(f, "`{address}` was never probed as it is declared at {server}"),
+            Lack::Old(at) => write!(f, "`{address}` was probed at {server} too long ago, at {at}"),
+            Lack::Failed(at, code) => write!(f, "`{address}` failed its last probe at {server}, at {at}: {code}"),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::kind::{Address, Kind};
 use super::policy::Limit;
+use super::probe::Unproven;
 
 /// Why a plan may not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Why {
     },
     /// Under `existing: fail`.
     Exists(Address),
+    /// Under `probe: require`.
+    Unproven(Box<Unproven>),
     /// Of one rule, what is not named.
     More(u64),
     /// As another yubin has said it.
@@ -134,6 +137,7 @@ impl fmt::Display for Why {
             Why::Exists(address) => {
                 write!(f, "`{address}` exists and differs, and the policy says `existing: fail`")
             }
+            Why::Unproven(unproven) => write!(f, "{unproven}; `--probe` probes it now"),
             Why::More(more) => write!(f, "and {more} more"),
             Why::Said(message) => f.write_str(message),
         }

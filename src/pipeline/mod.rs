@@ -11,6 +11,7 @@ pub mod hosted;
 mod keys;
 mod outbox;
 mod plan;
+mod probe;
 mod refresh;
 mod rekey;
 mod renames;
@@ -51,6 +52,7 @@ pub use deliver::Applied;
 pub use home::Home;
 pub use keys::key_ring;
 pub use outbox::{Id, Pending};
+pub use probe::{AskedProbe, Proof, Targets, To};
 pub use refresh::Export;
 pub use tokens::{AskedToken, is_same_hash, make_token, token_hash, token_holds, written};
 
@@ -84,6 +86,8 @@ pub struct Planned {
     pub as_of: Option<Timestamp>,
     /// The files of the configuration, each with its digest.
     pub files: Vec<(String, String)>,
+    /// What is known of the servers that it touches.
+    pub proof: Proof,
     vault: Option<Vault>,
 }
 
@@ -96,6 +100,8 @@ pub struct Asked {
     pub as_of: Option<Timestamp>,
     /// Whether a plan of before is made again: it may have lost what it was restricted to.
     pub again: bool,
+    /// Whether the servers that the plan touches are probed.
+    pub probe: bool,
 }
 
 /// What becomes of the owner of a resource.
@@ -124,6 +130,7 @@ impl Planned {
             secrets: Secrets::Fetch,
             as_of: None,
             files: Vec::new(),
+            proof: Proof::default(),
             vault: None,
         }
     }

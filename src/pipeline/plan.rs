@@ -28,7 +28,11 @@ impl Session {
     /// The plan from files and store; `None` if the input has errors, which then stand among the
     /// diagnostics.
     pub fn plan(&mut self, asked: &Asked) -> Result<Option<Planned>> {
-        self.steadily(|session| session.plan_once(asked))
+        let mut planned = self.steadily(|session| session.plan_once(asked))?;
+        if let Some(planned) = &mut planned {
+            self.prove(planned, asked)?;
+        }
+        Ok(planned)
     }
 
     fn plan_once(&mut self, asked: &Asked) -> Result<Option<Planned>> {
@@ -276,7 +280,7 @@ fn hint_at_deletes(project: &Project, draft: &Draft, diagnostics: &mut Diagnosti
 /// The stored rows of what is declared in full, and of what is declared no more.
 ///
 /// Where the order of servers is state, or accounts refer to them, all servers.
-fn fetch(
+pub(super) fn fetch(
     snapshot: Option<&dyn Snapshot>,
     draft: &Draft,
     gone: &[(Kind, Key)],

@@ -2,6 +2,7 @@
 //! the tests below.
 
 use crate::model::policy::Grace;
+use crate::model::probe::{Lack, Unproven};
 use crate::model::refusal::{Among, Counted, Why};
 use crate::model::{Action, Kind, Limit, Refusal};
 
@@ -50,6 +51,11 @@ pub fn belongs(by: &str) -> String {
 
 /// Rules: what they are called, and what is to be done about a refusal of which only the English words are known.
 const RULES: &[(&str, &str, &str)] = &[
+    (
+        "probe",
+        "接続確認の不足",
+        "`policy.probe: require` では、計画が触れるサーバーへの接続が確認されていなければなりません。`--probe` を付けて実行してください",
+    ),
     (
         "max_deletes",
         "削除数の上限",
@@ -162,6 +168,15 @@ pub fn refusal(refusal: &Refusal) -> String {
         Why::Blocked { address, reason: why } => format!("`{address}`: {}", reason(why)),
         Why::Exists(address) => {
             format!("`{address}` はすでに存在し、内容が異なります。方針 `existing: fail` により上書きしません")
+        }
+        Why::Unproven(unproven) => {
+            let Unproven { address, server, lack } = &**unproven;
+            let why = match lack {
+                Lack::Never => "まだ確認されていません".to_owned(),
+                Lack::Old(at) => format!("{at} の確認では古すぎます"),
+                Lack::Failed(at, code) => format!("{at} の確認に失敗しています（{code}）"),
+            };
+            format!("`{address}` の宣言どおりの {server} への接続は{why}。`--probe` で今すぐ確認できます")
         }
         Why::More(more) => format!("ほか {more} 件"),
         Why::Said(message) => match RULES.iter().find(|(name, ..)| *name == refusal.rule) {
@@ -407,6 +422,7 @@ const CODES: &[(&str, &str)] = &[
         "推測されやすいパスワードです。単語、名前、日付、キーボードの並びを避け、ランダムなものにしてください。",
     ),
     ("plan/refused", "計画は安全規則により拒否されました。"),
+    ("probe/no-evidence", "計画が触れるサーバーへの接続が、最近確認されていません。`--probe` で今すぐ確認できます。"),
     (
         "project/missing",
         "`yubin.yaml` がありません。`yubin init` でプロジェクトを作るか、`-C DIR` でプロジェクトのフォルダーを指定してください。",

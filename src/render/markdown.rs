@@ -318,7 +318,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// Text as it is, between backticks that it cannot end.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = harmless(text);
     if text.is_empty() {
         return "`\"\"`".to_owned();
@@ -330,7 +330,7 @@ fn code(text: &str) -> String {
 }
 
 /// A sentence in which nothing is Markdown, HTML or a mention, but for the code that it quotes.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = harmless(text);
     let parts: Vec<&str> = text.split('`').collect();
     if parts.len().is_multiple_of(2) {

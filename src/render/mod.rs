@@ -3,6 +3,7 @@ pub mod annotate;
 pub mod html;
 mod japanese;
 pub mod markdown;
+pub mod probe;
 pub mod text;
 pub mod watch;
 pub mod words;

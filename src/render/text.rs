@@ -62,7 +62,7 @@ pub struct Report<'a> {
     pub age: Option<u64>,
 }
 
-fn style(text: impl Display, style: Style) -> String {
+pub(super) fn style(text: impl Display, style: Style) -> String {
     format!("{style}{text}{style:#}")
 }
 

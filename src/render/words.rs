@@ -134,6 +134,7 @@ pub struct Words {
     /// The product.
     pub never_exported: fn(&str) -> String,
     pub holds_nothing: &'static str,
+    pub no_servers: &'static str,
 
     // Beside the plan.
     pub ask: &'static str,
@@ -307,6 +308,7 @@ static EN: Words = Words {
     hidden: "unobservable",
     never_exported: |product| format!("(unobservable: {product} has no export)"),
     holds_nothing: "the store holds nothing",
+    no_servers: "nothing that is declared names a server",
 
     ask: "Apply this plan?",
     untouched: "nothing has been changed",
@@ -443,6 +445,7 @@ static JA: Words = Words {
     hidden: "製品側の値は確認不可",
     never_exported: |product| format!("（製品側の値は確認不可: {product} にはエクスポートがありません）"),
     holds_nothing: "ストアは空です",
+    no_servers: "サーバーを指定した宣言がありません",
 
     ask: "この計画を適用しますか?",
     untouched: "何も変更していません",

@@ -35,6 +35,8 @@ struct ProjectFile {
     hooks: Option<Vec<HookBlock>>,
     /// When and how `yubin watch` applies.
     sync: Option<SyncBlock>,
+    /// How `yubin probe` logs in to the declared servers, and to which of them.
+    probe: Option<ProbeBlock>,
     /// A file of registered users, one a line; a pattern of another user is an error.
     #[schemars(example = &"users.txt")]
     users: Option<String>,
@@ -186,6 +188,36 @@ struct SyncBlock {
     approve: Option<Vec<String>>,
 }
 
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape alone matters")]
+struct ProbeBlock {
+    /// Hosts that passwords may be sent to: a name, `*.` and a domain, or an IP address, each with a port or without.
+    #[schemars(example = ["mail.example.jp", "*.example.com"])]
+    hosts: Option<Vec<String>>,
+    /// How long each answer of a server may take, from 1s to 5m.
+    #[schemars(regex(pattern = "^[0-9]{1,5}[sm]$"), extend("default" = "20s"))]
+    timeout: Option<String>,
+    /// Connections at once.
+    #[schemars(range(min = 1, max = 64), extend("default" = 8))]
+    parallel: Option<u32>,
+    /// Refused logins of a user at a host, after which that user is not tried there again.
+    #[schemars(range(min = 1, max = 5), extend("default" = 1))]
+    attempts: Option<u32>,
+    /// How long a message of --send may take to arrive, from 1s to 30m.
+    #[schemars(regex(pattern = "^[0-9]{1,5}[sm]$"), extend("default" = "60s"))]
+    arrival: Option<String>,
+    /// How old evidence may be, from 1m to 30d.
+    #[schemars(regex(pattern = "^[0-9]{1,5}[smhd]$"), extend("default" = "24h"))]
+    valid: Option<String>,
+    /// A file of certificates in PEM that are trusted beside those of the system; relative to this one.
+    #[schemars(length(min = 1), example = &"tls/ca.pem")]
+    ca: Option<String>,
+    /// An IP address, with a port or without, that is asked for names instead of the system's resolver.
+    #[schemars(example = &"192.0.2.53")]
+    nameserver: Option<String>,
+}
+
 /// A window for everything; or one for plans that do certain things.
 #[derive(JsonSchema)]
 #[serde(untagged)]
@@ -268,6 +300,10 @@ struct PolicyBlock {
     plaintext_secrets: Option<String>,
     /// What a new password of a mailbox must be, beside the rules of the product.
     passwords: Option<PasswordsBlock>,
+    /// Whether a plan needs evidence that the servers that it touches take what it declares; `yubin plan --probe`
+    /// finds it.
+    #[schemars(extend("enum" = ["off", "warn", "require"], "default" = "off"))]
+    probe: Option<String>,
     /// Whether a capacity of 0 may be declared: the vendor does not say what it means (002:115).
     allow_zero_capacity: Option<bool>,
 }
@@ -374,7 +410,7 @@ fn without_null(schema: &mut Json) {
 mod tests {
     use super::*;
     use crate::load::{
-        HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS, TOP_KEYS, WINDOW_KEYS,
+        HOOK_KEYS, PASSWORD_KEYS, POLICY_KEYS, PROBE_KEYS, SECRET_KEYS, SOURCE_KEYS, SYNC_KEYS, TOP_KEYS, WINDOW_KEYS,
     };
 
     fn keys(schema: &Json) -> Vec<&str> {
@@ -400,6 +436,7 @@ mod tests {
         assert_eq!(keys(&schema["properties"]["hooks"]["items"]), sorted(HOOK_KEYS.into_iter()));
         let sync = &schema["properties"]["sync"];
         assert_eq!(keys(sync), sorted(SYNC_KEYS.iter().map(|key| key.name)));
+        assert_eq!(keys(&schema["properties"]["probe"]), sorted(PROBE_KEYS.iter().map(|key| key.name)));
         let window = &sync["properties"]["windows"]["items"]["anyOf"][1];
         assert_eq!(keys(window), sorted(WINDOW_KEYS.into_iter()));
         let source = &schema["properties"]["sources"]["items"]["anyOf"][1];

@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
+use super::Places;
 use super::{FORMAT_VERSION, SKIPPED, diagnostic, drifted, summary};
 use crate::model::plan::{LastSet, Partial, Waiting};
+use crate::model::probe::Probed;
 use crate::model::{
     Address, Change, Diagnostic, Drift, Effect, FieldChange, FieldId, Kind, Origin, Plan, Refusal, Value,
 };
@@ -170,6 +172,8 @@ pub struct PlanDocument<'a> {
     pub diagnostics: &'a [Diagnostic],
     /// `None` where the product has no export, or yubin's store is all there is.
     pub hidden: Option<Box<Hidden<'a>>>,
+    /// What was probed for it; never in a saved plan.
+    pub probes: (&'a [Probed], &'a Places),
     /// Only in a saved plan.
     pub saving: Option<Saving<'a>>,
     pub against: Option<&'a Against>,
@@ -292,6 +296,10 @@ impl PlanDocument<'_> {
             list(to, "disabled", &plan.waiting, &mut written, |to, one| put(to, waiting(one)))?;
         }
         list(to, "diagnostics", self.diagnostics, &mut written, |to, one| put(to, diagnostic(one)))?;
+        let (probed, places) = self.probes;
+        if !probed.is_empty() && saving.is_none() {
+            list(to, "probes", probed, &mut written, |to, one| put(to, super::probed(one, places)))?;
+        }
         if let Some(saving) = saving {
             list(to, "files", saving.files, &mut written, |to, (file, digest)| {
                 put(to, json!({ "file": file, "digest": digest }));

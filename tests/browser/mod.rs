@@ -51,6 +51,7 @@ fn page(plan: &Plan, refused: &[Refusal], diagnostics: &[Diagnostic], lang: Lang
         refused,
         diagnostics,
         hidden: None,
+        probes: (&[], &wire::Places::new()),
         saving: None,
         against: None,
         between: None,

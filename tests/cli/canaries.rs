@@ -108,6 +108,10 @@ const TABLE: &[Entry] = &[
             "apply --yes --note x",
         ],
     ),
+    entry(
+        "probe",
+        &["probe", "probe --stored", "probe --send self", "probe account/clear --trusted-config hosts.yaml"],
+    ),
     entry("show", &["show", "show account/clear", "show account/info pattern/u/p", "show account/nobody"]),
     entry("drift", &["drift", "drift --adopt", "drift --adopt --yes", "drift --adopt account/info --yes"]),
     entry("snapshot", &["snapshot --redacted", "snapshot", "snapshot --redacted --out state.json"]),

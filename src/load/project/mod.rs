@@ -3,6 +3,7 @@
 mod given;
 mod hooks;
 mod policy;
+mod probe;
 mod secrets;
 mod sync;
 
@@ -18,6 +19,7 @@ use super::tree::{self, Tree, Unread, leaves_by_link};
 use crate::format::node::{Content, Entry, Node, Reader};
 use crate::model::diagnostic::{did_you_mean, instead, shown, unknown_word};
 use crate::model::policy::plain;
+use crate::model::probe::Probing;
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Given, Hook, Key as ResourceKey, Kind, Place, Policy, Result,
     Severity, StorePlace, Sync, Trust,
@@ -27,6 +29,7 @@ use given::{MASTER_KEYS, RULE_KEYS};
 
 pub use hooks::HOOK_KEYS;
 pub use policy::{LIMIT_KEYS, POLICY_KEYS};
+pub use probe::PROBE_KEYS;
 pub use secrets::{PASSWORD_KEYS, SECRET_KEYS};
 pub use sync::{SYNC_KEYS, WINDOW_KEYS};
 
@@ -81,6 +84,8 @@ pub struct Project {
     pub hooks: Vec<Hook>,
     /// `sync:`.
     pub sync: Sync,
+    /// `probe:`.
+    pub probing: Probing,
     /// `masters:` and `rules:`.
     pub given: Given,
     pub users: Option<HashSet<String>>,
@@ -103,8 +108,8 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:` and `sync:`. What
-/// is wrong with single values stands among the diagnostics; the project is then good for reporting problems
+/// Reads the project file, and the one that stands above its `policy:`, `secrets:`, `hooks:`, `sync:` and `probe:`.
+/// What is wrong with single values stands among the diagnostics; the project is then good for reporting problems
 /// of the other files too, and for nothing else.
 pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagnostics) -> Result<Project> {
     let root = tree.root();
@@ -119,6 +124,7 @@ pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagn
         project.trust = foreign(root, path, other.trust);
         project.hooks = hooks::foreign(other.hooks, root, path);
         project.sync = sync::foreign(other.sync, root, path);
+        project.probing = probe::foreign(other.probing, root, path);
         project.trusted = Some(other.bytes);
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
@@ -195,6 +201,7 @@ fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &m
         trust: Trust::default(),
         hooks: Vec::new(),
         sync: Sync::default(),
+        probing: Probing::default(),
         given: Given::default(),
         users: None,
         users_file: None,
@@ -269,6 +276,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
     Key { name: "hooks", read: |look, node| look.hooks(node) },
     Key { name: "sync", read: |look, node| look.sync(node) },
+    Key { name: "probe", read: |look, node| look.probe(node) },
     Key { name: "users", read: |look, node| look.users(node) },
     Key { name: "masters", read: |look, node| look.keys(node, "`masters`", MASTER_KEYS, |_| {}) },
     Key { name: "rules", read: |look, node| look.keys(node, "`rules`", RULE_KEYS, |_| {}) },

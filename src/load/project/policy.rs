@@ -3,6 +3,7 @@
 use super::secrets::PASSWORD_KEYS;
 use super::{Key, Look};
 use crate::format::node::{Content, Entry, Node};
+use crate::model::probe::Demand;
 use crate::model::{Address, Existing, Grace, Kind, Limit, Limits, PlaintextSecrets, Policy, Undeclared};
 
 /// What a limit may be of.
@@ -44,6 +45,13 @@ pub static POLICY_KEYS: &[Key] = &[
                 ("allow", PlaintextSecrets::Allow),
             ];
             look.choice(node, "plaintext_secrets", &words, |p| &mut p.plaintext_secrets);
+        },
+    },
+    Key {
+        name: "probe",
+        read: |look, node| {
+            let words = [("off", Demand::Off), ("warn", Demand::Warn), ("require", Demand::Require)];
+            look.choice(node, "probe", &words, |p| &mut p.probe);
         },
     },
     Key { name: "passwords", read: |look, node| look.keys(node, "`passwords`", PASSWORD_KEYS, |_| {}) },

@@ -1,4 +1,7 @@
-//! What every connection over HTTP begins with: no redirects, nothing in clear beyond this machine, and whom to trust.
+//! The ways to other machines: what every connection over HTTP begins with (no redirects, nothing in clear beyond this
+//! machine, and whom to trust), and questions to name servers.
+
+pub mod dns;
 
 use std::net::IpAddr;
 use std::path::Path;

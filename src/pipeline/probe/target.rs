@@ -1,0 +1,155 @@
+//! From the settings of a resource to what a probe asks of its servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::known::{Held, Settings};
+use crate::model::probe::{Entry, Mechanism, Protocol, Security, Target};
+use crate::model::{Address, Clear, Kind};
+
+/// Opens a secret; the sentence says why it cannot be shown to a server, `None` that this was said already.
+pub type Open<'a> = dyn FnMut(&Address, Held<'_>) -> Result<Clear, Option<String>> + 'a;
+
+/// Whom a resource logs in as.
+struct Credentials<'a> {
+    user: Option<&'a str>,
+    password: Option<Held<'a>>,
+}
+
+/// What to ask for a resource: receiving, and sending.
+pub struct Ways {
+    pub receiving: Option<Target>,
+    pub sending: Option<Target>,
+    /// Of the resource.
+    pub mail: Option<String>,
+}
+
+impl Ways {
+    pub fn of(address: &Address, settings: &Settings<'_>, needs_uidl: bool, open: &mut Open<'_>) -> Ways {
+        let receiving = receiving(address, settings, needs_uidl, open);
+        let sending = sending(address, settings, receiving.as_ref(), open);
+        Ways { receiving, sending, mail: settings.own.text("address").map(str::to_owned) }
+    }
+}
+
+fn security(word: Option<&str>) -> Security {
+    Security::ALL.into_iter().find(|security| Some(security.name()) == word).unwrap_or(Security::None)
+}
+
+fn port(declared: Option<i64>, protocol: Protocol, security: Security) -> u16 {
+    let usual = match (protocol, security) {
+        (Protocol::Imap, Security::ImplicitTls) => 993,
+        (Protocol::Imap, _) => 143,
+        (Protocol::Pop3, Security::ImplicitTls) => 995,
+        (Protocol::Pop3, _) => 110,
+        (Protocol::Smtp, Security::ImplicitTls) => 465,
+        // The products' own default (000:119, 004:68).
+        (Protocol::Smtp, _) => 25,
+    };
+    declared.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual)
+}
+
+fn receiving(address: &Address, settings: &Settings<'_>, needs_uidl: bool, open: &mut Open<'_>) -> Option<Target> {
+    let host = settings.text("incoming.host")?.to_owned();
+    let declared = settings.int("incoming.port");
+    let protocol = match (settings.text("incoming.protocol"), declared) {
+        (Some("imap"), _) | (None, Some(143 | 993)) => Protocol::Imap,
+        // All products that leave it open speak POP3.
+        _ => Protocol::Pop3,
+    };
+    let security = security(settings.text("incoming.security"));
+    let apop = protocol == Protocol::Pop3 && settings.flag("incoming.apop") == Some(true);
+    let mechanism = if apop { Mechanism::Apop } else { Mechanism::Auto };
+    Some(Target {
+        address: address.clone(),
+        protocol,
+        host,
+        port: port(declared, protocol, security),
+        security,
+        entry: entry(address, &of_receiving(settings), mechanism, open),
+        folder: settings.own.text("incoming.imap_root").map(str::to_owned),
+        uidl: needs_uidl || settings.flag("supports_uidl") == Some(true),
+        size: None,
+        before: None,
+        send: None,
+    })
+}
+
+fn sending(
+    address: &Address,
+    settings: &Settings<'_>,
+    receiving: Option<&Target>,
+    open: &mut Open<'_>,
+) -> Option<Target> {
+    let host = settings.text("outgoing.host")?.to_owned();
+    let security = security(settings.text("outgoing.security"));
+    let entry = if settings.flag("outgoing.auth.enabled") == Some(true) {
+        let mechanism = match settings.text("outgoing.auth.mechanism") {
+            Some("login") => Mechanism::Login,
+            Some("plain") => Mechanism::Plain,
+            Some("cram-md5") => Mechanism::CramMd5,
+            _ => Mechanism::Auto,
+        };
+        entry(address, &of_sending(settings), mechanism, open)
+    } else {
+        Entry::Nobody
+    };
+    let wait = settings.int("outgoing.pop_before_smtp_wait").and_then(|wait| u64::try_from(wait).ok());
+    let first = receiving.filter(|_| settings.flag("outgoing.pop_before_smtp") == Some(true));
+    Some(Target {
+        address: address.clone(),
+        protocol: Protocol::Smtp,
+        host,
+        port: port(settings.int("outgoing.port"), Protocol::Smtp, security),
+        security,
+        entry,
+        folder: None,
+        uidl: false,
+        size: settings.size("outgoing.max_message_size"),
+        before: first.map(|first| Box::new((first.clone(), Duration::from_secs(wait.unwrap_or_default())))),
+        send: None,
+    })
+}
+
+/// User and password for receiving: its own, and else the mail address and the password of the mailbox itself.
+fn of_receiving<'a>(settings: &Settings<'a>) -> Credentials<'a> {
+    let own = &settings.own;
+    Credentials {
+        user: own.text("incoming.username").or_else(|| own.text("address")),
+        password: own.secret("incoming.password").or_else(|| own.secret("password")),
+    }
+}
+
+/// User and password for sending, by what is declared of whose they are (000 c22, 003 D-F6, 004:77-78).
+fn of_sending<'a>(settings: &Settings<'a>) -> Credentials<'a> {
+    const USER: &str = "outgoing.auth.username";
+    const PASSWORD: &str = "outgoing.auth.password";
+    let own = Credentials { user: settings.own.text(USER), password: settings.own.secret(PASSWORD) };
+    let receiving = of_receiving(settings);
+    let whose = settings.own.text("outgoing.auth.credentials");
+    if let Some(server) = settings.server.filter(|_| whose.is_none()) {
+        match server.text("outgoing.auth.credentials") {
+            Some("own") => return Credentials { user: server.text(USER), password: server.secret(PASSWORD) },
+            Some("account") => return receiving,
+            _ => {}
+        }
+    }
+    match whose {
+        Some("incoming") => receiving,
+        Some("own") => own,
+        // What an account does not say apart is that of receiving.
+        _ => Credentials { user: own.user.or(receiving.user), password: own.password.or(receiving.password) },
+    }
+}
+
+fn entry(address: &Address, credentials: &Credentials<'_>, mechanism: Mechanism, open: &mut Open<'_>) -> Entry {
+    if address.kind == Kind::Server {
+        return Entry::Nobody;
+    }
+    let Some(user) = credentials.user else { return Entry::Without("no user name is declared".to_owned()) };
+    let Some(held) = credentials.password else { return Entry::Without("no password is declared".to_owned()) };
+    match open(address, held) {
+        Ok(clear) => Entry::User { name: user.to_owned(), password: Arc::new(clear), mechanism },
+        Err(why) => Entry::Without(why.unwrap_or_default()),
+    }
+}
