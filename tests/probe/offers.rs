@@ -70,7 +70,7 @@ fn a_server_that_takes_no_password_without_tls() {
             receiving("imap-starttls", "imap", "starttls", "imap", "RIGHT"),
             receiving("pop3-implicit", "pop3", "implicit_tls", "pop3s", "RIGHT"),
             sending("smtp-starttls", "starttls", "submission", "auto", "RIGHT"),
-            nobody("nobody", "starttls", "smtp").warns("capabilities", "probe/auth-needed", &["outgoing.auth.enabled"]),
+            nobody("nobody", "starttls", "smtp").warns("login", "probe/auth-needed", &["outgoing.auth.enabled"]),
         ],
     );
 }

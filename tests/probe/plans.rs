@@ -6,14 +6,20 @@ use serde_json::Value as Json;
 
 use super::dialogues::{IMAP, fields};
 use super::fake::{Fake, Script};
-use super::{expect, files, has_password, json, parsed, run};
+use super::{EVIDENCE, expect, files, has_password, json, parsed, run};
 use crate::cli::concat;
 use crate::support::World;
 
-const EVIDENCE: &str = ".yubin/evidence.json";
-
 fn world(policy: &str) -> World {
     World::project("generic", &format!("probe: {{ hosts: [127.0.0.1], timeout: 1s }}\n{policy}"))
+}
+
+/// The store is there, with its key: evidence is kept with it.
+fn applied(policy: &str) -> World {
+    let world = world(policy);
+    world.write("first.yaml", "accounts: { first: { comment: x } }\n");
+    expect(&world, 0, &["apply", "--yes"]);
+    world
 }
 
 fn declare(world: &World, rows: &[(&str, &Fake, &str)]) {
@@ -92,7 +98,7 @@ fn a_changed_server_is_probed_for_all_who_use_it() {
 #[test]
 fn evidence_is_kept_without_secrets() {
     let fake = Fake::start(IMAP);
-    let world = world("policy: { probe: require }\n");
+    let world = applied("policy: { probe: require }\n");
     declare(&world, &[("a", &fake, "")]);
     let before = files(world.path());
     json(&world, 4, &["plan"]);
@@ -114,9 +120,11 @@ fn evidence_is_kept_without_secrets() {
     json(&world, 0, &["plan"]);
     // Old evidence is none.
     let evidence = std::fs::read_to_string(world.file(EVIDENCE)).unwrap();
-    let today = jiff::Timestamp::now().to_string()[..10].to_owned();
-    assert!(evidence.contains(&today), "no date in it: {evidence}");
-    world.write(EVIDENCE, evidence.replace(&today, "2026-01-02"));
+    let mut old: Json = serde_json::from_str(&evidence).unwrap();
+    for (_, one) in old["evidence"].as_object_mut().unwrap() {
+        one["at"] = (one["at"].as_i64().unwrap() - 2 * 86_400).into();
+    }
+    world.write(EVIDENCE, old.to_string());
     assert_eq!(refusals(&json(&world, 4, &["plan"])), ["probe"]);
     // What cannot be read is none, and no reason to fail otherwise.
     world.write(EVIDENCE, "garbage");
@@ -135,7 +143,7 @@ fn without_evidence_a_plan_is_warned_of_or_refused() {
     };
     let (good, bad) = (Fake::start(IMAP), Fake::start(refusing));
     for (policy, code) in [("off", 0), ("warn", 0), ("require", 4)] {
-        let world = world(&format!("policy: {{ probe: {policy} }}\n"));
+        let world = applied(&format!("policy: {{ probe: {policy} }}\n"));
         declare(&world, &[("a", &good, "")]);
         let plan = json(&world, code, &["plan"]);
         assert_eq!(warnings(&plan).contains(&"probe/no-evidence"), policy == "warn", "{policy} {plan:#}");
@@ -160,7 +168,7 @@ fn without_evidence_a_plan_is_warned_of_or_refused() {
 #[test]
 fn no_consent_stands_for_evidence() {
     let fake = Fake::start(IMAP);
-    let world = world("policy: { probe: require }\n");
+    let world = applied("policy: { probe: require }\n");
     declare(&world, &[("a", &fake, "")]);
     let digest = json(&world, 4, &["plan"])["digest"].as_str().unwrap().to_owned();
     json(&world, 4, &["apply", "--ack", &digest]);
@@ -183,7 +191,7 @@ fn no_consent_stands_for_evidence() {
 #[test]
 fn the_trusted_file_says_what_is_required() {
     let fake = Fake::start(IMAP);
-    let world = world("policy: { probe: off }\n");
+    let world = applied("policy: { probe: off }\n");
     declare(&world, &[("a", &fake, "")]);
     let outside = World::new();
     outside.write("trusted.yaml", "probe: { hosts: [127.0.0.1], timeout: 1s }\npolicy: { probe: require }\n");
