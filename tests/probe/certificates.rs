@@ -1,6 +1,7 @@
 //! Certificates that do not hold: no password is shown to them.
 
 use super::row::{check, check_at, receiving, sending};
+use super::{codes, json, project};
 use crate::support::mail::{Certificate, Setup, Stack};
 
 /// Over each protocol, and both ways to TLS.
@@ -64,4 +65,18 @@ fn a_certificate_that_ends_soon_is_a_warning() {
 fn a_name_of_the_certificate_holds_as_well_as_its_address() {
     let stack = with(Certificate::Good);
     check_at(&stack, "localhost", &[receiving("by-name", "imap", "implicit_tls", "imaps", "RIGHT").asks(&["dns"])]);
+    // Nobody asked for this authority: nothing is trusted but what the project and the system name.
+    let world = project("");
+    let other = Stack::start(Setup::default());
+    world.write("ca.pem", std::fs::read(other.ca()).unwrap());
+    let at = format!("protocol: imap, host: 127.0.0.1, port: {}, security: implicit_tls", stack.ports.imaps);
+    let login = "username: by-name@example.jp, password: { env: RIGHT }";
+    world.write("a.yaml", format!("accounts: {{ a: {{ incoming: {{ {at}, {login} }} }} }}\n"));
+    let document = json(&world, 1, &["probe"]);
+    assert_eq!(codes(&document), ["probe/certificate-untrusted"], "{document:#}");
+    // The servers cannot read their accounts: that is not the password's fault.
+    world.write("ca.pem", std::fs::read(stack.ca()).unwrap());
+    stack.sql("ALTER TABLE account RENAME TO lost");
+    let document = json(&world, 1, &["probe"]);
+    assert_eq!(codes(&document), ["probe/login-unavailable"], "{document:#}");
 }

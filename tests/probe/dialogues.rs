@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::fake::{BlackHole, CLOSE, Fake, SILENCE, Script};
 use super::{RIGHT, expect, json, probed, step};
-use crate::support::World;
+use crate::support::{Run, World};
 
 pub const IMAP: Script = Script {
     greeting: "* OK [CAPABILITY IMAP4rev1] ready\r\n",
@@ -264,4 +264,36 @@ fn servers_that_talk_too_much() {
     let fake = Fake::start(with(IMAP, ("LOGIN", many)));
     let run = expect(&account("imap", "none", fake.port()), 1, &["probe"]);
     assert!(run.stdout.len() < 20_000, "{} bytes", run.stdout.len());
+}
+
+/// No text of a file, nor of the command line, becomes a command of its own.
+#[test]
+fn nothing_is_smuggled_into_a_dialogue() {
+    for (protocol, script) in [("imap", IMAP), ("pop3", POP3), ("smtp", SMTP)] {
+        let fake = Fake::start(script);
+        let world = account(protocol, "none", fake.port());
+        let text = std::fs::read_to_string(world.file("a.yaml")).unwrap();
+        let user = "username: \"a@example.jp\\r\\nX1 SMUGGLED\\r\\n\"";
+        world.write("a.yaml", text.replace("username: a@example.jp", user));
+        super::run(&world, &["probe"]);
+        let world = account(protocol, "none", fake.port());
+        let mut command = super::command(&world, &["probe"]);
+        super::shows_no_password(&Run::of(command.env("RIGHT", "x\r\nX1 SMUGGLED\r\n").output().unwrap()));
+        let heard = fake.heard();
+        assert!(!heard.iter().any(|line| line.starts_with("X1 ")), "{protocol} {heard:?}");
+    }
+    let fake = Fake::start(SMTP);
+    let world = account("smtp", "none", fake.port());
+    for to in ["a@example.jp>\r\nX1 SMUGGLED", "nonsense", "", "a@example.jp> SMUGGLED <b@example.jp"] {
+        let run = super::run(&world, &["probe", "--send", to]);
+        assert_ne!(run.code, 0, "{to:?}\n{}", run.stdout);
+    }
+    assert!(!fake.heard().iter().any(|line| line.contains("SMUGGLED")), "{:?}", fake.heard());
+}
+
+#[test]
+fn a_server_without_any_mechanism_that_yubin_knows() {
+    let digest = with(SMTP, ("EHLO", "250-mail\r\n250 AUTH DIGEST-MD5 XOAUTH2\r\n"));
+    let step = check("smtp", digest, 1, "login", "probe/mechanism-missing", 0);
+    assert!(step.to_string().contains("XOAUTH2"), "{step}");
 }

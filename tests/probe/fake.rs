@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Instead of an answer: the connection ends, or nothing more is ever said.
@@ -17,6 +17,7 @@ struct Counts {
     most: AtomicUsize,
     logins: AtomicUsize,
     ended: AtomicBool,
+    heard: Mutex<Vec<String>>,
 }
 
 /// What is said: at first, and to commands. `%` is the tag of an IMAP command.
@@ -76,6 +77,11 @@ impl Fake {
         self.counts.most.load(Ordering::SeqCst)
     }
 
+    /// All lines so far.
+    pub fn heard(&self) -> Vec<String> {
+        self.counts.heard.lock().unwrap().clone()
+    }
+
     /// Commands that log in.
     pub fn logins(&self) -> usize {
         self.counts.logins.load(Ordering::SeqCst)
@@ -97,6 +103,7 @@ impl Script {
         }
         let mut line = String::new();
         while reader.read_line(&mut line)? > 0 {
+            counts.heard.lock().unwrap().push(line.trim_end().to_owned());
             let (tag, command) = match line.trim_end().split_once(' ') {
                 Some((tag, command)) if self.has_tags => (tag, command),
                 _ => ("", line.trim_end()),

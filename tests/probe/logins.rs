@@ -1,5 +1,6 @@
 //! A server where everything is well: each protocol, security and mechanism, and what people get wrong about it.
 
+use super::ODD;
 use super::row::{Row, check, nobody, receiving, sending};
 use crate::support::mail::{Setup, Stack};
 
@@ -26,6 +27,9 @@ fn imap_tells_what_is_true() {
             of("off", "starttls", "imap", "RIGHT")
                 .refused(&["incoming.password"])
                 .sql("UPDATE account SET imap_enabled = 0"),
+            of("odd-none", "none", "imap", "ODD").has(ODD),
+            of("odd-tls", IMPLICIT, "imaps", "ODD").has(ODD),
+            of("odd-wrong", IMPLICIT, "imaps", "ODD").refused(&["incoming.password"]),
             of("disabled", IMPLICIT, "imaps", "RIGHT")
                 .refused(&["incoming.username"])
                 .sql("UPDATE account SET enabled = 0"),
@@ -82,6 +86,8 @@ fn pop3_tells_what_is_true() {
             of("none", "none", "pop3", "RIGHT").asks(&["greeting", "capabilities", "uidl"]),
             of("starttls", "starttls", "pop3", "RIGHT").asks(&["starttls", "tls", "uidl"]),
             of("implicit", IMPLICIT, "pop3s", "RIGHT").asks(&["tls", "uidl"]),
+            of("odd", "starttls", "pop3", "ODD").has(ODD),
+            apop("odd-apop", "none", "pop3", "ODD").has(ODD),
             of("wrong-none", "none", "pop3", "WRONG").refused(&["incoming.password"]),
             of("wrong-starttls", "starttls", "pop3", "WRONG").refused(&["incoming.password"]),
             of("wrong-implicit", IMPLICIT, "pop3s", "WRONG").refused(&["incoming.password"]),
@@ -115,6 +121,17 @@ fn smtp_tells_what_is_true() {
         let fields = format!("host: @host@, port: @submission@, security: starttls, max_message_size: {size}, {auth}");
         Row::at_server(name, "smtp", &format!("outgoing: {{ {fields} }}"), "RIGHT").asks(&["login"])
     };
+    let with = |name, credentials: &str, password| {
+        let auth = format!("auth: {{ enabled: true, mechanism: plain, {credentials} }}");
+        let fields = format!("host: @host@, port: @submission@, security: starttls, {auth}");
+        Row::at_server(name, "smtp", &format!("outgoing: {{ {fields} }}"), password).asks(&["login"])
+    };
+    let pattern = |name, password: &str| {
+        let login = format!("incoming: {{ username: {name}@example.jp, password: {{ env: {password} }} }}");
+        let auth = "auth: { enabled: true, mechanism: login, credentials: incoming }";
+        let outgoing = format!("outgoing: {{ host: @host@, port: @smtps@, security: implicit_tls, {auth} }}");
+        Row::pattern(name, "smtp", &format!("{login}, {outgoing}")).asks(&["login"])
+    };
     let ports = [("none", "submission"), ("starttls", "submission"), (IMPLICIT, "smtps")];
     let names = [
         ["plain-none", "plain-starttls", "plain-implicit"],
@@ -140,6 +157,16 @@ fn smtp_tells_what_is_true() {
     let of = |name, security, port| sending(name, security, port, "plain", "RIGHT");
     rows.extend([
         of("port-25", "starttls", "smtp"),
+        sending("odd-plain", "starttls", "submission", "plain", "ODD").has(ODD),
+        sending("odd-login", "starttls", "submission", "login", "ODD").has(ODD),
+        sending("odd-cram", "none", "submission", "cram-md5", "ODD").has(ODD),
+        with("own", "credentials: own, username: own@example.jp, password: { env: RIGHT }", "WRONG"),
+        with("own-wrong", "credentials: own, username: own-wrong@example.jp, password: { env: WRONG }", "RIGHT")
+            .refused(&["outgoing.auth.password"]),
+        with("same", "credentials: account", "RIGHT"),
+        with("same-wrong", "credentials: account", "WRONG").refused(&["receiving"]),
+        pattern("pattern", "RIGHT"),
+        pattern("pattern-wrong", "WRONG").refused(&["receiving"]),
         of("off", "starttls", "submission").refused(&["outgoing.auth"]).sql("UPDATE account SET smtp_enabled = 0"),
         sending("unstored", "starttls", "submission", "cram-md5", "RIGHT")
             .refused(&["CRAM-MD5"])

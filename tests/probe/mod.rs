@@ -5,6 +5,7 @@ mod commands;
 mod dialogues;
 mod fake;
 mod logins;
+mod names;
 mod offers;
 mod plans;
 mod row;
@@ -29,6 +30,8 @@ use crate::support::{Run, World};
 /// What every account of the servers has for a password.
 const RIGHT: &str = "Zilpzalp-richtig-4Kt7";
 const WRONG: &str = "Wachtelkoenig-falsch-8Rm2";
+/// What a protocol may stumble over: umlauts, blanks, quotes, what looks like a literal, a pattern or an end.
+const ODD: &str = "Käuzchen \"sägt\" \\ {3} %u ~+=";
 
 /// What has come of it, for the plans that follow.
 const EVIDENCE: &str = ".yubin/evidence.json";
@@ -47,7 +50,7 @@ fn project(more: &str) -> World {
 /// The program, outside every CI, with both passwords in its environment.
 fn command(world: &World, args: &[&str]) -> Command {
     let mut command = world.command(args);
-    command.env_remove("CI").env("RIGHT", RIGHT).env("WRONG", WRONG);
+    command.env_remove("CI").env("RIGHT", RIGHT).env("WRONG", WRONG).env("ODD", ODD);
     command
 }
 
@@ -109,7 +112,7 @@ fn shows_no_password(run: &Run) {
 fn has_password(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let folded = text.to_ascii_lowercase();
-    [RIGHT, WRONG].iter().any(|password| {
+    [RIGHT, WRONG, ODD].iter().any(|password| {
         let hex = concat(password.bytes(), |byte| format!("{byte:02x}"));
         let in_base64 = (0..3).any(|shift| {
             let shifted = BASE64_STANDARD_NO_PAD.encode([&b"xxx"[..shift], password.as_bytes()].concat());

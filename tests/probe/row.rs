@@ -23,6 +23,7 @@ pub struct Row {
     server: String,
     /// What is done to the user's row in the servers' store; `WHERE` is added.
     sql: &'static str,
+    password: &'static str,
     /// Bytes of a message that lies in the mailbox.
     filled: usize,
     args: &'static [&'static str],
@@ -69,6 +70,7 @@ impl Row {
             pattern: String::new(),
             server: String::new(),
             sql: "",
+            password: RIGHT,
             filled: 0,
             args: &[],
             outcome: "ok",
@@ -119,6 +121,12 @@ impl Row {
 
     pub fn sql(mut self, sql: &'static str) -> Row {
         self.sql = sql;
+        self
+    }
+
+    /// Of the user, at the servers.
+    pub fn has(mut self, password: &'static str) -> Row {
+        self.password = password;
         self
     }
 
@@ -223,7 +231,7 @@ pub fn check_at(stack: &Stack, host: &str, rows: &[Row]) {
     for row in rows {
         world.write(&format!("{}.yaml", row.name), fill(&row.yaml(), host, &stack.ports, dead_port));
         let user = format!("{}@example.jp", row.name);
-        stack.account(&user, RIGHT);
+        stack.account(&user, row.password);
         if row.filled > 0 {
             stack.deliver(&user, &"0123456789abcdef\r\n".repeat(row.filled / 18));
         }
