@@ -14,6 +14,7 @@ const LAYERS: &[&[(&str, &[&str])]] = &[
         // Files are read from the disk, or from a commit.
         ("load", &["format", "checkout"]),
         ("format", &[]),
+        ("autoconfig", &[]),
         ("bundle", &["format"]),
         ("resolve", &["check"]),
         ("check", &[]),

@@ -9,11 +9,13 @@ use encoding_rs::Encoding;
 use serde_json::json;
 
 use super::plan::replace;
-use super::{Common, End, hand_over, print_data};
+use super::{Common, End, client_setup, hand_over, print_data};
 use crate::bundle;
 use crate::format::yaml::{Entity, Written};
 use crate::format::{csv, json, yaml};
 use crate::model::{Address, Code, Error, Field, FieldId, Kind, Result, Row, Sealed, Value};
+use crate::pipeline::Session;
+use crate::store::Snapshot;
 use crate::wire;
 
 /// Write what the project owns in the store as files, or what a saved plan hands over to a product
@@ -21,7 +23,10 @@ use crate::wire;
 pub struct Args {
     #[arg(id = "file_format", value_name = "FORMAT")]
     format: ExportFormat,
-    /// Write to this file instead of stdout, mode 0600; with `--plan`, to this new folder
+    /// Of `autoconfig`: only these accounts and patterns, such as `account/info`
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<String>,
+    /// Write to this file instead of stdout, mode 0600; with `--plan`, and of `autoconfig`, to this new folder
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Encoding of a product's file
@@ -29,7 +34,10 @@ pub struct Args {
     pub encoding: String,
     /// Everything in the store, whoever owns it
     #[arg(long, conflicts_with = "plan")]
-    all: bool,
+    pub all: bool,
+    /// Of `autoconfig`: for these clients only
+    #[arg(long, value_name = "KIND", value_delimiter = ',', conflicts_with = "plan")]
+    pub kind: Vec<client_setup::ClientKind>,
     /// Hand over this saved plan: files to upload, worksheets, and a guide through them
     #[arg(long, value_name = "PLAN", requires = "out")]
     pub plan: Option<PathBuf>,
@@ -51,6 +59,8 @@ enum ExportFormat {
     Json,
     /// Of the store, or of a plan
     CatchmeMail,
+    /// Of the store: files by which mail clients set themselves up
+    Autoconfig,
     /// Of a plan: accounts to register
     CpiRegister,
     /// Of a plan: accounts whose password changes
@@ -67,8 +77,13 @@ enum ExportFormat {
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {
     let name = args.format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
+    if args.format != ExportFormat::Autoconfig && !(args.addresses.is_empty() && args.kind.is_empty()) {
+        let message = format!("ADDRESS and `--kind` are for `autoconfig`, not for `{name}`");
+        return Err(Error::new(Code::Usage, message).hint("leave them out"));
+    }
     match (args.format, &args.plan) {
-        (ExportFormat::Yaml | ExportFormat::Csv | ExportFormat::Json, Some(_)) => {
+        (ExportFormat::Autoconfig, None) => return client_setup::run(common, args),
+        (ExportFormat::Yaml | ExportFormat::Csv | ExportFormat::Json | ExportFormat::Autoconfig, Some(_)) => {
             let message = format!("`{name}` is written of the store, not of a plan");
             return Err(Error::new(Code::Usage, message).hint("`bundle` hands over a plan"));
         }
@@ -86,19 +101,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         return common.invalid(&session.diagnostics);
     }
     let snapshot = session.snapshot()?;
-    let mut rows: Vec<(Kind, Row)> = Vec::new();
-    if let Some(snapshot) = &snapshot {
-        for kind in Kind::ALL {
-            snapshot.scan(kind, &mut |row| {
-                // What is disabled is on its way out.
-                let ours = row.owner.as_deref() == Some(&session.project.name);
-                if (args.all || ours) && row.disabled.is_none() {
-                    rows.push((kind, row));
-                }
-                Ok(())
-            })?;
-        }
-    }
+    let mut rows = rows(&session, snapshot.as_deref(), args.all)?;
     let servers = servers(&rows);
     for (kind, row) in &mut rows {
         leave_out_server(*kind, row, &servers);
@@ -139,6 +142,23 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         None => print_data(|to| to.write_all(&bytes))?,
     }
     Ok(End::Done)
+}
+
+/// What the store holds of the project, or `all` of it.
+pub fn rows(session: &Session, snapshot: Option<&dyn Snapshot>, all: bool) -> Result<Vec<(Kind, Row)>> {
+    let mut rows: Vec<(Kind, Row)> = Vec::new();
+    let Some(snapshot) = snapshot else { return Ok(rows) };
+    for kind in Kind::ALL {
+        snapshot.scan(kind, &mut |row| {
+            // What is disabled is on its way out.
+            let ours = row.owner.as_deref() == Some(&session.project.name);
+            if (all || ours) && row.disabled.is_none() {
+                rows.push((kind, row));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(rows)
 }
 
 /// Names of the fields that each exported server brings.

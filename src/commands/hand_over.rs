@@ -102,7 +102,7 @@ fn server_ids(given: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(ids)
 }
 
-fn refuse_filled(out: &Path) -> Result<()> {
+pub fn refuse_filled(out: &Path) -> Result<()> {
     let filled = match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -123,14 +123,21 @@ fn write(out: &Path, made: &Bundle, encoding: &str) -> Result<()> {
         contents.push((file, if file.is_delimited() { encode(file.content.expose(), encoding)? } else { Vec::new() }));
     }
     let manifest = wire::manifest(made.files.iter().map(|file| (&*file.name, file.format, file.rows, file.secrets)));
+    write_folder(out, |folder| {
+        for (file, bytes) in &contents {
+            write_file(folder, file, bytes)?;
+        }
+        fs::write(folder.join(GUIDE), &made.guide)?;
+        fs::write(folder.join(MANIFEST), format!("{manifest:#}\n"))
+    })
+}
+
+/// A folder that is whole or is not there: what `fill` writes to the one beside it gets its name.
+pub fn write_folder(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let failed = |error: io::Error| Error::failure(format!("{} cannot be written", out.display())).because(error);
     let (place, scratch) = places(out).map_err(failed)?;
     let written = fs::create_dir(&scratch).and_then(|()| {
-        for (file, bytes) in &contents {
-            write_file(&scratch, file, bytes)?;
-        }
-        fs::write(scratch.join(GUIDE), &made.guide)?;
-        fs::write(scratch.join(MANIFEST), format!("{manifest:#}\n"))?;
+        fill(&scratch)?;
         if place.is_dir() {
             fs::remove_dir(&place)?;
         }

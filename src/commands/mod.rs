@@ -4,6 +4,7 @@ mod adopt;
 mod annotate;
 mod apply;
 mod check;
+mod client_setup;
 mod drift;
 mod effects;
 mod explain;

@@ -51,7 +51,8 @@ const KEPT: [(&str, &str); 4] =
 /// Which files are made to carry passwords to a product, and must have mode 0600.
 fn handed_over(name: &str) -> bool {
     let csv = Path::new(name).extension().is_some_and(|end| end == "csv");
-    name.starts_with("up-") || (name.starts_with("bundle-") && csv)
+    // A folder is one for mail clients, which have none.
+    (name.starts_with("up-") && !name.contains('/')) || (name.starts_with("bundle-") && csv)
 }
 
 /// A command: how it is run in each world, and what may stand on its stdout.
@@ -92,7 +93,14 @@ const TABLE: &[Entry] = &[
     // Of the plan that was just saved.
     entry(
         "export",
-        &["export {}", "export {} --all", "export {} --all --out up-#", "export {} --plan saved.plan --out bundle-#"],
+        &[
+            "export {}",
+            "export {} --all",
+            "export {} --all --out up-#",
+            "export {} --plan saved.plan --out bundle-#",
+            "export autoconfig --all --out clients-#",
+            "export autoconfig --out clients-# account/clear",
+        ],
     ),
     entry(
         "apply",
@@ -597,7 +605,11 @@ fn furnish(world: &World) {
 
 /// `secrets:` of `yubin.yaml`, with the identities in a file.
 fn secrets(identities: &str) -> String {
-    format!("secrets: {{ commands: [[./tool.sh, mail]], recipients: [{RECIPIENT}]{identities} }}\n")
+    // Nobody is at home where the accounts of these worlds would log in.
+    format!(
+        "probe: {{ hosts: [127.0.0.1], timeout: 1s }}\n\
+         secrets: {{ commands: [[./tool.sh, mail]], recipients: [{RECIPIENT}]{identities} }}\n"
+    )
 }
 
 /// A command that talks, and a webhook that nobody answers; what it is signed with stands there.

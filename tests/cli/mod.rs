@@ -2,6 +2,7 @@
 
 mod annotations;
 mod apply;
+mod autoconfig;
 pub mod canaries;
 mod drift;
 mod formats;

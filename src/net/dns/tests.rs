@@ -333,6 +333,10 @@ fn a_lost_question_is_repeated_once() {
     assert!(said(mx("example.jp", Some(silent.address), SHORT)).contains("no answer within"));
     assert!(said(addresses("example.jp", Some(silent.address), SHORT)).contains("no answer within"));
     assert!(begun.elapsed() >= SHORT * 2 && begun.elapsed() < SHORT * 20, "{:?}", begun.elapsed());
+    // On a busy machine the server may get to its last questions later than the one who asks gives up.
+    while silent.asked() < 2 + 4 && begun.elapsed() < LONG {
+        thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(silent.asked(), 2 + 4);
 }
 

@@ -29,8 +29,8 @@ pub struct AskedProbe<'a> {
     pub addresses: &'a [Address],
     /// What the store holds, instead of what the files say.
     pub stored: bool,
-    /// A plan names them: whoever refers to a server that is named is meant as well, and what is not declared is
-    /// left out.
+    /// A plan names them: whoever is in the store and refers to a server that is named is meant as well, and what is
+    /// not declared is left out.
     pub for_plan: bool,
     pub send: Option<To<'a>>,
 }
@@ -90,7 +90,7 @@ impl Session {
         let named: HashSet<&Address> = asked.addresses.iter().collect();
         let used: HashSet<&str> = all.values().filter_map(|known| known.text("server")).collect();
         let follows = |known: &Known<'_>| {
-            let server = known.text("server").filter(|_| asked.for_plan);
+            let server = known.text("server").filter(|_| asked.for_plan && known.row.is_some());
             server.is_some_and(|name| named.contains(&Address::new(Kind::Server, Key::single(name))))
         };
         let chosen = |address: &Address, known: &Known<'_>| {

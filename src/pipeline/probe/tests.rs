@@ -153,9 +153,9 @@ accounts:
     let named = [Address::parse("server/used").unwrap()];
     let asked = AskedProbe { addresses: &named, ..AskedProbe::default() };
     assert_eq!(targets("generic", files, &asked).0.len(), 1);
+    // Nobody is in the store yet.
     let asked = AskedProbe { for_plan: true, ..asked };
-    let shown: Vec<String> = targets("generic", files, &asked).0.iter().map(|one| one.address.to_string()).collect();
-    assert_eq!(shown, ["account/a", "server/used"]);
+    assert_eq!(targets("generic", files, &asked).0.len(), 1);
 }
 
 #[test]
