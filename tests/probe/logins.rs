@@ -1,14 +1,13 @@
 //! A server where everything is well: each protocol, security and mechanism, and what people get wrong about it.
 
-use super::ODD;
 use super::row::{Row, check, nobody, receiving, sending};
-use crate::support::mail::{Setup, Stack};
+use super::{ODD, WELL};
 
 const IMPLICIT: &str = "implicit_tls";
 
 #[test]
 fn imap_tells_what_is_true() {
-    let stack = Stack::start(Setup::default());
+    let stack = &*WELL;
     let of = |name, security, port, password| receiving(name, "imap", security, port, password);
     let root = |name, folder: &str| {
         let incoming = "incoming: { protocol: imap, host: @host@, port: @imaps@, security: implicit_tls";
@@ -16,7 +15,7 @@ fn imap_tells_what_is_true() {
         Row::pattern(name, "imap", &format!("{incoming}, {user} }}"))
     };
     check(
-        &stack,
+        stack,
         &[
             of("none", "none", "imap", "RIGHT").asks(&["greeting", "capabilities", "mailbox"]),
             of("starttls", "starttls", "imap", "RIGHT").asks(&["starttls", "tls", "mailbox"]),
@@ -74,14 +73,14 @@ fn imap_tells_what_is_true() {
 
 #[test]
 fn pop3_tells_what_is_true() {
-    let stack = Stack::start(Setup::default());
+    let stack = &*WELL;
     let of = |name, security, port, password| receiving(name, "pop3", security, port, password);
     let apop = |name, security: &str, port: &str, password| {
         let fields = format!("protocol: pop3, host: @host@, port: @{port}@, security: {security}, apop: true");
         Row::at_server(name, "pop3", &format!("incoming: {{ {fields} }}"), password)
     };
     check(
-        &stack,
+        stack,
         &[
             of("none", "none", "pop3", "RIGHT").asks(&["greeting", "capabilities", "uidl"]),
             of("starttls", "starttls", "pop3", "RIGHT").asks(&["starttls", "tls", "uidl"]),
@@ -115,7 +114,7 @@ fn pop3_tells_what_is_true() {
 
 #[test]
 fn smtp_tells_what_is_true() {
-    let stack = Stack::start(Setup::default());
+    let stack = &*WELL;
     let size = |name, size: &str| {
         let auth = "auth: { enabled: true, mechanism: plain, credentials: account }";
         let fields = format!("host: @host@, port: @submission@, security: starttls, max_message_size: {size}, {auth}");
@@ -186,5 +185,5 @@ fn smtp_tells_what_is_true() {
             &["outgoing.auth.enabled", "true"],
         ),
     ]);
-    check(&stack, &rows);
+    check(stack, &rows);
 }

@@ -17,6 +17,7 @@ mod truth;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine;
@@ -24,6 +25,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde_json::Value as Json;
 
 use crate::cli::concat;
+use crate::support::mail::{Setup, Stack};
 use crate::support::server::run_within;
 use crate::support::{Run, World};
 
@@ -38,6 +40,9 @@ const EVIDENCE: &str = ".yubin/evidence.json";
 
 /// No run of these tests may take longer: those that wait for nothing are told by it, too.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server where everything is well, for all tests that leave it so. Whoever counts on it has users of its own.
+static WELL: LazyLock<Stack> = LazyLock::new(|| Stack::start(Setup::default()));
 
 /// A project that may go to this machine.
 fn project(more: &str) -> World {

@@ -155,13 +155,15 @@ fn settings_are_checked_where_they_stand() {
         let hosts = if wrong.starts_with("hosts") { "" } else { "hosts: [127.0.0.1], " };
         let world = World::project("generic", &format!("probe: {{ {hosts}{wrong} }}\n"));
         world.write("a.yaml", format!("accounts: {{ a: {} }}\n", fields("a", "imap", "none", 1)));
-        let run = expect(&world, 3, &["probe"]);
-        assert!(
-            run.stderr.contains("yubin.yaml:4:") || run.stdout.contains("yubin.yaml:4:"),
-            "{wrong}: {}",
-            run.stderr
-        );
+        for command in ["check", "probe"] {
+            let run = expect(&world, 3, &[command]);
+            assert!(run.stderr.contains("yubin.yaml:4:"), "{command} {wrong}: {}", run.stderr);
+        }
     }
+    let world = World::project("generic", "probe: { hosts: [127.0.0.1], ca: missing.pem }\n");
+    world.write("a.yaml", format!("accounts: {{ a: {} }}\n", fields("a", "imap", "none", 1)));
+    let run = super::run(&world, &["probe"]);
+    assert!(run.code != 0 && run.stderr.contains("missing.pem"), "{}", run.stderr);
     let world = World::project("generic", "policy: { probe: always }\n");
     world.write("a.yaml", "accounts: {}\n");
     expect(&world, 3, &["plan"]);

@@ -10,11 +10,14 @@ use crate::support::World;
 use crate::support::mail::{Logins, Ports, Stack};
 use crate::support::server::run_within;
 
+/// Tables so far: each has a domain of its own.
+static COUNT: AtomicUsize = AtomicUsize::new(1);
+
 /// How many rows run at once: they mostly wait.
 const AT_ONCE: usize = 6;
 
 pub struct Row {
-    /// Of the account; the user is `name@example.jp`.
+    /// Of the account; the user is `name@example.jp`, with a domain of its own in the place of that.
     pub name: &'static str,
     protocol: &'static str,
     /// Fields of the account, of the pattern, of its server.
@@ -228,9 +231,11 @@ pub fn check_at(stack: &Stack, host: &str, rows: &[Row]) {
     let dead = tokio::net::TcpSocket::new_v4().unwrap();
     dead.bind((stack.setup.listen, 0).into()).unwrap();
     let dead_port = dead.local_addr().unwrap().port();
+    let domain = format!("t{}.example.jp", COUNT.fetch_add(1, Ordering::Relaxed));
     for row in rows {
-        world.write(&format!("{}.yaml", row.name), fill(&row.yaml(), host, &stack.ports, dead_port));
-        let user = format!("{}@example.jp", row.name);
+        let yaml = fill(&row.yaml(), host, &stack.ports, dead_port).replace("example.jp", &domain);
+        world.write(&format!("{}.yaml", row.name), yaml);
+        let user = format!("{}@{domain}", row.name);
         stack.account(&user, row.password);
         if row.filled > 0 {
             stack.deliver(&user, &"0123456789abcdef\r\n".repeat(row.filled / 18));
@@ -256,7 +261,7 @@ pub fn check_at(stack: &Stack, host: &str, rows: &[Row]) {
     let mut wrong = wrong.into_inner().unwrap();
     let logins = stack.logins();
     for row in rows {
-        let counted = logins.get(&format!("{}@example.jp", row.name)).copied().unwrap_or_default();
+        let counted = logins.get(&format!("{}@{domain}", row.name)).copied().unwrap_or_default();
         if counted != row.logins {
             wrong.push(format!("{}: {counted:?} at the server, expected {:?}", row.name, row.logins));
         }

@@ -2,12 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::{RIGHT, expect, files, has_password, json, probed, project, step};
-use crate::support::mail::{Logins, Setup, Stack};
+use super::{RIGHT, WELL, expect, files, has_password, json, probed, project, step};
+use crate::support::mail::Logins;
 
 #[test]
 fn what_is_stored_is_probed_and_not_what_the_files_say() {
-    let stack = Stack::start(Setup::default());
+    let stack = &*WELL;
     let world = project("");
     world.write("ca.pem", std::fs::read(stack.ca()).unwrap());
     let at = format!("protocol: imap, host: 127.0.0.1, port: {}, security: implicit_tls", stack.ports.imaps);
@@ -62,7 +62,7 @@ fn what_is_stored_is_probed_and_not_what_the_files_say() {
 
 #[test]
 fn a_declared_hash_cannot_be_shown() {
-    let stack = Stack::start(Setup::default());
+    let stack = &*WELL;
     let world = project("");
     world.write("ca.pem", std::fs::read(stack.ca()).unwrap());
     stack.account("hash@example.jp", RIGHT);
