@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Clear};
+use super::{Address, Clear, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
@@ -147,13 +147,21 @@ impl Hosts {
     }
 }
 
+/// A file of certificates in PEM, and where it is named.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    /// Relative to the project, or absolute.
+    pub path: PathBuf,
+    pub file: String,
+    pub place: Place,
+}
+
 /// `probe:` of a project.
 #[derive(Clone, Debug)]
 pub struct Probing {
     /// But for the certificates of authorities, which stand in `authorities`.
     pub settings: Settings,
-    /// A file of certificates in PEM, relative to the project or absolute.
-    pub authorities: Option<PathBuf>,
+    pub authorities: Option<Authorities>,
     /// How old evidence may be.
     pub valid: Duration,
 }

@@ -62,8 +62,8 @@ pub fn starttls_missing(target: &Target) -> String {
     let side = side(target.protocol);
     let usual = usual_port(target.protocol, Security::ImplicitTls);
     format!(
-        "ask the server's administrator for STARTTLS, or set `{side}.port: {usual}` and `{side}.security: implicit_tls`; \
-         with `none` passwords would go in clear"
+        "ask the server's administrator for STARTTLS, or set `{side}.port: {usual}` and \
+         `{side}.security: implicit_tls`; with `none` passwords would go in clear"
     )
 }
 
@@ -91,7 +91,14 @@ pub fn login_refused(target: &Target, mechanism: &str) -> String {
         }
     };
     let form = match mechanism {
-        "CRAM-MD5" | "APOP" => format!("whether the server stores the password in a form that {mechanism} can use"),
+        "CRAM-MD5" | "APOP" => {
+            let other = match target.protocol {
+                Protocol::Pop3 if mechanism == "APOP" => " (else set `incoming.apop: false`)",
+                Protocol::Smtp => " (else set `outgoing.auth.mechanism: plain`)",
+                Protocol::Imap | Protocol::Pop3 => "",
+            };
+            format!("whether the server stores the password in a form that {mechanism} can use{other}")
+        }
         _ => "whether the account is open".to_owned(),
     };
     let protocol = target.protocol.title();

@@ -193,22 +193,15 @@ fn server_name(host: &str) -> Result<ServerName<'static>, String> {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(ServerName::IpAddress(address.into()));
     }
-    ServerName::try_from(ascii(bare)).map_err(|error| error.to_string())
+    // Names beyond ASCII stand in certificates as DNS has them (RFC 5891).
+    let ascii = idna::domain_to_ascii(bare).map_err(|_| "the host is no name".to_owned())?;
+    ServerName::try_from(ascii).map_err(|error| error.to_string())
 }
 
 /// Without the brackets of IPv6, and without the point at the end of a name.
 fn bare(host: &str) -> &str {
     let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     inside.strip_suffix('.').unwrap_or(inside)
-}
-
-/// Names beyond ASCII as DNS and certificates have them (RFC 5891).
-fn ascii(host: &str) -> String {
-    if host.is_ascii() {
-        return host.to_owned();
-    }
-    let url = reqwest::Url::parse(&format!("http://{host}/"));
-    url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| host.to_owned())
 }
 
 /// Connects to the server of the target, and makes the handshake where TLS comes first. The dialogue may last until
@@ -282,12 +275,11 @@ fn instead(link: &Link<'_>, secrets: &Secrets, finding: Finding) -> Finding {
 }
 
 fn resolve(target: &Target, settings: &Settings) -> Result<(Vec<IpAddr>, Finding), Finding> {
-    let name = ascii(bare(&target.host));
     let unknown = || {
         Finding::failed("probe/unknown-host", format!("the name {} has no address", target.host))
             .hint(advice::host(target))
     };
-    match dns::addresses(&name, settings.nameserver, settings.timeout) {
+    match dns::addresses(bare(&target.host), settings.nameserver, settings.timeout) {
         Ok(addresses) if addresses.is_empty() => Err(unknown()),
         Ok(addresses) => {
             let list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();

@@ -1,21 +1,41 @@
 //! Who may log in now, and who may not any more: logins of one user at one host wait for each other, whatever the port,
 //! and a user who was refused often enough is not tried again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::model::probe::{Entry, Target};
 
-/// A host and a user of it.
-type Who = (String, String);
+/// A user of a host, by his place in the list of them.
+type Who = usize;
 
 #[derive(Default)]
 struct State {
-    /// Places of the targets that nobody has begun with.
-    waiting: Vec<usize>,
-    busy: HashSet<Who>,
+    /// Targets that nobody has begun with, the first one last, and who logs in there.
+    waiting: Vec<(usize, Option<Who>)>,
+    known: HashMap<(String, String), Who>,
+    users: Vec<User>,
+}
+
+#[derive(Clone, Default)]
+struct User {
+    busy: bool,
     /// How often the server said no, or nothing at all.
-    refused: HashMap<Who, u32>,
+    refused: u32,
+}
+
+impl State {
+    /// Who logs in at this target. Servers do not tell `INFO` from `info`, nor do those that lock.
+    fn who(&mut self, target: &Target) -> Option<Who> {
+        let Entry::User { name, .. } = &target.entry else { return None };
+        let key = (target.host.trim_end_matches('.').to_lowercase(), name.trim().to_lowercase());
+        let next = self.users.len();
+        let who = *self.known.entry(key).or_insert(next);
+        if who == next {
+            self.users.push(User::default());
+        }
+        Some(who)
+    }
 }
 
 pub struct Ledger {
@@ -30,19 +50,11 @@ pub struct Turn<'a> {
     who: Who,
 }
 
-/// Who logs in at this target. Servers do not tell `INFO` from `info`, nor do those that lock.
-fn who(target: &Target) -> Option<Who> {
-    match &target.entry {
-        Entry::User { name, .. } => {
-            Some((target.host.trim_end_matches('.').to_lowercase(), name.trim().to_lowercase()))
-        }
-        Entry::Nobody | Entry::Without(_) => None,
-    }
-}
-
 impl Ledger {
-    pub fn new(targets: usize, attempts: u32) -> Ledger {
-        let state = State { waiting: (0..targets).rev().collect(), ..State::default() };
+    pub fn new(targets: &[Target], attempts: u32) -> Ledger {
+        let mut state = State::default();
+        state.waiting = targets.iter().enumerate().map(|(at, target)| (at, state.who(target))).collect();
+        state.waiting.reverse();
         Ledger { state: Mutex::new(state), freed: Condvar::new(), attempts }
     }
 
@@ -50,35 +62,33 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first target that nobody has begun with and whose user is free, with the turn of that user. `None` once all
-    /// are begun.
-    pub fn next(&self, targets: &[Target]) -> Option<(usize, Option<Turn<'_>>)> {
+    /// The first target that nobody has begun with and whose user is free, by its place, with the turn of that user.
+    /// `None` once all are begun.
+    pub fn next(&self) -> Option<(usize, Option<Turn<'_>>)> {
         let mut state = self.state();
-        loop {
-            let free = |at: &usize| who(&targets[*at]).is_none_or(|who| !state.busy.contains(&who));
-            // The last ones come first, so that taking one out moves little.
+        while !state.waiting.is_empty() {
+            let free = |(_, who): &(usize, Option<Who>)| who.is_none_or(|who| !state.users[who].busy);
             if let Some(place) = state.waiting.iter().rposition(free) {
-                let at = state.waiting.remove(place);
-                let turn = who(&targets[at]).map(|who| {
-                    state.busy.insert(who.clone());
+                let (at, who) = state.waiting.remove(place);
+                let turn = who.map(|who| {
+                    state.users[who].busy = true;
                     Turn { ledger: self, who }
                 });
                 return Some((at, turn));
             }
-            if state.waiting.is_empty() {
-                return None;
-            }
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        None
     }
 
     /// The turn of another login, which is waited for. Nobody may have one while he asks for the next.
     pub fn turn(&self, target: &Target) -> Option<Turn<'_>> {
-        let who = who(target)?;
         let mut state = self.state();
-        while !state.busy.insert(who.clone()) {
+        let who = state.who(target)?;
+        while state.users[who].busy {
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.users[who].busy = true;
         Some(Turn { ledger: self, who })
     }
 }
@@ -86,18 +96,18 @@ impl Ledger {
 impl Turn<'_> {
     /// Whether the password may be shown once more.
     pub fn may_try(&self) -> bool {
-        self.ledger.state().refused.get(&self.who).copied().unwrap_or(0) < self.ledger.attempts
+        self.ledger.state().users[self.who].refused < self.ledger.attempts
     }
 
     /// The server did not take it, or did not say.
     pub fn refused(&self) {
-        *self.ledger.state().refused.entry(self.who.clone()).or_default() += 1;
+        self.ledger.state().users[self.who].refused += 1;
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.ledger.state().busy.remove(&self.who);
+        self.ledger.state().users[self.who].busy = false;
         self.ledger.freed.notify_all();
     }
 }

@@ -25,7 +25,6 @@ mod hostile;
 #[cfg(test)]
 mod transcripts;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,14 +55,14 @@ struct Ground<'a> {
 /// Probes all targets, results in their order. `told(n)` is called when n targets are done.
 pub fn run(targets: &[Target], settings: &Settings, told: &(dyn Fn(usize) + Sync)) -> Result<Vec<Probed>> {
     let trust = Trust::new(settings.authorities.as_deref())?;
-    let ground = Ground { settings, trust, ledger: Ledger::new(targets.len(), settings.attempts.max(1)) };
-    let done = AtomicUsize::new(0);
+    let ground = Ground { settings, trust, ledger: Ledger::new(targets, settings.attempts.max(1)) };
     let results: Mutex<Vec<(usize, Result<Probed>)>> = Mutex::new(Vec::new());
     let work = || {
-        while let Some((at, turn)) = ground.ledger.next(targets) {
+        while let Some((at, turn)) = ground.ledger.next() {
             let probed = probe(&ground, &targets[at], turn);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((at, probed));
-            told(done.fetch_add(1, Ordering::Relaxed) + 1);
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.push((at, probed));
+            told(results.len());
         }
     };
     thread::scope(|scope| {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::advice;
 use super::dialogue::{Dialogue, Stream};
 use super::finding::{Finding, Steps};
+use super::greeting::{self, Heard};
 use super::reply::{Refusal, Reply, Verdict, wants_rest, wants_tls};
 use super::session::{Offers, Session};
 use crate::model::probe::{Send, StepName};
@@ -62,7 +63,14 @@ pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding
     if !reply.is_done() {
         // RFC 5321, 4.1.4: servers that know no extensions.
         let helo = session.ask("HELO", &format!("HELO {name}"))?;
-        return if helo.is_done() { Ok(Offers::default()) } else { Err(turned_away(session, &helo)) };
+        if helo.is_done() {
+            return Ok(Offers::default());
+        }
+        // What knows neither is often the port by which mail comes into mailboxes (RFC 2033).
+        if matches!(helo.number, 500 | 502) && session.ask("LHLO", &format!("LHLO {name}"))?.is_done() {
+            return Err(greeting::finding(session.target, Heard::Other("LMTP"), session.dialogue.shown(&helo.line)));
+        }
+        return Err(turned_away(session, &helo));
     }
     // The first line is the name of the server.
     let all: Vec<&String> = reply.lines.iter().chain([&reply.line]).collect();
@@ -158,13 +166,11 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
     if !reply.is_done() {
         let later = reply.number / 100 == 4;
         let before = session.target.before.is_some();
-        return Err(refused(session, &reply, "probe/recipient-refused", "the recipient is refused", || {
-            match () {
-            () if later => "the server takes it later, if at all: servers do so with senders they do not know yet".to_owned(),
+        return Err(refused(session, &reply, "probe/recipient-refused", "the recipient is refused", || match () {
+            () if later => "the server may take it later: so do many with senders that they do not know yet".to_owned(),
             () if before => "correct the address of `--send`, or raise `outgoing.pop_before_smtp_wait`".to_owned(),
-            () => "correct the address of `--send`; if it is another domain, the server may want `outgoing.auth.enabled: true`"
+            () => "correct the address of `--send`; for other domains servers want `outgoing.auth.enabled: true`"
                 .to_owned(),
-        }
         }));
     }
     let reply = session.ask("DATA", "DATA")?;

@@ -9,7 +9,7 @@ use super::Lang;
 use super::japanese;
 use super::markdown::{code, prose};
 use super::text::{harmless, style};
-use crate::model::probe::{Outcome, Probed, Security, Step};
+use crate::model::probe::{Outcome, Probed, Step};
 use crate::wire::Places;
 
 const STRONG: Style = Style::new().bold();
@@ -42,7 +42,7 @@ const ENGLISH: Words = Words {
     outcome: Outcome::name,
     tally: |all, counts| {
         let counts: Vec<String> = counts.iter().map(|(count, outcome)| format!("{count} {outcome}")).collect();
-        format!("{all} probed: {}", counts.join(", "))
+        if all == 0 { "nothing to probe".to_owned() } else { format!("{all} probed: {}", counts.join(", ")) }
     },
     more_well: |more| format!("✓ and {more} more that are well (-v names them)"),
     user: "as",
@@ -59,7 +59,11 @@ const JAPANESE: Words = Words {
     },
     tally: |all, counts| {
         let counts: Vec<String> = counts.iter().map(|(count, outcome)| format!("{outcome} {count} 件")).collect();
-        format!("{all} 件を確認: {}", counts.join("、"))
+        if all == 0 {
+            "確認するものはありません".to_owned()
+        } else {
+            format!("{all} 件を確認: {}", counts.join("、"))
+        }
     },
     more_well: |more| format!("✓ ほか正常 {more} 件（-v で表示）"),
     user: "ユーザー",
@@ -86,8 +90,7 @@ fn ordered(all: &[Probed]) -> Vec<&Probed> {
 fn server(probed: &Probed) -> String {
     let Probed { protocol, host, port, security, .. } = probed;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let security = if *security == Security::None { String::new() } else { format!(" ({})", security.name()) };
-    format!("{} {host}:{port}{security}", protocol.title())
+    format!("{} {host}:{port} ({})", protocol.title(), security.name())
 }
 
 fn place(probed: &Probed, places: &Places) -> Option<String> {

@@ -95,7 +95,7 @@ fn pop3_tells_what_is_true() {
             apop("apop-implicit", IMPLICIT, "pop3s", "RIGHT").asks(&["login"]),
             apop("apop-wrong", "none", "pop3", "WRONG").refused(&["incoming.password"]),
             apop("apop-unstored", "none", "pop3", "RIGHT")
-                .refused(&["APOP"])
+                .refused(&["incoming.apop"])
                 .sql("UPDATE account SET shared_secret = NULL"),
             of("off", "starttls", "pop3", "RIGHT")
                 .refused(&["incoming.password"])
@@ -168,14 +168,14 @@ fn smtp_tells_what_is_true() {
         pattern("pattern-wrong", "WRONG").refused(&["receiving"]),
         of("off", "starttls", "submission").refused(&["outgoing.auth"]).sql("UPDATE account SET smtp_enabled = 0"),
         sending("unstored", "starttls", "submission", "cram-md5", "RIGHT")
-            .refused(&["CRAM-MD5"])
+            .refused(&["outgoing.auth.mechanism"])
             .sql("UPDATE account SET shared_secret = NULL"),
         of("tls-as-none", "none", "smtps").fails("greeting", "probe/tls-port", &["outgoing.security", "implicit_tls"]),
         of("tls-as-starttls", "starttls", "smtps").fails("greeting", "probe/tls-port", &["implicit_tls"]),
         of("plain-as-tls", IMPLICIT, "submission").fails("tls", "probe/plain-port", &["outgoing.security", "starttls"]),
         of("imap-port", "none", "imap").fails("greeting", "probe/wrong-protocol", &["outgoing.port"]),
         of("pop3-port", "starttls", "pop3").fails("greeting", "probe/wrong-protocol", &["outgoing.port"]),
-        of("lmtp-port", "none", "lmtp").fails("capabilities", "probe/protocol", &["outgoing.port"]),
+        of("lmtp-port", "none", "lmtp").fails("capabilities", "probe/wrong-protocol", &["outgoing.port"]),
         of("dead", "starttls", "dead").fails("connect", "probe/refused", &["outgoing.port", "25"]),
         size("size-small", "50MB").warns("size", "probe/size", &["outgoing.max_message_size"]),
         size("size-well", "5MB").asks(&["size"]),

@@ -12,7 +12,6 @@ mod row;
 mod sending;
 mod stack;
 mod stored;
-mod truth;
 
 use std::collections::BTreeMap;
 use std::path::Path;

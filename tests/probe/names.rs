@@ -162,8 +162,8 @@ fn settings_are_checked_where_they_stand() {
     }
     let world = World::project("generic", "probe: { hosts: [127.0.0.1], ca: missing.pem }\n");
     world.write("a.yaml", format!("accounts: {{ a: {} }}\n", fields("a", "imap", "none", 1)));
-    let run = super::run(&world, &["probe"]);
-    assert!(run.code != 0 && run.stderr.contains("missing.pem"), "{}", run.stderr);
+    let run = expect(&world, 3, &["probe"]);
+    assert!(run.stderr.contains("yubin.yaml:4:"), "{}", run.stderr);
     let world = World::project("generic", "policy: { probe: always }\n");
     world.write("a.yaml", "accounts: {}\n");
     expect(&world, 3, &["plan"]);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::{RIGHT, WELL, expect, files, has_password, json, probed, project, step};
+use super::{EVIDENCE, RIGHT, WELL, expect, files, has_password, json, probed, project, step};
 use crate::support::mail::Logins;
 
 #[test]
@@ -48,7 +48,8 @@ fn what_is_stored_is_probed_and_not_what_the_files_say() {
     expect(&world, 64, &["probe", "--stored", "account/nobody"]);
     // The store is what it was.
     assert_eq!(json(&world, 0, &["log"]), log);
-    let after = files(world.path());
+    let mut after = files(world.path());
+    assert!(!has_password(&after.remove(EVIDENCE).unwrap_or_default()));
     assert!(
         before.keys().eq(after.keys().filter(|name| !name.ends_with("-shm") && !name.ends_with("-wal"))),
         "{after:?}"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Key, Look};
 use crate::format::node::{Content, Node};
 use crate::model::policy::plain;
-use crate::model::probe::{HostRule, Probing};
+use crate::model::probe::{Authorities, HostRule, Probing};
 
 pub static PROBE_KEYS: &[Key] = &[
     Key { name: "hosts", read: |look, node| look.hosts(node) },
@@ -34,7 +34,8 @@ const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 36
 /// What another file than the project's own says: its paths are relative to that file.
 pub fn foreign(probing: Probing, root: &Path, file: &Path) -> Probing {
     let base = plain(file.parent().unwrap_or(root));
-    Probing { authorities: probing.authorities.map(|path| base.join(path)), ..probing }
+    let there = |one: Authorities| Authorities { path: base.join(one.path), ..one };
+    Probing { authorities: probing.authorities.map(there), ..probing }
 }
 
 /// `20s`, `5m`, `24h`, `30d`: seconds.
@@ -67,9 +68,9 @@ fn host_rule(word: &str) -> Option<HostRule> {
     let name = name.trim_end_matches('.');
     let labels = name.strip_prefix("*.").unwrap_or(name);
     let fine = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    // A rule for everything below the root would be none.
-    (labels.split('.').all(fine) && (labels == name || labels.contains('.')))
-        .then(|| HostRule { name: name.to_owned(), port })
+    // A rule for everything below the root would be none, and nothing is below an address.
+    let below = labels.contains('.') && !labels.ends_with(|c: char| c.is_ascii_digit());
+    (labels.split('.').all(fine) && (labels == name || below)).then(|| HostRule { name: name.to_owned(), port })
 }
 
 impl Look<'_> {
@@ -139,7 +140,8 @@ impl Look<'_> {
             self.problem("project/value", "`ca` names a file of certificates", node.place, "as in `ca: tls/ca.pem`");
             return;
         }
-        self.project.probing.authorities = Some(PathBuf::from(word));
+        let (file, place) = (self.name.to_owned(), node.place);
+        self.project.probing.authorities = Some(Authorities { path: PathBuf::from(word), file, place });
     }
 
     fn nameserver(&mut self, node: &Node) {
@@ -205,14 +207,15 @@ mod tests {
             (Duration::from_secs(1800), Duration::from_secs(2_592_000))
         );
         assert_eq!(probing.settings.nameserver, Some("192.0.2.53:53".parse().unwrap()));
-        assert_eq!(probing.authorities.as_deref(), Some(Path::new("tls/ca.pem")));
+        let authorities = probing.authorities.unwrap();
+        assert_eq!((authorities.path.as_path(), authorities.place.line), (Path::new("tls/ca.pem"), 10));
     }
 
     #[test]
     fn what_is_wrong_is_said_where_it_stands() {
         let (probing, said) = read(
             "probe:
-  hosts: [\"*\", \"*.jp\", \"https://mail.example.jp\", \"mail example\", \"\", \"a..b\", \"a:0\", \"a:x\", \"*.*.jp\"]
+  hosts: [\"*\", \"*.jp\", \"https://mail.example.jp\", \"mail example\", \"\", \"a..b\", \"a:0\", \"a:x\", \"*.*.jp\", \"*.0.0.1\"]
   timeout: 0s
   parallel: 65
   attempts: 0
@@ -224,7 +227,7 @@ mod tests {
 ",
         );
         let places: Vec<&str> = said.iter().map(|line| line.split(' ').next().unwrap()).collect();
-        let hosts = ["4:11", "4:16", "4:24", "4:51", "4:67", "4:71", "4:79", "4:86", "4:93"];
+        let hosts = ["4:11", "4:16", "4:24", "4:51", "4:67", "4:71", "4:79", "4:86", "4:93", "4:103"];
         let others = ["5:12", "6:13", "7:13", "8:12", "9:10", "10:7", "11:15", "12:3"];
         assert_eq!(places, [&hosts[..], &others[..]].concat(), "{said:#?}");
         assert!(probing.settings.hosts.0.is_empty());

@@ -10,7 +10,7 @@ use std::fs;
 
 use super::{Session, key_ring, rules};
 use crate::load::{self, Reader};
-use crate::model::probe::{Probed, Send, Target};
+use crate::model::probe::{Authorities, Probed, Send, Settings as Terms, Target};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Inventory, Key, Kind, Place, Result, Row, Rows, Wanted,
 };
@@ -48,6 +48,8 @@ pub struct Targets {
     pub all: Vec<Target>,
     /// Where each resource is declared: file, line, column.
     pub places: HashMap<Address, (String, Place)>,
+    /// Certificates in PEM.
+    authorities: Option<Vec<u8>>,
     vault: Option<Vault>,
 }
 
@@ -61,6 +63,10 @@ struct Found {
 impl Session {
     /// What a probe would ask; `None` if the input has errors, which then stand among the diagnostics.
     pub fn targets(&mut self, asked: &AskedProbe<'_>) -> Result<Option<Targets>> {
+        if self.diagnostics.has_errors() {
+            self.settle();
+            return Ok(None);
+        }
         if self.project.probing.settings.hosts.0.is_empty() {
             return Err(Error::new(
                 Code::Usage,
@@ -74,6 +80,11 @@ impl Session {
     fn targets_once(&mut self, asked: &AskedProbe<'_>) -> Result<Option<Targets>> {
         let snapshot = self.store.snapshot()?;
         let vault = self.vault(snapshot.as_deref())?;
+        // A key that was made for a store to come is forgotten with this run, and evidence under it is none.
+        let lasts = snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.key_id().is_some() || snapshot.lent(&self.project.name).is_some());
+        let authorities = self.authorities();
         let found = if asked.stored { stored(snapshot.as_deref())? } else { self.declared(snapshot.as_deref())? };
         if self.diagnostics.has_errors() {
             self.settle();
@@ -158,21 +169,26 @@ impl Session {
         });
         let places = if asked.stored { HashMap::new() } else { places.collect() };
         let targets = ways.into_values().flat_map(|ways| [ways.receiving, ways.sending]).flatten().collect();
-        Ok(Some(Targets { all: targets, places, vault }))
+        Ok(Some(Targets { all: targets, places, authorities, vault: vault.filter(|_| lasts) }))
+    }
+
+    /// The certificates of `probe: ca:`. That they cannot be read stands among the diagnostics.
+    fn authorities(&mut self) -> Option<Vec<u8>> {
+        let Authorities { path, file, place } = self.project.probing.authorities.as_ref()?;
+        match fs::read(self.project.root.join(path)) {
+            Ok(pem) => Some(pem),
+            Err(error) => {
+                let message = format!("the certificates of `ca` cannot be read: {error}");
+                let problem = Diagnostic::error("project/value", message).at(file, place.line, place.column);
+                self.diagnostics.push(problem.hint("its path is relative to this file"));
+                None
+            }
+        }
     }
 
     /// Asks the servers. What comes of it is kept as evidence.
     pub fn probe(&self, targets: &Targets, told: &(dyn Fn(usize) + Sync)) -> Result<Vec<Probed>> {
-        let probing = &self.project.probing;
-        let mut settings = probing.settings.clone();
-        if let Some(path) = &probing.authorities {
-            let path = self.project.root.join(path);
-            let read = fs::read(&path).map_err(|error| {
-                Error::failure(format!("the certificates of `probe: ca:` {} cannot be read", path.display()))
-                    .because(error)
-            })?;
-            settings.authorities = Some(read);
-        }
+        let settings = Terms { authorities: targets.authorities.clone(), ..self.project.probing.settings.clone() };
         let probed = probe::run(&targets.all, &settings, told)?;
         evidence::keep(self, targets, &probed);
         Ok(probed)
