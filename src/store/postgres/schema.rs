@@ -38,9 +38,21 @@ CREATE TABLE approval (
     };
 }
 
+/// Which ways to log in an account has. Mail servers read a store in `SQLite`, so nothing is computed for them here.
+macro_rules! switches {
+    () => {
+        "
+ALTER TABLE account
+  ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
+ALTER TABLE account_history
+  ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
+"
+    };
+}
+
 /// From each version to the next, the first from version 5, with which this kind of store began. `T` stands for a
 /// text.
-const STEPS: [&str; (VERSION - 5) as usize] = [turns!()];
+const STEPS: [&str; (VERSION - 5) as usize] = [turns!(), switches!()];
 
 /// What stands in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub use rusqlite::types::ValueRef as Cell;
 use crate::model::{Error, Key, Kind};
 
 /// Counted up by each change of the schema, with a step in `STEPS` of each database.
-pub const VERSION: i32 = 6;
+pub const VERSION: i32 = 7;
 
 /// Why something could not be done.
 pub enum Failure {
