@@ -192,7 +192,8 @@ fn pop3_without_uidl() {
     world.write(
         "a.yaml",
         format!(
-            "servers: {{ s: {{ supports_uidl: true, incoming: {{ {at} }} }} }}\naccounts: {{ a: {{ server: s, {login} }} }}\n"
+            "servers: {{ s: {{ supports_uidl: true, incoming: {{ {at} }} }} }}\n\
+             accounts: {{ a: {{ server: s, {login} }} }}\n"
         ),
     );
     let document = json(&world, 1, &["probe", "account/a"]);

@@ -80,7 +80,8 @@ fn a_changed_server_is_probed_for_all_who_use_it() {
         world.write(
             "a.yaml",
             format!(
-                "servers: {{ s: {{ incoming: {{ {at} }} }} }}\naccounts:\n  a: {{ server: s, {} }}\n  b: {{ server: s, {} }}\n",
+                "servers: {{ s: {{ incoming: {{ {at} }} }} }}\naccounts:\n  \
+                 a: {{ server: s, {} }}\n  b: {{ server: s, {} }}\n",
                 login("a"),
                 login("b")
             ),

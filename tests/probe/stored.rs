@@ -72,7 +72,10 @@ fn a_declared_hash_cannot_be_shown() {
     let hash = format!("{{SHA512-CRYPT}}$6$0123456789abcdef${}", "a".repeat(86));
     world.write(
         "a.yaml",
-        format!("accounts: {{ hash: {{ address: hash@example.jp, password: {{ hash: '{hash}' }}, incoming: {{ {at} }} }} }}\n"),
+        format!(
+            "accounts: {{ hash: {{ address: hash@example.jp, password: {{ hash: '{hash}' }}, \
+             incoming: {{ {at} }} }} }}\n"
+        ),
     );
     let document = json(&world, 0, &["probe"]);
     let probe = probed(&document, "account/hash", "pop3");
