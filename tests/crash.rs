@@ -521,6 +521,7 @@ fn a_store_of_an_older_version_is_brought_up() {
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
     database().execute_batch(&drops.join(";")).unwrap();
+    database().execute_batch(super::mail_server::WITHOUT).unwrap();
     for table in ["server", "account", "pattern"] {
         let drop = |column: &str| {
             format!("ALTER TABLE {table} DROP COLUMN {column}; ALTER TABLE {table}_history DROP COLUMN {column};")

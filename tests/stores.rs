@@ -924,33 +924,23 @@ fn the_version_before_knew_no_watchers(home: &Home) {
         home.outside(&["DROP TABLE IF EXISTS lead", "DROP TABLE IF EXISTS approval", "DROP TABLE IF EXISTS migration"]);
         let switches = ["login_imap", "login_pop3", "login_smtp"];
         let tables = ["account", "account_history"];
-        let dropped = |exists: &str, cascade: &str| -> Vec<String> {
+        let dropped = || -> Vec<String> {
             let of =
-                |table: &str| switches.map(|name| format!("ALTER TABLE {table} DROP COLUMN {exists}{name}{cascade}"));
+                |table: &str| switches.map(|name| format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {name} CASCADE"));
             tables.iter().flat_map(|table| of(table)).collect()
         };
         let statements = match &home.other {
             Other::Sqlite => {
                 let mut statements = Vec::new();
-                for name in ["sieve_script", "autoreply", "forward", "domain"] {
-                    statements.push(format!("DROP VIEW IF EXISTS {name}"));
-                }
                 for name in ["inserted", "updated", "deleted", "replaced", "forgotten"] {
                     statements.push(format!("DROP TRIGGER IF EXISTS account_{name}_outside"));
                 }
-                for name in ["account_by_address", "account_by_domain"] {
-                    statements.push(format!("DROP INDEX IF EXISTS {name}"));
-                }
-                let computed = ["shared_secret", "scram", "quota_bytes", "imap_enabled", "pop3_enabled"];
-                for name in computed.iter().chain(&["smtp_enabled", "recv_enabled", "enabled"]) {
-                    statements.push(format!("ALTER TABLE account DROP COLUMN {name}"));
-                }
-                statements.extend(dropped("", ""));
+                statements.push(super::mail_server::WITHOUT.to_owned());
                 statements.push("PRAGMA user_version = 5".to_owned());
                 statements
             }
             Other::Postgres(_) => {
-                let mut statements = dropped("IF EXISTS ", " CASCADE");
+                let mut statements = dropped();
                 statements.push("UPDATE meta SET version = 5".to_owned());
                 statements
             }

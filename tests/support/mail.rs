@@ -48,7 +48,6 @@ pub struct Setup {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "the tests that meet bad certificates come next")]
 pub enum Certificate {
     /// For `localhost`, 127.0.0.1 and the address that is listened at, of the authority in `Stack::ca`.
     Good,

@@ -31,6 +31,7 @@ pub fn write(root: &Path, setup: &Setup, ports: &Ports, store: &Path) {
     }
     chown(root.join("mail"), Some(OWNER), Some(OWNER)).unwrap();
     owned_by("postfix", &root.join("run/postfix"));
+    spool(&root.join("run/spool"));
     if setup.store.is_none() {
         database(store, include_str!("schema.sql"));
     }
@@ -134,6 +135,23 @@ fn smtps(setup: &Setup, ports: &Ports) -> String {
             setup.listen, ports.smtps
         ),
     }
+}
+
+/// What `postfix check` would make, much faster.
+fn spool(folder: &Path) {
+    for name in
+        ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"]
+    {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        mode(&folder.join(name), 0o700);
+        owned_by("postfix", &folder.join(name));
+    }
+    for (name, bits) in [("maildrop", 0o730), ("public", 0o710)] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        owned_by("postfix:postdrop", &folder.join(name));
+        mode(&folder.join(name), bits);
+    }
+    std::fs::create_dir(folder.join("pid")).unwrap();
 }
 
 /// In WAL, which needs all who read it to write its folder, too.

@@ -4,7 +4,6 @@
 trap : INT TERM HUP
 set -eu
 exec 2>"$1/log/watch.out"
-/usr/sbin/postfix -c "$1/etc/postfix" check
 setsid /usr/sbin/dovecot -F -c "$1/etc/dovecot/dovecot.conf" >"$1/log/dovecot.out" 2>&1 </dev/null &
 dovecot=$!
 setsid /usr/lib/postfix/sbin/master -c "$1/etc/postfix" -d -s >"$1/log/postfix.out" 2>&1 </dev/null &
