@@ -16,6 +16,7 @@ mod interleavings;
 mod laws;
 mod layers;
 mod lost_database;
+mod mail_server;
 mod migrate;
 mod probe;
 mod recognition;

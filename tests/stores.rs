@@ -922,10 +922,40 @@ fn the_version_before_knew_no_watchers(home: &Home) {
     let turns = store.turns().unwrap();
     let back = || {
         home.outside(&["DROP TABLE IF EXISTS lead", "DROP TABLE IF EXISTS approval", "DROP TABLE IF EXISTS migration"]);
-        match &home.other {
-            Other::Sqlite => home.outside(&["PRAGMA user_version = 5"]),
-            Other::Postgres(_) => home.outside(&["UPDATE meta SET version = 5"]),
-        }
+        let switches = ["login_imap", "login_pop3", "login_smtp"];
+        let tables = ["account", "account_history"];
+        let dropped = |exists: &str, cascade: &str| -> Vec<String> {
+            let of =
+                |table: &str| switches.map(|name| format!("ALTER TABLE {table} DROP COLUMN {exists}{name}{cascade}"));
+            tables.iter().flat_map(|table| of(table)).collect()
+        };
+        let statements = match &home.other {
+            Other::Sqlite => {
+                let mut statements = Vec::new();
+                for name in ["sieve_script", "autoreply", "forward", "domain"] {
+                    statements.push(format!("DROP VIEW IF EXISTS {name}"));
+                }
+                for name in ["inserted", "updated", "deleted", "replaced", "forgotten"] {
+                    statements.push(format!("DROP TRIGGER IF EXISTS account_{name}_outside"));
+                }
+                for name in ["account_by_address", "account_by_domain"] {
+                    statements.push(format!("DROP INDEX IF EXISTS {name}"));
+                }
+                let computed = ["shared_secret", "scram", "quota_bytes", "imap_enabled", "pop3_enabled"];
+                for name in computed.iter().chain(&["smtp_enabled", "recv_enabled", "enabled"]) {
+                    statements.push(format!("ALTER TABLE account DROP COLUMN {name}"));
+                }
+                statements.extend(dropped("", ""));
+                statements.push("PRAGMA user_version = 5".to_owned());
+                statements
+            }
+            Other::Postgres(_) => {
+                let mut statements = dropped("IF EXISTS ", " CASCADE");
+                statements.push("UPDATE meta SET version = 5".to_owned());
+                statements
+            }
+        };
+        home.outside(&statements.iter().map(String::as_str).collect::<Vec<_>>());
     };
     let version = || -> i64 {
         match &home.other {

@@ -3,6 +3,7 @@
 mod catchme_mail;
 mod cpi;
 mod cybozu_office;
+mod mail_server;
 mod mailwise;
 mod notice;
 mod password;
@@ -71,6 +72,9 @@ pub fn run(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
         if check.kind == subject.wanted.kind {
             (check.run)(subject, findings);
         }
+    }
+    if subject.given.mail_server && subject.wanted.kind == Kind::Account {
+        mail_server::account(subject, findings);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::wire;
 
 /// Make the store what the files declare, in one transaction
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Args {
     /// A saved plan: apply exactly this, or nothing
     #[arg(value_name = "PLAN", conflicts_with_all = ["target", "exclude"])]

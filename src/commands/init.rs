@@ -1,5 +1,7 @@
 //! `yubin init`
 
+mod mail_server;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,9 @@ pub struct Args {
     /// The product whose rules apply
     #[arg(long, value_name = "SYSTEM", default_value = "generic")]
     system: String,
+    /// A project whose store Dovecot and Postfix read, with `--system generic`: see docs/mail-server.md
+    #[arg(long)]
+    mail_server: bool,
     /// The project's folder, made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
@@ -31,23 +36,43 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
             None => error.hint(format!("systems are {}", names.join(", "))),
         }
     })?;
+    if args.mail_server && !system.open {
+        return Err(Error::new(
+            Code::Usage,
+            "`--mail-server` is for `--system generic`: products have servers of their own",
+        ));
+    }
     let folder = args.folder.clone();
     let failed = |error| Error::failure(format!("{} cannot be written to", folder.display())).because(error);
     fs::create_dir_all(&folder).map_err(failed)?;
     let whole = fs::canonicalize(&folder).map_err(failed)?;
-    let files = files(system, &project_name(&whole));
+    let name = project_name(&whole);
+    let files = if args.mail_server { mail_server::files(&name) } else { files(system, &name) };
     let existing: Vec<&str> = files.iter().map(|(name, _)| *name).filter(|name| whole.join(name).exists()).collect();
     if !existing.is_empty() {
         let message = format!("{} has {} already", folder.display(), existing.join(", "));
         return Err(Error::failure(message).hint("nothing has been written; name another folder"));
     }
+    if args.mail_server {
+        mail_server::make_folders(&whole).map_err(failed)?;
+    }
     for (name, text) in &files {
         fs::write(whole.join(name), text).map_err(failed)?;
     }
-    write_password(&whole.join("secrets")).map_err(failed)?;
+    write_password(&whole.join("secrets"), "taro").map_err(failed)?;
+    if args.mail_server {
+        write_password(&whole.join("secrets"), "info").map_err(failed)?;
+        mail_server::set_modes(&whole).map_err(failed)?;
+    }
     generate::write_schemas(&whole.join(".yubin"))?;
     let shown = common.dir.join(&folder);
     common.say(&format!("wrote a project to {}; now `yubin -C {} plan`", shown.display(), shown.display()));
+    if args.mail_server {
+        common.say(&format!(
+            "before the first apply, give {}/store to the group of both servers: docs/mail-server.md",
+            shown.display()
+        ));
+    }
     Ok(End::Done)
 }
 
@@ -64,10 +89,10 @@ fn project_name(folder: &Path) -> String {
 
 /// A random password, so that the example has one that is nobody's. Letters and digits, 16 of them:
 /// no product refuses that.
-fn write_password(folder: &Path) -> std::io::Result<()> {
+fn write_password(folder: &Path, name: &str) -> std::io::Result<()> {
     const CHARS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
     fs::create_dir_all(folder)?;
-    let path = folder.join("taro");
+    let path = folder.join(name);
     if path.exists() {
         return Ok(());
     }
@@ -86,7 +111,7 @@ fn write_password(folder: &Path) -> std::io::Result<()> {
     writeln!(vault::private_file(&path)?, "{password}")
 }
 
-fn files(system: &System, name: &str) -> [(&'static str, String); 3] {
+fn files(system: &System, name: &str) -> Vec<(&'static str, String)> {
     let project = format!(
         "# yaml-language-server: $schema=.yubin/yubin.schema.json
 version: 1
@@ -104,7 +129,7 @@ policy:
     let modeline = format!("# yaml-language-server: $schema=.yubin/{}.schema.json\n", system.name);
     let resources = modeline + starter(system);
     let ignore = "# the store, its key and passwords, and what probes have found\n/yubin.db*\n/secrets/\n/.yubin/evidence.json\n".to_owned();
-    [(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
+    vec![(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
 }
 
 /// A first resource or two of the product, without anything to be warned of.

@@ -19,6 +19,7 @@ use crate::wire::{self, Against, Hidden, PlanDocument, Saving};
 
 /// Show what would change
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Args {
     /// Save the plan, for `yubin apply FILE`
     #[arg(long, value_name = "FILE")]

@@ -84,7 +84,8 @@ impl Command<'_> {
 fn arguments(words: &[String], happening: &Happening) -> Result<Vec<String>, Failed> {
     let (revision, mut options) = (happening.revision.to_string(), true);
     // In the order of `PLACEHOLDERS`.
-    let values = [&happening.user, &happening.address, &happening.effect, &revision, &happening.id].map(String::as_str);
+    let Happening { id, effect, user, address, revision: _, mail, body: _ } = happening;
+    let values = [user, address, effect, &revision, id, mail].map(String::as_str);
     let mut arguments = Vec::with_capacity(words.len());
     for word in words {
         let parts = parts(word);
@@ -111,6 +112,7 @@ mod tests {
             user: user.to_owned(),
             address: format!("pattern/{user}/work"),
             revision: 3,
+            mail: String::new(),
             body: Vec::new(),
         };
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();

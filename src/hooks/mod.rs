@@ -13,12 +13,14 @@ use crate::vault::Fetcher;
 pub struct Happening {
     /// By which the same is recognised when it is told again.
     pub id: String,
-    /// `logout`, `purge_mail` or `notify`; of a watcher, the name of its event.
+    /// `logout`, `purge_mail`, `kick` or `notify`; of a watcher, the name of its event.
     pub effect: String,
     /// Of a notice, and of a watcher: empty, as is the address.
     pub user: String,
     pub address: String,
     pub revision: u64,
+    /// Of an account that changes: its mail address before. Otherwise empty.
+    pub mail: String,
     /// All of it, as JSON.
     pub body: Vec<u8>,
 }

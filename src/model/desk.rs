@@ -73,6 +73,8 @@ pub struct Event {
     pub user: String,
     pub address: Address,
     pub revision: u64,
+    /// Of an account that changes: the mail address that it had before, by which a mail server knows it.
+    pub mail: Option<String>,
 }
 
 /// What has come of the attempts to carry an event out by a hook.

@@ -16,6 +16,8 @@ pub struct Given {
     pub register_rows: Option<usize>,
     /// `policy.allow_zero_capacity`: what a capacity of 0 means is not stated (002:115).
     pub allow_zero_capacity: bool,
+    /// `mail_server:`: Dovecot and Postfix read the accounts from the store.
+    pub mail_server: bool,
 }
 
 /// What a project overrides of a rule about a text.

@@ -13,6 +13,8 @@ pub enum Trigger {
     Logout,
     /// The mail of an account is lost.
     PurgeMail,
+    /// The connections of an account to the mail server end.
+    Kick,
     /// A plan has been applied.
     Notify,
     /// A watcher cannot go on, or can again.
@@ -20,13 +22,14 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    pub const ALL: [Trigger; 4] = [Trigger::Logout, Trigger::PurgeMail, Trigger::Notify, Trigger::Watch];
+    pub const ALL: [Trigger; 5] = [Trigger::Logout, Trigger::PurgeMail, Trigger::Kick, Trigger::Notify, Trigger::Watch];
 
-    /// Of the first two, as `Effect::name` says it.
+    /// Of the first three, as `Effect::name` says it.
     pub fn name(self) -> &'static str {
         match self {
             Trigger::Logout => "logout",
             Trigger::PurgeMail => "purge_mail",
+            Trigger::Kick => "kick",
             Trigger::Notify => "notify",
             Trigger::Watch => "watch",
         }
@@ -105,7 +108,7 @@ impl Hook {
 }
 
 /// What stands for a part of the event in the arguments of a command.
-pub const PLACEHOLDERS: [&str; 5] = ["user", "address", "effect", "revision", "event"];
+pub const PLACEHOLDERS: [&str; 6] = ["user", "address", "effect", "revision", "event", "mail"];
 
 /// Parts of an argument: text as it is, or the number of a placeholder.
 pub fn parts(word: &str) -> Vec<Result<&str, usize>> {

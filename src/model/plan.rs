@@ -278,6 +278,7 @@ impl Change {
             (Kind::Pattern, _) => Some(Effect::Logout(self.key.first())),
             (Kind::Account, action) if action.removes() && plan.deletes_mail => Some(Effect::PurgeMail),
             (Kind::Account, Action::Overwrite | Action::Rename) if self.purges() => Some(Effect::PurgeMail),
+            (Kind::Account, _) if plan.mail_server && self.kicks() => Some(Effect::Kick),
             _ => None,
         }
     }
@@ -301,6 +302,22 @@ impl Change {
             && self.purge_id().is_some()
     }
 
+    /// Whether who is connected to a mail server would not get in again in the same way: the account goes, its password
+    /// or address is another, or a way to log in is switched off.
+    fn kicks(&self) -> bool {
+        let shuts = |one: &FieldChange| match one.field {
+            PASSWORD | ADDRESS => one.before.is_some(),
+            LOGIN_IMAP | LOGIN_POP3 | LOGIN_SMTP => one.after == Some(Value::Bool(false)),
+            _ => false,
+        };
+        match self.action {
+            Action::Delete | Action::Disable => true,
+            Action::Overwrite | Action::Rename => self.fields.iter().any(shuts),
+            // What is purged was disabled before.
+            Action::Add | Action::Purge | Action::Skip | Action::Blocked => false,
+        }
+    }
+
     /// The id that is written now.
     pub fn purge_id(&self) -> Option<&str> {
         let written = self.fields.iter().find(|field| self.kind == Kind::Account && field.field == PURGE_MAIL)?;
@@ -311,6 +328,12 @@ impl Change {
 /// The id by which an inbox is emptied once. It stands for what has been done, and is never taken back.
 pub const PURGE_MAIL: FieldId = Kind::Account.id("purge_mail");
 
+const ADDRESS: FieldId = Kind::Account.id("address");
+const PASSWORD: FieldId = Kind::Account.id("password");
+const LOGIN_IMAP: FieldId = Kind::Account.id("login.imap");
+const LOGIN_POP3: FieldId = Kind::Account.id("login.pop3");
+const LOGIN_SMTP: FieldId = Kind::Account.id("login.smtp");
+
 /// What happens beside the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect<'a> {
@@ -318,6 +341,8 @@ pub enum Effect<'a> {
     Logout(&'a str),
     /// All mail of the account is lost for good (002:57, 002:67).
     PurgeMail,
+    /// The connections of the account to the mail server end.
+    Kick,
 }
 
 impl Effect<'_> {
@@ -325,6 +350,7 @@ impl Effect<'_> {
         match self {
             Effect::Logout(_) => "logout",
             Effect::PurgeMail => "purge_mail",
+            Effect::Kick => "kick",
         }
     }
 }
@@ -341,6 +367,7 @@ pub struct Base {
 pub type Learned = (Kind, Key, Digest);
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what holds of the whole plan, each by itself")]
 pub struct Plan {
     /// Owns what the plan adds and changes.
     pub project: String,
@@ -362,6 +389,8 @@ pub struct Plan {
     pub deletes_mail: bool,
     /// Whether a product has a state of its own, which is brought up by a hand-over.
     pub is_handed_over: bool,
+    /// Whether a mail server reads the accounts from the store, so that connections end with what let them in.
+    pub mail_server: bool,
     /// Whether the plan only records what has happened already.
     pub recorded: bool,
     /// What the log says about the plan, such as which revision it takes back.
@@ -478,7 +507,7 @@ impl Plan {
         let mut users: Vec<&str> = effects
             .filter_map(|effect| match effect {
                 Effect::Logout(user) => Some(user),
-                Effect::PurgeMail => None,
+                Effect::PurgeMail | Effect::Kick => None,
             })
             .collect();
         users.sort_unstable();

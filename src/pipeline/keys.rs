@@ -6,9 +6,11 @@ use super::{Planned, Session};
 use crate::model::{Clear, Error, Result};
 use crate::store::Snapshot;
 use crate::store::http::{TokenSource, far};
+use crate::store::sqlite::is_shared;
 use crate::vault::{KeyFile, KeyRing, KeySource, Vault};
 
-/// Beside a database that is a file; others have no key of their own.
+/// Beside a database that is a file; others have no key of their own. In a folder that others share, they could put
+/// another key in its place: there it stands beside the folder, unless one stands beside the database from before.
 pub(super) fn key_source(database: Option<&Path>) -> KeySource {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(key) = given("YUBIN_KEY") {
@@ -18,9 +20,16 @@ pub(super) fn key_source(database: Option<&Path>) -> KeySource {
         return KeySource::File(real(PathBuf::from(path)));
     }
     let Some(database) = database else { return KeySource::Absent };
-    let mut beside = database.as_os_str().to_owned();
-    beside.push(".key");
-    KeySource::Beside(real(PathBuf::from(beside)))
+    let with_ending = |path: &Path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".key");
+        PathBuf::from(name)
+    };
+    let beside = with_ending(database);
+    let shared = database.parent().filter(|folder| is_shared(folder) && !beside.exists());
+    // A folder that is named as `.` has another name besides.
+    let folder = shared.and_then(|folder| std::fs::canonicalize(folder).ok());
+    KeySource::Beside(real(folder.map_or(beside, |folder| with_ending(&folder))))
 }
 
 /// The token of a client, and its file, if it stands in one.

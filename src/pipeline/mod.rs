@@ -1,6 +1,7 @@
 //! The line: load, resolve, seal, diff, guard, commit. Commands, and whatever else opens a door
 //! to the program, call these functions and nothing behind them.
 
+mod addresses;
 mod attend;
 mod copy;
 mod deliver;
@@ -242,13 +243,19 @@ impl Session {
         let (draft, _) = load::draft(&opened, &reader, &mut self.diagnostics);
         let files = draft.files.len();
         let (project, rules) = (&self.project, rules(&self.project));
-        let count = |files: &[String], wanted: Vec<Wanted>| (wanted.len(), seal::judge_clear(project, &wanted, files));
-        let (_, checked) = resolve::resolve(rules, draft, None, &mut self.diagnostics, count);
-        let mut resources = 0;
-        for (count, problems) in checked {
+        let judge = |files: &[String], wanted: Vec<Wanted>| {
+            let said = seal::judge_clear(project, &wanted, files);
+            let used = if project.given.mail_server { addresses::declared(&wanted, files) } else { Vec::new() };
+            (wanted.len(), said, used)
+        };
+        let (_, checked) = resolve::resolve(rules, draft, None, &mut self.diagnostics, judge);
+        let (mut resources, mut used) = (0, Vec::new());
+        for (count, problems, addresses) in checked {
             resources += count;
             self.diagnostics.extend(problems);
+            used.extend(addresses);
         }
+        self.diagnostics.extend(addresses::twice(used));
         self.settle();
         Checked { files, resources }
     }
@@ -292,6 +299,11 @@ impl Session {
         let mut plan =
             history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         renames::compare_secrets(&mut plan, vault.as_ref(), &*snapshot)?;
+        if self.project.given.mail_server
+            && let Some(clash) = addresses::clashes(&plan, Some(&*snapshot))?.first()
+        {
+            return Err(clash.error());
+        }
         self.judged_with(plan, vault, Some(&*snapshot), &inventory)
     }
 
@@ -366,6 +378,7 @@ impl Session {
         snapshot: Option<&dyn Snapshot>,
         inventory: &Inventory,
     ) -> Result<Planned> {
+        plan.mail_server = self.project.given.mail_server;
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
         let mut facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;

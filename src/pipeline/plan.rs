@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::scope::Scope;
 use super::seal::{self, Notices, Sealer, Sealing};
-use super::{Asked, Planned, Secrets, Session, facts, key_ring, renames, rules, suggest};
+use super::{Asked, Planned, Secrets, Session, addresses, facts, key_ring, renames, rules, suggest};
 use crate::diff::{self, Current, Declared, Part, Terms};
 use crate::load::{self, Opened, Project, Reader, Sources};
 use crate::model::draft::Recognised;
@@ -45,7 +45,7 @@ impl Session {
         // Whoever fetches no secrets needs no key, and plans the same whether there is one or not.
         let vault = if secrets == Secrets::Skip { None } else { self.vault(snapshot.as_deref())? };
         // Without a store every record is new, but its digest is worth keeping.
-        let key = vault.as_ref().map(|vault| vault.record_key(&self.project.name));
+        let key = vault.as_ref().map(|vault| vault.record_key(&record_name(&self.project)));
         let sources = OnceLock::new();
         let (opened, mut inventory, (config_digest, files_digests)) =
             self.read_both(snapshot.as_deref(), key.as_ref(), &sources)?;
@@ -205,6 +205,10 @@ impl Session {
         });
         plan.drift = drift;
         let secret_files = outside.files();
+        if self.project.given.mail_server {
+            let clashes = addresses::clashes(&plan, locked().as_deref().map(|one| &**one))?;
+            self.diagnostics.extend(clashes.iter().map(|clash| clash.diagnostic(&plan)));
+        }
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(suggest::renames(&plan, &rows, system));
         }
@@ -262,6 +266,12 @@ impl Session {
         let mentioned = Kind::ALL.map(|kind| draft.mentioned[kind as usize] && self.project.system.manages(kind));
         diff::undeclared(mentioned, &declared, inventory, &self.project.policy)
     }
+}
+
+/// Where a mail server reads the accounts, more is demanded of a record than elsewhere: one that was recognised before
+/// is read again. No project has such a name.
+fn record_name(project: &Project) -> String {
+    if project.given.mail_server { format!("{} (mail server)", project.name) } else { project.name.clone() }
 }
 
 /// The product's check box does not say whether it also holds for deletes (AMB-A9).

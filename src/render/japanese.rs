@@ -443,6 +443,22 @@ const CODES: &[(&str, &str)] = &[
         "key/unknown",
         "ここでは使えないキーまたは項目です。綴りを確認してください。項目の一覧は `yubin explain generic` にあります。",
     ),
+    (
+        "mail-server/address",
+        "メールサーバーはこのアドレスを見つけられません。小文字の ASCII 英数字と `.` `-` `_` だけで書いてください。",
+    ),
+    (
+        "mail-server/address-taken",
+        "同じアドレスのアカウントがほかにあります。メールサーバーでは一つのアドレスは一つのアカウントのものです。",
+    ),
+    ("mail-server/auto-reply", "この自動応答は送られません。本文の有無と長さ、転送の設定を確認してください。"),
+    ("mail-server/forward", "この転送は意図どおりに働きません。転送先を確認してください。"),
+    ("mail-server/ignored", "この項目はメールサーバーには効果がありません。削除してください。"),
+    ("mail-server/required", "メールサーバーのアカウントには `address` と `password` が必要です。"),
+    (
+        "mail-server/zero-capacity",
+        "容量 0 はメールサーバーでは無制限になります。省略するか、`policy: allow_zero_capacity` を書いてください。",
+    ),
     ("mailwise/apop", "APOP は POP3 専用で、IMAP4 とは併用できません。無効にするか、POP3 を使ってください。"),
     ("mailwise/imap-inbox", "IMAP4 で受信されるのは受信箱のメールだけです。"),
     (

@@ -253,6 +253,9 @@ fn block(report: &Report<'_>, change: &Change, fields: bool) -> String {
         Some(Effect::PurgeMail) => {
             let _ = write!(text, "; **{}**", words.mail_of_it);
         }
+        Some(Effect::Kick) => {
+            let _ = write!(text, "; {}", words.kicked);
+        }
         None => {}
     }
     text.push('\n');

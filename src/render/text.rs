@@ -407,6 +407,7 @@ fn block(plan: &Plan, change: &Change, words: &Words, to: &mut dyn Write) -> io:
             let message = (words.mail_lost)(size.as_deref(), change.action.removes());
             writeln!(to, "    {}", style(message, DELETE))?;
         }
+        Some(Effect::Kick) => writeln!(to, "    {}", style(words.kicked, FAINT))?,
         None => {}
     }
     writeln!(to)

@@ -97,6 +97,8 @@ pub struct Words {
     /// How much mail, and whether the settings go with it.
     pub mail_lost: fn(Option<&str>, bool) -> String,
     pub mail_of_it: &'static str,
+    /// Of an account of a mail server.
+    pub kicked: &'static str,
 
     // A field.
     pub none: &'static str,
@@ -269,6 +271,7 @@ static EN: Words = Words {
         format!("all mail of the account{size}{} is lost for good", if settings { " and all its settings" } else { "" })
     },
     mail_of_it: "all mail of it is lost for good",
+    kicked: "its connections to the mail server end",
 
     none: "(none)",
     default: "(default)",
@@ -411,6 +414,7 @@ static JA: Words = Words {
         )
     },
     mail_of_it: "全メールが失われ、元に戻せません",
+    kicked: "メールサーバーとの接続は切断されます",
 
     none: "（なし）",
     default: "（既定値）",

@@ -35,6 +35,10 @@ struct ProjectFile {
     hooks: Option<Vec<HookBlock>>,
     /// When and how `yubin watch` applies.
     sync: Option<SyncBlock>,
+    /// Dovecot and Postfix read the accounts from the store, which is a file of SQLite: each account needs an address
+    /// of its own and a password, and what ends its connections has the effect `kick`.
+    #[schemars(extend("default" = false))]
+    mail_server: Option<bool>,
     /// Moves of accounts to another mail server, by name.
     #[schemars(default, schema_with = "migrations")]
     migrations: Option<MigrationBlock>,
@@ -150,12 +154,12 @@ struct HookBlock {
     /// What the hook is called; what it has done is kept under this name.
     #[schemars(regex(pattern = r"^[^\s!-,/:-@\[-\^`\{-~]{1,64}$"), example = &"kick")]
     name: String,
-    /// What it is run for: each user who is logged out, each account whose mail is lost, each revision, what a yubin
-    /// watch has to tell.
+    /// What it is run for: each user who is logged out, each account whose mail is lost, or whose connections to the
+    /// mail server end, each revision, what a yubin watch has to tell.
     #[schemars(schema_with = "triggers")]
     on: Vec<String>,
-    /// A program and its arguments, word by word, without a shell; {user}, {address}, {effect}, {revision} and {event}
-    /// are replaced.
+    /// A program and its arguments, word by word, without a shell; {user}, {address}, {effect}, {revision}, {event} and
+    /// {mail} are replaced.
     #[schemars(length(min = 1), example = ["doveadm", "kick", "{user}"])]
     command: Option<Vec<String>>,
     /// Environment variables that the command is given beside PATH, HOME, the locale and the like.

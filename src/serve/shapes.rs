@@ -183,11 +183,13 @@ struct SessionList {
 #[expect(dead_code, reason = "the shape alone matters")]
 struct Event {
     id: u64,
-    /// `logout`, `purge`, …
+    /// `logout`, `purge_mail` or `kick`.
     effect: String,
     user: String,
     address: String,
     revision: u64,
+    /// Of an account that changes: the mail address that it had before.
+    mail: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -268,6 +268,15 @@ pub trait Snapshot: Send {
     /// Every row of a kind, in ascending order of keys.
     fn scan(&self, kind: Kind, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
 
+    /// The names of accounts that have a mail address, and these.
+    fn mail_addresses(&self, each: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+        const ADDRESS: FieldId = Kind::Account.id("address");
+        self.scan(Kind::Account, &mut |row| match row.get(ADDRESS).and_then(Value::text) {
+            Some(address) => each(row.key.name(), address),
+            None => Ok(()),
+        })
+    }
+
     /// Every row of a kind as it was when the revision had been applied, in ascending order of keys.
     fn scan_at(&self, kind: Kind, revision: u64, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
 

@@ -132,7 +132,7 @@ fn caused(planned: &Planned) -> Vec<Caused> {
         let effect = change.effect(plan)?;
         let user = match effect {
             Effect::Logout(user) => Some(user.to_owned()),
-            Effect::PurgeMail => None,
+            Effect::PurgeMail | Effect::Kick => None,
         };
         Some(Caused { effect: effect.name(), user, address: change.address() })
     };

@@ -25,8 +25,13 @@ pub fn login(login: &Login) -> Json {
 }
 
 pub fn event(event: &Event) -> Json {
-    let Event { id, effect, user, address, revision } = event;
-    json!({ "id": id, "effect": effect, "user": user, "address": address.to_string(), "revision": revision })
+    let Event { id, effect, user, address, revision, mail } = event;
+    let mut json =
+        json!({ "id": id, "effect": effect, "user": user, "address": address.to_string(), "revision": revision });
+    if let Some(mail) = mail {
+        json["mail"] = Json::from(mail.as_str());
+    }
+    json
 }
 
 pub fn approval(approval: &Approval) -> Json {

@@ -7,8 +7,8 @@ use crate::model::{Attempt, Event, Revision, Trigger};
 
 /// An effect, for the hook that carries it out.
 pub fn told_event(event: &Event, project: &str, at: &str) -> Json {
-    let Event { id, effect, user, address, revision } = event;
-    json!({
+    let Event { id, effect, user, address, revision, mail } = event;
+    let mut json = json!({
         "format_version": FORMAT_VERSION,
         "id": id.to_string(),
         "effect": effect,
@@ -17,7 +17,11 @@ pub fn told_event(event: &Event, project: &str, at: &str) -> Json {
         "revision": revision,
         "project": project,
         "at": at,
-    })
+    });
+    if let Some(mail) = mail {
+        json["mail"] = Json::from(mail.as_str());
+    }
+    json
 }
 
 /// A revision, for a hook that tells of it: some of the users whom it has logged out, and how many there are.

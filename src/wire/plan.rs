@@ -131,7 +131,7 @@ fn effect(plan: &Plan, change: &Change) -> Option<Json> {
     let address = change.address().to_string();
     Some(match change.effect(plan)? {
         Effect::Logout(user) => json!({ "effect": "logout", "user": user, "address": address }),
-        effect @ Effect::PurgeMail => json!({ "effect": effect.name(), "address": address }),
+        effect @ (Effect::PurgeMail | Effect::Kick) => json!({ "effect": effect.name(), "address": address }),
     })
 }
 
@@ -212,6 +212,8 @@ struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mail_server: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     recorded: bool,
     summary: Json,
     refused: Vec<Json>,
@@ -249,6 +251,7 @@ impl PlanDocument<'_> {
             between: self.between.map(|(from, to)| [from, to]),
             partial: plan.partial.as_ref().map(partial),
             note: plan.note.as_deref(),
+            mail_server: plan.mail_server,
             recorded: plan.recorded,
             summary: summary(|action| plan.count(action), plan.unchanged),
             refused: self

@@ -111,6 +111,7 @@ impl<'de> Visitor<'de> for Reading {
                     plan.partial = Some(Partial { targets: target, excludes: exclude });
                 }
                 "note" => plan.note = map.next_value()?,
+                "mail_server" => plan.mail_server = map.next_value()?,
                 "recorded" => plan.recorded = map.next_value()?,
                 "summary" => plan.unchanged = map.next_value::<Summary>()?.unchanged,
                 "refused" => {

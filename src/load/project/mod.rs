@@ -126,6 +126,8 @@ pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagn
         let other = read_file(tree, &bytes, &name, false, diagnostics);
         project.policy = other.policy;
         project.given.allow_zero_capacity = other.given.allow_zero_capacity;
+        // What one of them demands, the other does not lift.
+        project.given.mail_server |= other.given.mail_server;
         project.trust = foreign(root, path, other.trust);
         project.hooks = hooks::foreign(other.hooks, root, path);
         project.sync = sync::foreign(other.sync, root, path);
@@ -226,7 +228,7 @@ fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &m
     let node = reader.document();
     diagnostics.extend(reader.problems);
     if let Ok(node) = node {
-        let mut look = Look { diagnostics, project: &mut project, name };
+        let mut look = Look { diagnostics, project: &mut project, name, mail_server: None };
         look.top(node, whole);
     }
     project
@@ -282,6 +284,7 @@ pub static TOP_KEYS: &[Key] = &[
     Key { name: "secrets", read: |look, node| look.keys(node, "`secrets`", SECRET_KEYS, |_| {}) },
     Key { name: "hooks", read: |look, node| look.hooks(node) },
     Key { name: "sync", read: |look, node| look.sync(node) },
+    Key { name: "mail_server", read: |look, node| look.mail_server(&node) },
     Key { name: "migrations", read: |look, node| look.migrations(node) },
     Key { name: "probe", read: |look, node| look.probe(node) },
     Key { name: "users", read: |look, node| look.users(node) },
@@ -296,6 +299,8 @@ pub struct Look<'a> {
     project: &'a mut Project,
     /// Of the file.
     name: &'a str,
+    /// Where `mail_server: true` stands.
+    mail_server: Option<Place>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
@@ -328,6 +333,15 @@ impl Look<'_> {
             };
             self.problem("project/value", format!("`{key}` is missing"), place, hint);
         }
+        if let Some(place) = self.mail_server.filter(|_| !self.project.system.open) {
+            let message = "a mail server reads a store that holds hashes of passwords, and products need the passwords";
+            self.problem("project/value", message, place, "`mail_server` is for `system: generic`");
+        }
+    }
+
+    fn mail_server(&mut self, node: &Node) {
+        self.project.given.mail_server = self.flag(node).unwrap_or_default();
+        self.mail_server = self.project.given.mail_server.then_some(node.place);
     }
 
     fn keys(&mut self, node: Node, what: &str, keys: &[Key], mut seen: impl FnMut(&str)) {

@@ -103,13 +103,12 @@ impl Look<'_> {
 
     fn time(&mut self, node: &Node, what: &str, (least, most): (u64, u64), to: fn(&mut Probing) -> &mut Duration) {
         let Some(word) = self.word(node, what) else { return };
-        match seconds(&word).filter(|seconds| (least..=most).contains(seconds)) {
-            Some(seconds) => *to(&mut self.project.probing) = Duration::from_secs(seconds),
-            None => {
-                let (least, most) = (written(least), written(most));
-                let message = format!("`{what}` is a time from {least} to {most}");
-                self.problem("project/value", message, node.place, "a number and a unit, as in `20s`, `5m` or `24h`");
-            }
+        if let Some(seconds) = seconds(&word).filter(|seconds| (least..=most).contains(seconds)) {
+            *to(&mut self.project.probing) = Duration::from_secs(seconds);
+        } else {
+            let (least, most) = (written(least), written(most));
+            let message = format!("`{what}` is a time from {least} to {most}");
+            self.problem("project/value", message, node.place, "a number and a unit, as in `20s`, `5m` or `24h`");
         }
     }
 
@@ -147,12 +146,11 @@ impl Look<'_> {
     fn nameserver(&mut self, node: &Node) {
         let Some(word) = self.word(node, "nameserver") else { return };
         let address = word.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)).or_else(|_| word.parse());
-        match address.ok().filter(|address: &SocketAddr| address.port() != 0) {
-            Some(address) => self.project.probing.settings.nameserver = Some(address),
-            None => {
-                let message = "`nameserver` is an IP address, with a port or without";
-                self.problem("project/value", message, node.place, "as in `192.0.2.53` or `127.0.0.1:5353`");
-            }
+        if let Some(address) = address.ok().filter(|address: &SocketAddr| address.port() != 0) {
+            self.project.probing.settings.nameserver = Some(address);
+        } else {
+            let message = "`nameserver` is an IP address, with a port or without";
+            self.problem("project/value", message, node.place, "as in `192.0.2.53` or `127.0.0.1:5353`");
         }
     }
 }

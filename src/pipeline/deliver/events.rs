@@ -238,6 +238,7 @@ impl<'d, 'a> Events<'d, 'a> {
             user: event.user.clone(),
             address: event.address.to_string(),
             revision: event.revision,
+            mail: event.mail.clone().unwrap_or_default(),
             body: wire::told_event(event, self.delivery.project, at).to_string().into_bytes(),
         }
     }

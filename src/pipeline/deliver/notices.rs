@@ -79,6 +79,7 @@ impl Delivery<'_> {
             user: String::new(),
             address: String::new(),
             revision: revision.revision,
+            mail: String::new(),
             body,
         })
     }

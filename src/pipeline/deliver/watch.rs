@@ -31,6 +31,7 @@ impl Session {
             user: String::new(),
             address: String::new(),
             revision: revision.unwrap_or_default(),
+            mail: String::new(),
             body: body.to_vec(),
         };
         let fetcher = self.fetcher();

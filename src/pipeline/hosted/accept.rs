@@ -104,6 +104,7 @@ impl Hosted {
             unchanged: set.head.unchanged,
             deletes_mail: system.deletes_mail,
             is_handed_over: !system.open,
+            mail_server: set.head.mail_server,
             recorded: set.head.recorded,
             note: set.head.note,
             learned: set.learned,

@@ -66,7 +66,7 @@ fn receiving(address: &Address, settings: &Settings<'_>, needs_uidl: bool, open:
         host,
         port: port(declared, protocol, security),
         security,
-        entry: entry(address, &of_receiving(settings), mechanism, open),
+        entry: may(settings, protocol).unwrap_or_else(|| entry(address, &of_receiving(settings), mechanism, open)),
         folder: settings.own.text("incoming.imap_root").map(str::to_owned),
         uidl: needs_uidl || settings.flag("supports_uidl") == Some(true),
         size: None,
@@ -90,7 +90,7 @@ fn sending(
             Some("cram-md5") => Mechanism::CramMd5,
             _ => Mechanism::Auto,
         };
-        entry(address, &of_sending(settings), mechanism, open)
+        may(settings, Protocol::Smtp).unwrap_or_else(|| entry(address, &of_sending(settings), mechanism, open))
     } else {
         Entry::Nobody
     };
@@ -109,6 +109,17 @@ fn sending(
         before: first.map(|first| Box::new((first.clone(), Duration::from_secs(wait.unwrap_or_default())))),
         send: None,
     })
+}
+
+/// Nobody, where the account is not to log in this way: a refusal would be right, and count as an attempt.
+fn may(settings: &Settings<'_>, protocol: Protocol) -> Option<Entry> {
+    let switch = match protocol {
+        Protocol::Imap => "login.imap",
+        Protocol::Pop3 => "login.pop3",
+        Protocol::Smtp => "login.smtp",
+    };
+    let off = settings.own.flag(switch) == Some(false);
+    off.then(|| Entry::Without(format!("`{switch}: false` says that the account does not log in this way")))
 }
 
 /// User and password for receiving: its own, and else the mail address and the password of the mailbox itself.

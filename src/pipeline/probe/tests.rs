@@ -196,3 +196,23 @@ fn a_secret_that_is_missing_is_said_where_it_is_declared() {
     assert_eq!(said, ["2:89 secret/missing"]);
     assert_eq!(Mechanism::Auto.name(), "auto");
 }
+
+/// The refusal would be right, and count.
+#[test]
+fn who_may_not_log_in_does_not_try() {
+    let files = "accounts:
+  a:
+    address: a@example.jp
+    login: { imap: false, smtp: false, pop3: true }
+    incoming: { protocol: imap, host: i.example.jp, password: q }
+    outgoing: { host: o.example.jp, auth: { enabled: true } }
+";
+    let off = |switch: &str| format!("`{switch}: false` says that the account does not log in this way");
+    assert_eq!(
+        lines("generic", files),
+        [
+            format!("account/a imap i.example.jp:143 none {}", off("login.imap")),
+            format!("account/a smtp o.example.jp:25 none {}", off("login.smtp")),
+        ]
+    );
+}

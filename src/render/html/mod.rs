@@ -262,7 +262,7 @@ impl<'a> Files<'a> {
 
 /// What the script reads: what holds for the whole page, the changes in blocks, and the values that
 /// many of them share. A change is `[action, kind, key, file, line, fields, effect, marks]`, where
-/// effect is 1 for a logout and 2 for lost mail; the last ones are left out where they say nothing.
+/// effect is 1 for a logout, 2 for lost mail and 3 for connections that end; the last ones are left out where they say nothing.
 fn data(document: &PlanDocument<'_>, words: &Words, to: &mut dyn Write) -> io::Result<()> {
     let plan = document.plan;
     let files = Files::of(plan);
@@ -321,6 +321,7 @@ fn put_change(
         None => 0,
         Some(Effect::Logout(_)) => 1,
         Some(Effect::PurgeMail) => 2,
+        Some(Effect::Kick) => 3,
     };
     let marks = wire::marks(change);
     if !marks.is_empty() {

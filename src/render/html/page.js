@@ -101,6 +101,7 @@ function article(change, at, found) {
   if (driftOf.has(address)) tag(words.drifted);
   if (effect === 1) tag(words.logs_out);
   if (effect === 2) tag(words.mail_of_it, "lost");
+  if (effect === 3) tag(words.kicked);
   const declared = file ? `${file}:${line}` : undeclared ? words.undeclared : "";
   summary.append(make("span", { className: "source" }, ...harmless(declared)));
 

@@ -107,6 +107,7 @@ pub struct Words {
     pub drifted: &'static str,
     pub logs_out: &'static str,
     pub mail_of_it: &'static str,
+    pub kicked: &'static str,
     pub left_alone: &'static str,
 
     // A field.
@@ -231,6 +232,7 @@ static EN: Words = Words {
     drifted: "changed by other software",
     logs_out: "logs out its user",
     mail_of_it: "all mail of it is lost for good",
+    kicked: "its connections to the mail server end",
     left_alone: "It exists and differs; `existing: skip` leaves it.",
 
     field: "Field",
@@ -316,6 +318,7 @@ static JA: Words = Words {
     drifted: "他のソフトウェアによる変更あり",
     logs_out: "ユーザーをログアウト",
     mail_of_it: "全メールが失われ、元に戻せません",
+    kicked: "メールサーバーとの接続は切断されます",
     left_alone: "すでに存在し、内容が異なります。`existing: skip` によりそのままにします。",
 
     field: "項目",

@@ -141,6 +141,7 @@ fn send(
         actor: Some(entry.actor.to_owned()),
         commit: entry.commit.map(str::to_owned),
         note: plan.note.clone(),
+        mail_server: plan.mail_server,
         recorded: plan.recorded,
         unchanged: plan.unchanged,
     };

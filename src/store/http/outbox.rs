@@ -20,6 +20,8 @@ struct Heard {
     user: String,
     address: String,
     revision: u64,
+    #[serde(default)]
+    mail: Option<String>,
 }
 
 impl Outbox for Http {
@@ -28,10 +30,10 @@ impl Outbox for Http {
         let call = Call { query, ..Call::get(&["v1", "events"]) };
         let Listed { events } = self.line.document(&call, None)?;
         let event = |heard: Heard| {
-            let Heard { id, effect, user, address, revision } = heard;
+            let Heard { id, effect, user, address, revision, mail } = heard;
             let address = Address::parse(&address).ok()?;
             // A list that does not ascend has no end.
-            (id > after).then_some(Event { id, effect, user, address, revision })
+            (id > after).then_some(Event { id, effect, user, address, revision, mail })
         };
         let events: Option<Vec<Event>> = events.into_iter().map(event).collect();
         let events = events.filter(|events| events.is_sorted_by(|a, b| a.id < b.id));

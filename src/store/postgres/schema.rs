@@ -38,6 +38,18 @@ CREATE TABLE approval (
     };
 }
 
+/// Which ways to log in an account has. Mail servers read a store in `SQLite`, so nothing is computed for them here.
+macro_rules! switches {
+    () => {
+        "
+ALTER TABLE account
+  ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
+ALTER TABLE account_history
+  ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
+"
+    };
+}
+
 /// What was done for migrations.
 macro_rules! migrations {
     () => {
@@ -60,7 +72,7 @@ CREATE TABLE migration (
 
 /// From each version to the next, the first from version 5, with which this kind of store began. `T` stands for a
 /// text.
-const STEPS: [&str; (VERSION - 5) as usize] = [turns!(), concat!(migrations!())];
+const STEPS: [&str; (VERSION - 5) as usize] = [turns!(), concat!(switches!(), migrations!())];
 
 /// What stands in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

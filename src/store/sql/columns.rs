@@ -81,6 +81,11 @@ pub fn typed(kind: Kind) -> impl Iterator<Item = Column> {
 /// The columns, as a store of an older version has them.
 pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
     let mut columns = all_columns(kind);
+    if version < 7 {
+        for name in columns.iter_mut().filter(|name| NEW_IN_7.contains(&name.as_str())) {
+            *name = format!("NULL AS {name}");
+        }
+    }
     if version < 4 {
         for name in columns.iter_mut().filter(|name| NEW_IN_4.contains(&name.as_str())) {
             *name = format!("NULL AS {name}");
@@ -97,6 +102,8 @@ pub fn columns_of(kind: Kind, version: i32) -> Vec<String> {
 }
 
 const NEW_IN_4: [&str; 3] = ["yubin_disabled", "yubin_previously", "protected"];
+
+const NEW_IN_7: [&str; 3] = ["login_imap", "login_pop3", "login_smtp"];
 
 const PROOF: &str = "_proof";
 

@@ -268,7 +268,13 @@ fn pending(db: &dyn Database, after: u64, limit: usize) -> Result<Vec<Event>> {
         &[number(after)],
         |row| Ok((row.count(0), row.count(1))),
     )?;
-    let sql = "SELECT seq, effect, kind, \"user\", name FROM change
+    // The state before the change is in the history, under the name of before.
+    let sql = "SELECT seq, effect, kind, \"user\", name, (
+                 SELECT address FROM account_history AS before
+                 WHERE change.kind = 'account' AND before.name = coalesce(change.previously, change.name)
+                   AND before.yubin_until = change.revision
+                 LIMIT 1
+               ) FROM change
                WHERE revision = ?1 AND seq > ?2 AND effect IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM acknowledged WHERE event = ?3 + seq)
                ORDER BY seq LIMIT ?4";
@@ -290,6 +296,7 @@ fn pending(db: &dyn Database, after: u64, limit: usize) -> Result<Vec<Event>> {
                 user: key.first().to_owned(),
                 address: Address::new(kind, key),
                 revision,
+                mail: row.owned(5),
             });
             Ok(Next::More)
         })?;

@@ -171,6 +171,18 @@ impl Snapshot for Reading {
         self.key_id.as_deref()
     }
 
+    /// From an index alone, where there is one.
+    fn mail_addresses(&self, each: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
+        let sql = "SELECT name, address FROM account WHERE address IS NOT NULL";
+        self.db.query(sql, &[], &mut |row| {
+            if let (Some(name), Some(address)) = (row.text(0), row.text(1)) {
+                each(name, address)?;
+            }
+            Ok(Next::More)
+        })?;
+        Ok(())
+    }
+
     fn inventory(&self, project: &str) -> Result<Inventory> {
         let mut inventory = Inventory::default();
         for kind in Kind::ALL {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 
+use super::triggers;
 use crate::model::{Action, Address, Change, Effect, Key, Kind, Plan};
 use crate::store::sql;
 use crate::store::sql::columns::all_columns;
@@ -104,8 +105,7 @@ pub struct Writing<'a> {
 impl<'a> Writing<'a> {
     pub fn new(connection: &'a Connection, plan: &'a Plan, revision: u64, whole: bool) -> sql::Result<Writing<'a>> {
         let exists = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, bool>(0));
-        // Yubin's own are dropped by now.
-        let whole = whole || exists("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')")?;
+        let whole = whole || triggers::are_foreign(connection)?;
         Ok(Writing {
             connection,
             plan,

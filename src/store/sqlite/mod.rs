@@ -1,8 +1,11 @@
 //! A store in one `SQLite` file: WAL, foreign keys, strict tables.
 
 mod changes;
+mod mail_server;
 mod pool;
 mod schema;
+mod shared;
+mod triggers;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +15,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use self::pool::{Pool, Pooled};
+pub use self::shared::is_shared;
 use self::write::Finish;
 use super::holder::holder;
 use super::sql::desk::Connects;
@@ -38,6 +42,13 @@ impl Sqlite {
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Connection> {
+        if flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+            shared::make_file(self.path()).map_err(|error| {
+                Error::failure(format!("the store {} cannot be made", self.path().display()))
+                    .because(error)
+                    .hint("check that its folder exists and may be written")
+            })?;
+        }
         let connection = Connection::open_with_flags(self.path(), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| failed(self.path(), "cannot be opened", error))?;
         connection.busy_timeout(PATIENCE).map_err(|error| failed(self.path(), "cannot be opened", error))?;

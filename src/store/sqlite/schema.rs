@@ -2,15 +2,15 @@
 //! software can read the state. Each state that a resource was in stands exactly once: in its
 //! table while it is current, in the history table beside it from then on.
 //!
-//! Writes of other software are noticed by triggers. An apply takes them away at the start of its
-//! transaction and puts them back at the end: SQLite would keep a journal of every single insert.
+//! Writes of other software are noticed by triggers (`triggers`).
 
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
 
+use super::mail_server::mail_server;
 use crate::model::{Kind, Type};
-use crate::store::sql::columns::{OWN_COLUMNS, all_columns, proofs};
+use crate::store::sql::columns::proofs;
 
 pub use crate::store::sql::VERSION;
 
@@ -177,7 +177,16 @@ const STEPS: [&str; VERSION as usize - 1] = [
         desk!()
     ),
     turns!(),
-    concat!(migrations!()),
+    concat!(
+        "ALTER TABLE account ADD COLUMN login_imap INTEGER;
+         ALTER TABLE account ADD COLUMN login_pop3 INTEGER;
+         ALTER TABLE account ADD COLUMN login_smtp INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_imap INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_pop3 INTEGER;
+         ALTER TABLE account_history ADD COLUMN login_smtp INTEGER;",
+        mail_server!(),
+        migrations!()
+    ),
 ];
 
 /// What stands in a database file.
@@ -344,101 +353,6 @@ CREATE INDEX {name}_disabled ON {name} ({key_list}) WHERE yubin_disabled IS NOT 
             let _ = writeln!(sql, "CREATE INDEX {name}_by_server ON {name} (server) WHERE server IS NOT NULL;");
         }
     }
+    sql.push_str(mail_server!());
     sql
-}
-
-/// Notice what other software writes: keep the state that it replaces, forget the record that is no
-/// longer what was applied, note the resource, and count.
-const EVENTS: [(&str, &str); 3] =
-    [("inserted", "BEFORE INSERT"), ("updated", "AFTER UPDATE OF"), ("deleted", "AFTER DELETE")];
-
-pub fn make_triggers(connection: &Connection) -> rusqlite::Result<()> {
-    for kind in Kind::ALL {
-        let columns = all_columns(kind);
-        let all = columns.join(", ");
-        let keys = kind.key_parts();
-        let of_new: Vec<String> = keys.iter().map(|key| format!("{key} = NEW.{key}")).collect();
-        let of_new = of_new.join(" AND ");
-        let old: Vec<String> = columns.iter().map(|column| format!("OLD.{column}")).collect();
-        let old = old.join(", ");
-        let watched: Vec<&str> =
-            columns.iter().map(String::as_str).filter(|column| *column != OWN_COLUMNS[0]).collect();
-        let watched = watched.join(", ");
-        for (event, when) in EVENTS {
-            let when = if event == "updated" { format!("{when} {watched}") } else { when.to_owned() };
-            let keep = match event {
-                // INSERT OR REPLACE takes a row away without a word.
-                "inserted" => format!(
-                    "INSERT INTO {kind}_history ({all}, yubin_during) SELECT {all}, {NOW} FROM {kind} WHERE {of_new};"
-                ),
-                _ => format!("INSERT INTO {kind}_history ({all}, yubin_during) VALUES ({old}, {NOW});"),
-            };
-            let kept = "last_insert_rowid()";
-            let note = match event {
-                "inserted" => note(
-                    kind,
-                    "NEW",
-                    &format!("CASE WHEN EXISTS (SELECT 1 FROM {kind} WHERE {of_new}) THEN {kept} END"),
-                ),
-                "updated" => note(kind, "OLD", kept) + &note(kind, "NEW", "NULL"),
-                _ => note(kind, "OLD", kept),
-            };
-            let forget = match event {
-                "updated" => format!("UPDATE {kind} SET yubin_declared = NULL WHERE {of_new};"),
-                _ => String::new(),
-            };
-            connection.execute_batch(&format!(
-                "CREATE TRIGGER {kind}_{event}_outside {when} ON {kind} BEGIN
-                   {keep} {note} {forget} UPDATE meta SET outside_writes = outside_writes + 1;
-                 END"
-            ))?;
-        }
-        // UPDATE OR REPLACE takes away the row whose key another one gets.
-        let moves: Vec<String> = keys.iter().map(|key| format!("NEW.{key} IS NOT OLD.{key}")).collect();
-        let replaced = note(
-            kind,
-            "NEW",
-            &format!("CASE WHEN EXISTS (SELECT 1 FROM {kind} WHERE {of_new}) THEN last_insert_rowid() END"),
-        );
-        connection.execute_batch(&format!(
-            "CREATE TRIGGER {kind}_replaced_outside BEFORE UPDATE OF {} ON {kind} WHEN {} BEGIN
-               INSERT INTO {kind}_history ({all}, yubin_during) SELECT {all}, {NOW} FROM {kind} WHERE {of_new};
-               {replaced}
-             END",
-            keys.join(", "),
-            moves.join(" OR ")
-        ))?;
-        // A row that was inserted with everything, its digest too, is not what was applied.
-        connection.execute_batch(&format!(
-            "CREATE TRIGGER {kind}_forgotten_outside AFTER INSERT ON {kind} WHEN NEW.yubin_declared IS NOT NULL BEGIN
-               UPDATE {kind} SET yubin_declared = NULL WHERE {of_new};
-             END"
-        ))?;
-    }
-    Ok(())
-}
-
-/// The revision during which something happens.
-const NOW: &str = "(SELECT revision FROM meta)";
-
-/// Notes a resource that other software touches, unless it has done so since yubin wrote it last: `before` is
-/// the image of the state that yubin left.
-fn note(kind: Kind, row: &str, before: &str) -> String {
-    let user = if kind == Kind::Pattern { format!("{row}.user") } else { "''".to_owned() };
-    // No conflict may arise here: what the statement of the other software says of conflicts would decide it.
-    format!(
-        "INSERT INTO outside (kind, user, name, before, during) SELECT '{kind}', {user}, {row}.name, {before}, {NOW}
-         WHERE NOT EXISTS (
-           SELECT 1 FROM outside WHERE kind = '{kind}' AND user = {user} AND name = {row}.name AND settled IS NULL
-         );"
-    )
-}
-
-pub fn drop_triggers(connection: &Connection) -> rusqlite::Result<()> {
-    for kind in Kind::ALL {
-        for event in EVENTS.map(|(event, _)| event).into_iter().chain(["forgotten", "replaced"]) {
-            connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {kind}_{event}_outside"))?;
-        }
-    }
-    Ok(())
 }

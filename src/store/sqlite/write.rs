@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::changes::Writing;
-use super::schema;
+use super::{schema, triggers};
 use crate::model::{Code, Error, Plan};
 use crate::store::sql::entry::{self, Begun};
 use crate::store::sql::{Database, Failure, rekey};
@@ -40,10 +40,10 @@ pub fn commit(
         Begun::Again(revision) => return Ok(Receipt { revision, again: true }),
         Begun::Revision(revision) => revision,
     };
-    schema::drop_triggers(&transaction)?;
+    let silent = triggers::silence(&transaction)?;
     let sums = Writing::new(&transaction, plan, revision, first || finish == Finish::RollBack)?.all(progress)?;
     entry::learn(&*transaction, plan)?;
-    schema::make_triggers(&transaction)?;
+    triggers::restore(&transaction, silent)?;
     if !sums.agree() {
         // Dropped, the transaction rolls back.
         return Err(entry::strange(&sums.strange).into());
@@ -69,9 +69,9 @@ pub fn rekey(connection: &mut Connection, old: &str, new: &str, reseal: &dyn Res
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = schema::look(&transaction).map_err(taken)?;
     schema::migrate(&transaction, found)?;
-    schema::drop_triggers(&transaction)?;
+    let silent = triggers::silence(&transaction)?;
     let count = rekey::rekey(&*transaction, old, new, reseal)?;
-    schema::make_triggers(&transaction)?;
+    triggers::restore(&transaction, silent)?;
     transaction.commit()?;
     // The log that writes ahead still holds what was; if it cannot be emptied now, the next apply does it.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -101,8 +101,8 @@ pub fn bring_up(connection: &mut Connection) -> Result<(), Failure> {
         return Ok(());
     }
     schema::migrate(&transaction, found)?;
-    schema::drop_triggers(&transaction)?;
-    schema::make_triggers(&transaction)?;
+    let silent = triggers::silence(&transaction)?;
+    triggers::restore(&transaction, silent)?;
     Ok(transaction.commit()?)
 }
 
@@ -122,7 +122,7 @@ pub fn fill(
     }
     schema::migrate(&transaction, schema::Found::Empty)?;
     write(&*transaction)?;
-    schema::make_triggers(&transaction)?;
+    triggers::make(&transaction)?;
     transaction.commit()?;
     // What is committed stays so if this fails; the next apply tries again.
     let _ = connection.pragma_update(None, "journal_mode", "WAL");

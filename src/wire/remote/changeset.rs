@@ -34,6 +34,8 @@ pub struct SentHead {
     pub actor: Option<String>,
     pub commit: Option<String>,
     pub note: Option<String>,
+    /// Whether a mail server reads the accounts, so that what ends its connections has an effect.
+    pub mail_server: bool,
     pub recorded: bool,
     pub unchanged: u64,
 }
@@ -98,7 +100,19 @@ pub fn write_changeset(
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let summary = summary(|action| plan.count(action), plan.unchanged);
-    let SentHead { project, system, base, config_digest, digest, actor, commit, note, recorded, unchanged: _ } = head;
+    let SentHead {
+        project,
+        system,
+        base,
+        config_digest,
+        digest,
+        actor,
+        commit,
+        note,
+        mail_server,
+        recorded,
+        unchanged: _,
+    } = head;
     let base = base.unwrap_or(plan.base);
     let mut line = serde_json::to_vec(&json!({
         "format_version": FORMAT_VERSION,
@@ -112,6 +126,7 @@ pub fn write_changeset(
         "actor": actor,
         "commit": commit,
         "note": note,
+        "mail_server": mail_server,
         "recorded": recorded,
         "summary": summary,
     }))?;
@@ -227,6 +242,8 @@ struct WrittenHead<'a> {
     actor: Option<String>,
     commit: Option<String>,
     note: Option<String>,
+    #[serde(default)]
+    mail_server: bool,
     #[serde(default)]
     recorded: bool,
     summary: Option<Summary>,
@@ -450,6 +467,7 @@ impl WrittenHead<'_> {
             actor: self.actor,
             commit: self.commit,
             note: self.note,
+            mail_server: self.mail_server,
             recorded: self.recorded,
             unchanged: self.summary.and_then(|summary| summary.unchanged).unwrap_or_default(),
         })
