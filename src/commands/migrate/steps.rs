@@ -16,6 +16,9 @@ use crate::pipeline::{AskProbe, Asked, Exact, Look, Planned, Removal, Session, V
 use crate::render::text;
 use crate::{render, wire};
 
+/// Entries that are named one by one, if they do not receive and send.
+const NAMED: usize = 20;
+
 /// What has come of a part of a step.
 pub enum Did {
     /// It goes on; what was done, if there is anything to say.
@@ -44,7 +47,7 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
             let revision = look.servers.get(&migration.to.name).map_or(0, |row| row.revision);
             take_down(&session, Deed::Done, &[("revision", revision.to_string())])
         }
-        1 => carry_out(common, look, step, vec![migration.new()], args),
+        1 => carry_out(common, look, step, vec![migration.new_server()], args),
         2 => {
             let (folder, digest) = session.back_up(look)?;
             take_down(&session, Deed::Done, &[accounts, ("digest", digest), ("folder", folder)])
@@ -198,7 +201,6 @@ fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
         let of_those = |one: &&crate::model::probe::Probed| wanting.iter().any(|(address, _)| *address == one.address);
         let shown: Vec<_> = probed.iter().filter(of_those).cloned().collect();
         print(|to| render::probe::text(&shown, &targets.places, probe::told(common), common.lang(), to))?;
-        const NAMED: usize = 20;
         for (address, why) in wanting.iter().take(NAMED) {
             common.say(&format!("{address}: {why}"));
         }

@@ -12,7 +12,6 @@ pub const MIGRATION_KEYS: [&str; 9] =
 
 const FORM: &str = "as in `to-new-host: { from: old-server, to: new-server }`";
 
-#[expect(clippy::needless_pass_by_value, reason = "a reader takes the value that it reads")]
 impl Look<'_> {
     pub(super) fn migrations(&mut self, node: Node) {
         if node.is_null() {

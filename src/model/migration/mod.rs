@@ -52,11 +52,11 @@ pub enum Chosen {
 }
 
 impl Migration {
-    pub fn old(&self) -> Address {
+    pub fn old_server(&self) -> Address {
         Address::new(Kind::Server, Key::single(&self.from.name))
     }
 
-    pub fn new(&self) -> Address {
+    pub fn new_server(&self) -> Address {
         Address::new(Kind::Server, Key::single(&self.to.name))
     }
 

@@ -6,6 +6,7 @@ use super::act::{Act, Deed, NewAct};
 
 /// What is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// Whether a person carries plans out.
     pub handed_over: bool,

@@ -159,7 +159,7 @@ impl Session {
         look.facts = Facts {
             handed_over: !bundle::formats(system).is_empty(),
             has_accounts: system.manages(Kind::Account),
-            to_declared: look.declared(Kind::Server, &Key::single(&migration.to.name)).filter(is_new).is_some(),
+            to_declared: look.declared(Kind::Server, &Key::single(&migration.to.name)).as_ref().is_some_and(is_new),
             to_stored: look.servers.contains_key(&migration.to.name),
             from_stored: look.servers.contains_key(&migration.from.name),
             id_known: !system.manages(Kind::Account)

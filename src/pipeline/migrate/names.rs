@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Look, Session};
 use crate::load::FILE_NAME;
-use crate::model::{Diagnostic, Key, Kind, Value};
+use crate::model::{Diagnostic, Kind, Value};
 use crate::net::dns::{self, Failure};
 
 /// For each question.
@@ -25,7 +25,7 @@ impl Session {
         let addresses = |host: &str| dns::addresses(host, server, WITHIN);
         let mut evidence = BTreeMap::new();
         let mut ours: BTreeSet<IpAddr> = BTreeSet::new();
-        let hosts = self.hosts(look);
+        let hosts = hosts(look);
         for host in &hosts {
             let found = addresses(host);
             ours.extend(found.iter().flatten());
@@ -58,7 +58,7 @@ impl Session {
             match looks_new {
                 Some(true) => {}
                 Some(false) => {
-                    problems.push(warning(format!("the MX of `{domain}` does not look like the new server: {said}")))
+                    problems.push(warning(format!("the MX of `{domain}` does not look like the new server: {said}")));
                 }
                 None => problems.push(warning(format!("the MX of `{domain}` could not be looked up: {said}"))),
             }
@@ -67,14 +67,14 @@ impl Session {
         }
         (evidence, problems)
     }
+}
 
-    /// Hosts of the new server, as the store has them.
-    fn hosts(&self, look: &Look) -> BTreeSet<String> {
-        let row = look.servers.get(Key::single(&look.migration.to.name).name());
-        let fields = ["incoming.host", "outgoing.host"].into_iter().filter_map(|name| Kind::Server.find(name));
-        let values = fields.filter_map(|field| row?.get(field).and_then(Value::text).map(str::to_owned));
-        values.collect()
-    }
+/// Hosts of the new server, as the store has them.
+fn hosts(look: &Look) -> BTreeSet<String> {
+    let row = look.servers.get(&look.migration.to.name);
+    let fields = ["incoming.host", "outgoing.host"].into_iter().filter_map(|name| Kind::Server.find(name));
+    let values = fields.filter_map(|field| row?.get(field).and_then(Value::text).map(str::to_owned));
+    values.collect()
 }
 
 fn domains(look: &Look) -> Vec<String> {

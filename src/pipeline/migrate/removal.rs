@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::{Look, Session};
 use crate::load::{self, Left};
 use crate::migration;
-use crate::model::{Address, Diagnostics, Drift, Drifted, Error, Kind, Result, Undeclared};
+use crate::model::{Address, Diagnostics, DraftResource, Drift, Drifted, Error, Kind, Result, Undeclared};
 
 /// How files should be edited.
 pub struct Removal {
@@ -24,7 +24,7 @@ impl Session {
     /// What is deleted next: the old entries, and when there are none any more, the old server.
     pub fn to_remove(&self, look: &Look) -> Vec<Address> {
         match look.pairs.as_slice() {
-            [] if look.facts.from_stored => vec![look.migration.old()],
+            [] if look.facts.from_stored => vec![look.migration.old_server()],
             pairs => pairs.iter().map(|pair| Address::new(Kind::Account, pair.old.clone())).collect(),
         }
     }
@@ -51,8 +51,8 @@ impl Session {
         let tombstones = look.draft.resources.iter().filter(|one| one.absent);
         let (own, others): (Vec<_>, Vec<_>) =
             tombstones.partition(|one| look.draft.files[one.source.file as usize] == name);
-        let others: BTreeSet<Address> = others.into_iter().map(|one| one.address()).collect();
-        let mut absent: BTreeSet<Address> = own.into_iter().map(|one| one.address()).collect();
+        let others: BTreeSet<Address> = others.into_iter().map(DraftResource::address).collect();
+        let mut absent: BTreeSet<Address> = own.into_iter().map(DraftResource::address).collect();
         absent.extend(addresses.iter().filter(|one| !others.contains(*one)).cloned());
         let failed = |error| Error::failure(format!("{name} cannot be written")).because(error);
         let text = migration::removed(&absent, &look.migration).map_err(failed)?;

@@ -29,7 +29,7 @@ pub fn did(step: u8, said: &str, lang: Lang) -> String {
 pub fn status(report: &Report, lang: Lang, to: &mut dyn Write) -> io::Result<()> {
     let words = Words::of(lang);
     let head = (words.head)(&report.name, &report.from, &report.to, report.accounts, report.standing.state);
-    writeln!(to, "{}", style(&harmless(&head), Style::new().bold()))?;
+    writeln!(to, "{}", style(harmless(&head), Style::new().bold()))?;
     for ((step, title), progress) in (1_u8..).zip(words.titles).zip(&report.standing.steps) {
         let (sign, look, said) = match progress {
             Progress::Done(act) => ("✓", GOOD, by(act)),
@@ -38,7 +38,7 @@ pub fn status(report: &Report, lang: Lang, to: &mut dyn Write) -> io::Result<()>
             Progress::Later => (" ", FAINT, String::new()),
         };
         let line = format!("{step} {}", pad(title, words.width));
-        writeln!(to, "  {} {line}{}", style(sign, look), style(&harmless(&said), FAINT))?;
+        writeln!(to, "  {} {line}{}", style(sign, look), style(harmless(&said), FAINT))?;
     }
     Ok(())
 }

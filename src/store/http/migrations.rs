@@ -10,7 +10,7 @@ use super::call::Call;
 use super::failure::NOT_FOUND;
 use super::turns::of;
 use crate::model::migration::{Act, Deed, NewAct};
-use crate::model::{Error, Result};
+use crate::model::{Code, Error, Result};
 use crate::store::Migrations;
 
 #[derive(Deserialize)]
@@ -53,6 +53,9 @@ impl Migrations for Http {
     }
 
     fn act(&self, project: &str, new: &NewAct) -> Result<Act> {
+        if let Some(flaw) = new.flaw() {
+            return Err(Error::new(Code::Usage, flaw));
+        }
         let NewAct { migration, number, step, deed, actor, note, evidence } = new;
         let number = number.to_string();
         let path = of(project, ["migrations", migration, &number])?;

@@ -58,8 +58,8 @@ impl<C: Connects + Send + Sync> Migrations for C {
         if version < VERSION {
             self.bring_up()?;
         }
-        let evidence =
-            serde_json::Value::from_iter(new.evidence.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let evidence = new.evidence.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let evidence = evidence.collect::<serde_json::Value>();
         let evidence = evidence.to_string();
         let sql = format!(
             "INSERT INTO migration (project, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
