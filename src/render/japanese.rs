@@ -503,7 +503,106 @@ const CODES: &[(&str, &str)] = &[
         "推測されやすいパスワードです。単語、名前、日付、キーボードの並びを避け、ランダムなものにしてください。",
     ),
     ("plan/refused", "計画は安全規則により拒否されました。"),
+    (
+        "probe/auth-missing",
+        "SMTP認証を行う宣言ですが、サーバーはこのポートで認証に対応していません。送信用ポート（587 など）を使うか、`outgoing.auth.enabled: false` にしてください。",
+    ),
+    (
+        "probe/auth-needed",
+        "SMTP認証を行わない宣言ですが、サーバーはこのポートで認証を求めることがあります。必要なら `outgoing.auth.enabled: true` にしてください。",
+    ),
+    ("probe/certificate-expired", "サーバー証明書の有効期限が切れています。サーバー側で更新してください。"),
+    ("probe/certificate-expires", "サーバー証明書の有効期限が 14 日以内に切れます。サーバー側で更新してください。"),
+    (
+        "probe/certificate-name",
+        "サーバー証明書が別の名前のものです。証明書にある名前を `host` に書くか、証明書を直してください。",
+    ),
+    ("probe/certificate-not-yet", "サーバー証明書の有効期間がまだ始まっていません。時計か証明書を確認してください。"),
+    (
+        "probe/certificate-untrusted",
+        "サーバー証明書の発行者が信頼されていません。サーバー側で中間証明書を含めるか、`probe.ca` に発行者の証明書を指定してください。",
+    ),
+    ("probe/closed", "サーバーが途中で接続を閉じました。サーバーのログを確認してください。"),
+    ("probe/dns", "名前解決のサーバーから応答がありません。メールサーバーについては何も分かっていません。"),
+    (
+        "probe/folder-missing",
+        "`incoming.imap_root` のフォルダーがサーバーにありません。サーバーにあるフォルダーを指定してください。",
+    ),
+    ("probe/greeting-refused", "サーバーが接続を断りました。応答の内容を確認してください。"),
+    (
+        "probe/host-not-allowed",
+        "`probe.hosts` にないホストなので、接続していません。正しいホストなら `probe.hosts` に追加してください。",
+    ),
+    ("probe/login-limit", "接続数またはログイン回数の上限に達しています。しばらく待ってください。"),
+    (
+        "probe/login-needs-tls",
+        "サーバーは暗号化していない接続ではパスワードを受け付けません。`security` を `starttls` か `implicit_tls` にしてください。",
+    ),
+    (
+        "probe/login-refused",
+        "ユーザー名またはパスワードが拒否されました。パスワードの誤り、存在しないユーザー、アカウントでのプロトコルの無効化、認証方式に必要な形式の未登録のどれかを、サーバーは区別しません。",
+    ),
+    (
+        "probe/login-unavailable",
+        "サーバーが今はパスワードを確認できません。サーバーのログを確認してください。パスワードの問題ではありません。",
+    ),
+    ("probe/mailbox-full", "メールボックスの容量がいっぱいです。メールを減らすか、容量を増やしてください。"),
+    (
+        "probe/mechanism-missing",
+        "宣言した認証方式にサーバーが対応していません。`outgoing.auth.mechanism` か `incoming.apop` を直してください。",
+    ),
+    ("probe/message-refused", "サーバーがメッセージを拒否しました。応答の内容を確認してください。"),
     ("probe/no-evidence", "計画が触れるサーバーへの接続が、最近確認されていません。`--probe` で今すぐ確認できます。"),
+    (
+        "probe/no-greeting",
+        "接続はできましたが、サーバーから応答がありません。別のサービスのポートか、サーバーの過負荷が考えられます。",
+    ),
+    ("probe/no-password", "サーバーに示すパスワードがないため、ログインは確認していません。"),
+    (
+        "probe/not-arrived",
+        "送信したメッセージが時間内に届きませんでした。サーバーのキューを確認してください。後から届くこともあります。",
+    ),
+    (
+        "probe/not-tried",
+        "このユーザーはこの実行中に同じホストで拒否されたため、もう試していません。先にその原因を直してください。",
+    ),
+    ("probe/password-in-clear", "暗号化していない接続でパスワードをそのまま送りました。TLS を使ってください。"),
+    (
+        "probe/plain-port",
+        "`implicit_tls` の宣言ですが、このポートは TLS を使わずに応答します。`security: starttls` にするか、TLS 用のポート（993、995、465）にしてください。",
+    ),
+    ("probe/protocol", "サーバーの応答がプロトコルに合っていません。応答の内容を確認してください。"),
+    ("probe/recipient-refused", "宛先が拒否されました。宛先か、中継の規則を確認してください。"),
+    ("probe/refused", "このポートで待ち受けているサーバーがありません。ポート番号を直してください。"),
+    ("probe/sender-refused", "差出人が拒否されました。`address` か、サーバーの規則を確認してください。"),
+    (
+        "probe/size",
+        "サーバーが受け付けるメッセージの大きさが、宣言より小さいです。`outgoing.max_message_size` を直してください。",
+    ),
+    (
+        "probe/starttls-missing",
+        "STARTTLS の宣言ですが、サーバーは対応していません。ポートを直すか、`implicit_tls` を使ってください。`none` にするとパスワードが平文で流れます。",
+    ),
+    (
+        "probe/starttls-refused",
+        "サーバーは STARTTLS に対応していますが、要求を拒否しました。サーバーのログを確認してください。",
+    ),
+    (
+        "probe/timeout",
+        "時間内に接続または応答がありませんでした。ホスト、ポート、途中のファイアウォールを確認してください。",
+    ),
+    ("probe/tls", "TLS の接続を確立できませんでした。メッセージの内容を確認してください。"),
+    (
+        "probe/tls-port",
+        "このポートは最初から TLS を使います。`security: implicit_tls` にするか、TLS を使わないポートにしてください。",
+    ),
+    (
+        "probe/uidl-missing",
+        "サーバーが UIDL コマンドに対応していません (004:15)。対応しているサーバーを使ってください。",
+    ),
+    ("probe/unknown-host", "この名前のアドレスが見つかりません。名前を直してください。"),
+    ("probe/unreachable", "ネットワーク上の経路がありません。"),
+    ("probe/wrong-protocol", "別のプロトコルのサーバーが応答しました。宣言したプロトコルのポートを指定してください。"),
     (
         "project/missing",
         "`yubin.yaml` がありません。`yubin init` でプロジェクトを作るか、`-C DIR` でプロジェクトのフォルダーを指定してください。",
@@ -695,9 +794,11 @@ mod tests {
             documented.into_iter().filter(|name| is_code(name)).map(str::to_owned).collect();
         assert!(codes.len() > 80, "{}", codes.len());
         written(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut codes);
-        // An address of an account looks the same, and so do a type of content and a name of git's.
-        codes
-            .retain(|code| !["account/", "application/", "text/", "refs/"].iter().any(|other| code.starts_with(other)));
+        // An address of an account looks the same, and so do a type of content, a name of git's
+        // and a file of hooks.
+        codes.retain(|code| {
+            !["account/", "application/", "text/", "refs/", "hooks/"].iter().any(|other| code.starts_with(other))
+        });
         let missing: Vec<&String> = codes.iter().filter(|code| meaning(code).is_none()).collect();
         assert!(missing.is_empty(), "without a Japanese sentence: {missing:?}");
         assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
