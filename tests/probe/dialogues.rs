@@ -81,7 +81,7 @@ fn check(protocol: &str, script: Script, code: i32, name: &str, trouble: &str, l
 }
 
 /// The same script with one answer in front of its others.
-fn with(script: Script, answer: (&'static str, &'static str)) -> Script {
+pub fn with(script: Script, answer: (&'static str, &'static str)) -> Script {
     let answers: Vec<_> = [answer].into_iter().chain(script.answers.iter().copied()).collect();
     // A handful a run.
     Script { answers: answers.leak(), ..script }

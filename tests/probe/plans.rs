@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value as Json;
 
-use super::dialogues::{IMAP, fields};
+use super::dialogues::{IMAP, fields, with};
 use super::fake::{Fake, Script};
 use super::{EVIDENCE, expect, files, has_password, json, parsed, run};
 use crate::cli::concat;
@@ -202,4 +202,42 @@ fn the_trusted_file_says_what_is_required() {
     json(&world, 0, &["plan", "--probe", "--trusted-config", &trusted]);
     json(&world, 0, &["plan", "--trusted-config", &trusted]);
     assert_eq!(fake.logins(), 1);
+}
+
+/// Whoever asks for it before an apply does not want it where the answer is bad.
+#[test]
+fn an_apply_is_refused_where_its_own_probe_fails() {
+    let fake = Fake::start(with(IMAP, ("LOGIN", "% NO [AUTHENTICATIONFAILED] no\r\n")));
+    for policy in ["", "policy: { probe: warn }\n"] {
+        let world = applied(policy);
+        declare(&world, &[("a", &fake, "")]);
+        let before = fake.logins();
+        let plan = json(&world, 1, &["plan", "--probe"]);
+        assert!(refusals(&plan).is_empty(), "{plan:#}");
+        let plan = json(&world, 4, &["apply", "--probe", "--yes"]);
+        assert_eq!(refusals(&plan), ["probe"], "{plan:#}");
+        assert!(!plan["refused"][0]["message"].as_str().unwrap().contains("--probe"), "{plan:#}");
+        assert_eq!(fake.logins(), before + 2);
+        assert_eq!(json(&world, 0, &["show"])["revision"], 1);
+        if policy.is_empty() {
+            expect(&world, 0, &["apply", "--yes"]);
+        } else {
+            expect(&world, 4, &["plan", "--strict"]);
+            expect(&world, 4, &["apply", "--strict", "--yes"]);
+        }
+    }
+}
+
+#[test]
+fn a_file_inside_the_project_is_not_to_be_trusted() {
+    let fake = Fake::start(IMAP);
+    let world = applied("");
+    declare(&world, &[("a", &fake, "")]);
+    let output = |args: &[&str]| super::command(&world, args).env("CI", "true").output().unwrap();
+    for args in [["--trusted-config", "yubin.yaml", "probe"], ["--trusted-config", "yubin.yaml", "plan"]] {
+        let args = if args[2] == "plan" { [&args[..], &["--probe"]].concat() } else { args.to_vec() };
+        let output = output(&args);
+        assert_eq!(output.status.code(), Some(64), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(fake.logins(), 0);
 }
