@@ -30,7 +30,7 @@ pub enum Answer {
 #[derive(Clone, PartialEq, Eq)]
 struct Failure {
     answer: Answer,
-    /// ```account/info` at imap mail.example.jp:993``
+    /// The resource, and the server as people write it.
     login: String,
 }
 

@@ -87,7 +87,7 @@ pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding
 }
 
 fn turned_away<S: Stream>(session: &Session<'_, S>, reply: &Reply) -> Finding {
-    let said = session.dialogue.told(&reply);
+    let said = session.dialogue.told(reply);
     if matches!(reply.number, 421 | 450..=499 | 550..=559) {
         let hint = "the server says why: limits, or lists of addresses that it refuses";
         Finding::failed("probe/greeting-refused", "the server turns us away").said(said).hint(hint)
@@ -214,7 +214,7 @@ fn refused<S: Stream>(
     message: &str,
     hint: impl Fn() -> String,
 ) -> Finding {
-    let said = session.dialogue.told(&reply);
+    let said = session.dialogue.told(reply);
     match () {
         () if is_full(reply) => {
             Finding::failed("probe/mailbox-full", "the mailbox of the recipient is full").hint(advice::MAKE_ROOM)
