@@ -115,8 +115,8 @@ pub fn login_refused(target: &Target, refused: &Refused<'_>) -> String {
     }
     let protocol = target.protocol.title();
     let checks = format!(
-        "check in this order: the password ({password}), the user (`{}`{of}), whether {protocol} is switched on for the \
-         account",
+        "check in this order: the password ({password}), the user (`{}`{of}), whether {protocol} is switched on for \
+         the account",
         fields.user
     );
     if !matches!(by, "CRAM-MD5" | "APOP") {

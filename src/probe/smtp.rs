@@ -188,8 +188,8 @@ fn sender_hint() -> String {
     "correct `address`, or ask the server's administrator which senders this user may have".to_owned()
 }
 
-/// Whether an answer to RCPT TO is about the sender: Postfix and others look at both only then. X.1.7 and X.1.8 are codes
-/// of bad senders (RFC 3463); others are told by words, or by the address that is named.
+/// Whether an answer to RCPT TO is about the sender: Postfix and others look at both only then. X.1.7 and X.1.8 are
+/// codes of bad senders (RFC 3463); others are told by words, or by the address that is named.
 fn is_of_sender(reply: &Reply, send: &Send) -> bool {
     if matches!(reply.code.as_str(), "4.1.7" | "5.1.7" | "4.1.8" | "5.1.8") {
         return true;

@@ -219,7 +219,8 @@ fn who_may_not_log_in_does_not_try() {
 
 #[test]
 fn what_is_missing_for_a_login_is_what_to_declare() {
-    let hash = "{SHA512-CRYPT}$6$rounds=1000$feObNoAd.x8tfyT5$4wF0lobbrFhI8YIYCS9AmiF9CbG6SMXFYATFkBU7Lyb3rK6fu1XdPccUAT3XpRpbwMZDnszK38LTdLwm9aBvJ/";
+    let hash = "{SHA512-CRYPT}$6$rounds=1000$feObNoAd.x8tfyT5\
+                $4wF0lobbrFhI8YIYCS9AmiF9CbG6SMXFYATFkBU7Lyb3rK6fu1XdPccUAT3XpRpbwMZDnszK38LTdLwm9aBvJ/";
     let incoming = "protocol: imap, host: i.example.jp";
     for (account, expected) in [
         (format!("incoming: {{ {incoming}, password: q }}"), Some("declare `incoming.username` or `address`")),

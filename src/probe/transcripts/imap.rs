@@ -89,7 +89,8 @@ fn imap_says_what_is_wrong() {
     last(
         &imap(),
         &format!(
-            "{offered}{LOGIN}S: * CAPABILITY X\nS: * BAD [ALERT] Plaintext authentication not allowed\nS: a2 NO [X] no\nC: *"
+            "{offered}{LOGIN}S: * CAPABILITY X\nS: * BAD [ALERT] Plaintext authentication not allowed\n\
+             S: a2 NO [X] no\nC: *"
         ),
         &["« NO [X] no * BAD [ALERT] Plaintext authentication not allowed »"],
     );

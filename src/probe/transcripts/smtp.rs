@@ -110,10 +110,8 @@ fn a_refusal_names_the_fields_in_use() {
     last(
         &receiving,
         &format!("{EHLO}S: 250 AUTH PLAIN\n{plain}"),
-        &[
-            "help: check in this order: the password (`incoming.password`), the user (`incoming.username`), whether SMTP \
-             is switched on for the account, whether the account is open",
-        ],
+        &["help: check in this order: the password (`incoming.password`), the user (`incoming.username`), whether \
+             SMTP is switched on for the account, whether the account is open"],
     );
     let mut of_server = receiving.clone();
     let Entry::User { fields, .. } = &mut of_server.entry else { panic!() };
@@ -215,8 +213,8 @@ fn smtp_sends() {
         (format!("{rcpt}S: 452 4.2.2 Mailbox is full\nC: *"), "failed send [probe/mailbox-full]"),
         (
             format!("{rcpt}S: 553 5.7.1 <a@example.jp>: Sender address rejected: not owned by user info@w.test\nC: *"),
-            "failed send [probe/sender-refused] the sender is refused « 553 5.7.1 <a@example.jp>: Sender address rejected: \
-             not owned by user info@w.test » help: correct `address`",
+            "failed send [probe/sender-refused] the sender is refused « 553 5.7.1 <a@example.jp>: Sender address \
+             rejected: not owned by user info@w.test » help: correct `address`",
         ),
         (format!("{rcpt}S: 450 4.1.8 <a@example.jp>: Domain not found\nC: *"), "failed send [probe/sender-refused]"),
         (format!("{rcpt}S: 550 5.1.7 syntax\nC: *"), "failed send [probe/sender-refused]"),
