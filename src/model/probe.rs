@@ -84,13 +84,26 @@ impl Mechanism {
 pub enum Entry {
     /// Nobody: a server alone, or sending without authentication.
     Nobody,
-    /// Somebody whose password is not there; the sentence says why.
-    Without(String),
+    /// Somebody who cannot log in: why, and what to declare, where that would change it.
+    Without {
+        why: String,
+        hint: Option<&'static str>,
+    },
     User {
         name: String,
         password: Arc<Clear>,
         mechanism: Mechanism,
+        fields: Fields,
     },
+}
+
+/// Where user and password are declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields {
+    pub user: &'static str,
+    pub password: &'static str,
+    /// Those of the server that the resource refers to, not its own.
+    pub of_server: bool,
 }
 
 /// One server that one resource uses, one way.
@@ -284,7 +297,7 @@ pub struct Step {
     /// `probe/what-is-wrong`; `None` of what is well.
     pub code: Option<&'static str>,
     pub message: String,
-    /// What the server said: one line, printable, without anything that was sent to it as a secret.
+    /// What the server said: all its lines as one, printable, without anything that was sent to it as a secret.
     pub said: Option<String>,
     /// What to change.
     pub hint: Option<String>,

@@ -1,6 +1,6 @@
 //! What to change, as functions of what was learnt.
 
-use crate::model::probe::{Mechanism, Protocol, Security, Target};
+use crate::model::probe::{Fields, Mechanism, Protocol, Security, Target};
 
 /// Where the fields of this way stand.
 pub fn side(protocol: Protocol) -> &'static str {
@@ -80,37 +80,68 @@ pub fn encrypt(target: &Target, offered: bool) -> String {
     }
 }
 
-pub fn login_refused(target: &Target, mechanism: &str) -> String {
-    let fields = match target.protocol {
-        Protocol::Imap | Protocol::Pop3 => {
-            "the password (`incoming.password`, else `password`), the user (`incoming.username`, else `address`)"
-        }
-        Protocol::Smtp => {
-            "the password and the user (`outgoing.auth.credentials` says whose: `outgoing.auth.password` and \
-             `outgoing.auth.username`, or those for receiving)"
-        }
-    };
-    let form = match mechanism {
-        "CRAM-MD5" | "APOP" => {
-            let other = match target.protocol {
-                Protocol::Pop3 if mechanism == "APOP" => " (else set `incoming.apop: false`)",
-                Protocol::Smtp => " (else set `outgoing.auth.mechanism: plain`)",
-                Protocol::Imap | Protocol::Pop3 => "",
-            };
-            format!("whether the server stores the password in a form that {mechanism} can use{other}")
-        }
-        _ => "whether the account is open".to_owned(),
-    };
-    let protocol = target.protocol.title();
-    format!("check in this order: {fields}, whether {protocol} is switched on for the account, {form}")
+/// A login that was refused.
+pub struct Refused<'a> {
+    pub fields: Fields,
+    /// The mechanism, as servers call it.
+    pub by: &'static str,
+    /// What the server said, in lower case.
+    pub text: &'a str,
+    pub offered: &'a [String],
+    pub encrypted: bool,
 }
 
-pub fn mechanism_missing(target: &Target, declared: Mechanism, offered: &[String]) -> String {
+pub fn login_refused(target: &Target, refused: &Refused<'_>) -> String {
+    let Refused { fields, by, text, offered, encrypted } = *refused;
+    let of = if fields.of_server { " of the server" } else { "" };
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let password = format!("`{}`{of}", fields.password);
+    if says(&["application-specific", "app-specific", "application password", "app password"]) {
+        return format!(
+            "the account wants a password for each program: make an application password at the provider, and declare \
+             it as {password}"
+        );
+    }
+    if says(&["expired"]) && says(&["password", "passphrase", "[expired]"]) {
+        return format!("the password has expired: set a new one at the server, and declare it as {password}");
+    }
+    let takes = |mechanism: &str| mechanism != by && offered.iter().any(|one| one == mechanism);
+    if target.protocol == Protocol::Smtp && says(&["too weak", "stronger mechanism"]) {
+        return if takes("CRAM-MD5") {
+            "set `outgoing.auth.mechanism: cram-md5`".to_owned()
+        } else {
+            "ask the server's administrator by which mechanism this user may log in".to_owned()
+        };
+    }
+    let protocol = target.protocol.title();
+    let checks = format!(
+        "check in this order: the password ({password}), the user (`{}`{of}), whether {protocol} is switched on for \
+         the account",
+        fields.user
+    );
+    if !matches!(by, "CRAM-MD5" | "APOP") {
+        return format!("{checks}, whether the account is open");
+    }
+    let other = match target.protocol {
+        Protocol::Pop3 if by == "APOP" => "set `incoming.apop: false`".to_owned(),
+        Protocol::Smtp => match ["PLAIN", "LOGIN"].into_iter().find(|one| takes(one)) {
+            Some(one) => format!("set `outgoing.auth.mechanism: {}`", one.to_ascii_lowercase()),
+            None => "ask its administrator for PLAIN".to_owned(),
+        },
+        Protocol::Imap | Protocol::Pop3 => "ask its administrator for PLAIN".to_owned(),
+    };
+    // The others show the password.
+    let clear = if encrypted { "" } else { ", over TLS alone" };
+    format!("{checks}; the server may also have no stored form of the password that {by} can use: then {other}{clear}")
+}
+
+/// `name` is the mechanism that the server does not take, as it calls it.
+pub fn mechanism_missing(target: &Target, declared: Mechanism, name: &str, offered: &[String]) -> String {
     match (target.protocol, declared) {
         (Protocol::Pop3, Mechanism::Apop) => "set `incoming.apop: false`".to_owned(),
         (Protocol::Smtp, _) => {
             let known = ["PLAIN", "LOGIN", "CRAM-MD5"];
-            match known.into_iter().find(|known| offered.iter().any(|one| one == known)) {
+            match known.into_iter().find(|known| *known != name && offered.iter().any(|one| one == known)) {
                 Some(one) => format!("set `outgoing.auth.mechanism: {}`", one.to_ascii_lowercase()),
                 None => "ask the server's administrator for PLAIN, LOGIN or CRAM-MD5".to_owned(),
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::finding::Finding;
+use super::reply::Reply;
 use super::secrets::{Secrets, Shown};
 
 /// Bytes of a line. RFC 5321 and 2449 ask for 512, IMAP for 8,192.
@@ -124,13 +125,18 @@ impl<'a, S: Stream> Dialogue<'a, S> {
     }
 
     /// What is not the protocol.
-    pub fn odd(&self, said: &str) -> Finding {
+    pub fn odd(&self, said: Shown) -> Finding {
         let message = format!("the {} is not what the protocol has there", self.asked);
-        Finding::failed("probe/protocol", message).said(self.shown(said)).hint("look at what the server said")
+        Finding::failed("probe/protocol", message).said(said).hint("look at what the server said")
     }
 
     pub fn shown(&self, said: &str) -> Shown {
         self.secrets.shown(said)
+    }
+
+    /// An answer. What it repeats over several lines has their numbers between.
+    pub fn told(&self, reply: &Reply) -> Shown {
+        self.secrets.shown_unless(&reply.text(), &reply.said())
     }
 
     pub fn line(&mut self) -> Result<String, Finding> {

@@ -89,7 +89,7 @@ fn by_imap<S: Stream>(
 ) -> Result<Option<&'static str>, Finding> {
     let reply = session.ask("SELECT", "SELECT INBOX")?;
     if !reply.is_done() {
-        let said = session.dialogue.shown(&reply.line);
+        let said = session.dialogue.told(&reply);
         let finding = Finding::failed("probe/folder-missing", "INBOX cannot be opened").said(said);
         return Err(finding.hint("look at the server's log"));
     }

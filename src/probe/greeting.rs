@@ -27,6 +27,17 @@ pub fn heard(protocol: Protocol, line: &str) -> Heard {
     }
 }
 
+/// Whether a line that has not ended may become a greeting of this protocol.
+pub fn begins(protocol: Protocol, rest: &str) -> bool {
+    let words: &[&str] = match protocol {
+        Protocol::Imap => &["* OK", "* BYE", "* PREAUTH"],
+        Protocol::Pop3 => &["+OK", "-ERR"],
+        Protocol::Smtp => &["220", "421", "554"],
+    };
+    let part = words.iter().any(|word| starts(word, rest));
+    !rest.is_empty() && (part || matches!(heard(protocol, rest), Heard::Ours | Heard::Refused))
+}
+
 fn starts(line: &str, word: &str) -> bool {
     line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
@@ -74,6 +85,28 @@ pub fn finding(target: &Target, heard: Heard, said: Shown) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_has_not_ended_may_still_be_ours() {
+        use Protocol::{Imap, Pop3, Smtp};
+        for (protocol, rest, expected) in [
+            (Imap, "* OK xxxx", true),
+            (Imap, "* b", true),
+            (Imap, "*", true),
+            (Imap, "", false),
+            (Imap, "x", false),
+            (Imap, "+OK", false),
+            (Pop3, "+", true),
+            (Pop3, "-err no", true),
+            (Smtp, "2", true),
+            (Smtp, "220-x", true),
+            (Smtp, "450 x", true),
+            (Smtp, "220 ProFTPD", false),
+            (Smtp, "字", false),
+        ] {
+            assert_eq!(begins(protocol, rest), expected, "{rest}");
+        }
+    }
 
     #[test]
     fn a_first_line_tells_the_protocol() {

@@ -24,7 +24,7 @@ pub fn reply<S: Stream>(dialogue: &mut Dialogue<'_, S>, tag: u32) -> Result<Repl
                 "OK" => Verdict::Done,
                 "NO" => Verdict::No,
                 "BAD" => Verdict::Bad,
-                _ => return Err(dialogue.odd(&line)),
+                _ => return Err(dialogue.odd(dialogue.shown(&line))),
             };
             return Ok(Reply { verdict, number: 0, code: bracketed(text), line: rest.to_owned(), lines });
         }
@@ -33,7 +33,7 @@ pub fn reply<S: Stream>(dialogue: &mut Dialogue<'_, S>, tag: u32) -> Result<Repl
             return Ok(Reply { verdict: Verdict::More, number: 0, code: String::new(), line, lines });
         }
         if !line.starts_with("* ") {
-            return Err(dialogue.odd(&line));
+            return Err(dialogue.odd(dialogue.shown(&line)));
         }
         lines.push(line);
     }
@@ -126,7 +126,7 @@ fn look<S: Stream>(session: &mut Session<'_, S>) -> Result<((), Finding), Findin
     session.ask_offers()?;
     let inbox = session.ask("EXAMINE", "EXAMINE INBOX")?;
     if !inbox.is_done() {
-        let said = session.dialogue.shown(&inbox.line);
+        let said = session.dialogue.told(&inbox);
         let hint = "look at the server's log; mailboxes are made at the first login, or by hand";
         return Err(if inbox.has("NONEXISTENT") || inbox.verdict == Verdict::No {
             Finding::failed("probe/folder-missing", "INBOX cannot be opened").said(said).hint(hint)

@@ -17,11 +17,28 @@ struct State {
     users: Vec<User>,
 }
 
+/// What a server said to a password that it did not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    No,
+    /// It was silent, or closed.
+    Nothing,
+    /// What tells neither yes nor no.
+    Unclear,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Failure {
+    answer: Answer,
+    /// The resource, and the server as people write it.
+    login: String,
+}
+
 #[derive(Clone, Default)]
 struct User {
     busy: bool,
-    /// How often the server said no, or nothing at all.
-    refused: u32,
+    /// The logins that the server did not take. There are no more of them than `attempts`.
+    failures: Vec<Failure>,
 }
 
 impl State {
@@ -96,12 +113,27 @@ impl Ledger {
 impl Turn<'_> {
     /// Whether the password may be shown once more.
     pub fn may_try(&self) -> bool {
-        self.ledger.state().users[self.who].refused < self.ledger.attempts
+        let tried = self.ledger.state().users[self.who].failures.len();
+        u32::try_from(tried).is_ok_and(|tried| tried < self.ledger.attempts)
     }
 
-    /// The server did not take it, or did not say.
-    pub fn refused(&self) {
-        self.ledger.state().users[self.who].refused += 1;
+    /// The server did not take the password of this target.
+    pub fn failed(&self, target: &Target, answer: Answer) {
+        let Target { address, protocol, host, port, .. } = target;
+        let login = format!("`{address}` at {} {host}:{port}", protocol.name());
+        self.ledger.state().users[self.who].failures.push(Failure { answer, login });
+    }
+
+    /// What has come of the logins of this user, for a sentence that begins with him.
+    pub fn told(&self) -> String {
+        let mut failures = self.ledger.state().users[self.who].failures.clone();
+        failures.dedup();
+        let told = failures.iter().map(|Failure { answer, login }| match answer {
+            Answer::No => format!("was refused for {login}"),
+            Answer::Nothing => format!("got no answer to the password for {login}"),
+            Answer::Unclear => format!("got an answer to the password that is neither yes nor no for {login}"),
+        });
+        told.collect::<Vec<_>>().join(" and ")
     }
 }
 

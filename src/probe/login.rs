@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 
 use super::dialogue::Stream;
 use super::finding::{Finding, Steps, Stop};
-use super::ledger::Turn;
+use super::ledger::{Answer, Turn};
 use super::reply::{Refusal, Reply, Verdict};
 use super::session::Session;
 use super::{advice, imap, pop3, sasl, smtp};
-use crate::model::probe::{Entry, Mechanism, Protocol, StepName, Target};
+use crate::model::probe::{Entry, Fields, Mechanism, Protocol, StepName, Target};
 use crate::model::{Clear, Kind};
 
 /// Characters of a challenge that is answered.
@@ -68,19 +68,19 @@ pub fn log_in<S: Stream>(
             }
             Ok(Login::Nobody)
         }
-        Entry::Without(why) => {
+        Entry::Without { why, hint } => {
             let finding = Finding::skipped(Some("probe/no-password"), why.as_str());
-            steps.note(StepName::Login, finding.hint("give the password by `{env}`, `{file}`, `{command}` or `{age}`"));
+            steps.note(StepName::Login, Finding { hint: hint.map(str::to_owned), ..finding });
             Ok(Login::Skipped)
         }
-        Entry::User { name, password, mechanism } => {
-            if turn.is_some_and(|turn| !turn.may_try()) {
-                let message = format!("{name} was refused at this host in this run, or got no answer to the password");
+        Entry::User { name, password, mechanism, fields } => {
+            if let Some(turn) = turn.filter(|turn| !turn.may_try()) {
+                let message = format!("{name} {} in this run", turn.told());
                 let finding = Finding::skipped(Some("probe/not-tried"), message).hint("mend that login first");
                 steps.note(StepName::Login, finding);
                 return Err(Stop);
             }
-            let done = attempt(session, name, password, *mechanism, turn);
+            let done = attempt(session, name, password, *mechanism, *fields, turn);
             steps.take(StepName::Login, done)
         }
     }
@@ -100,6 +100,7 @@ fn attempt<S: Stream>(
     user: &str,
     password: &Clear,
     declared: Mechanism,
+    fields: Fields,
     turn: Option<&Turn<'_>>,
 ) -> Result<(Login, Finding), Finding> {
     let unfit = |text: &str| text.contains(['\r', '\n', '\0']);
@@ -114,14 +115,15 @@ fn attempt<S: Stream>(
         Err(finding) => {
             // It may well have been refused: some servers close then.
             if let (true, Some(turn)) = (shown, turn) {
-                turn.refused();
+                let odd = finding.code == Some("probe/protocol");
+                turn.failed(session.target, if odd { Answer::Unclear } else { Answer::Nothing });
             }
             return Err(finding);
         }
     };
     let target = session.target;
     let name = way.name(target.protocol);
-    let said = session.dialogue.shown(&reply.line);
+    let said = session.dialogue.told(&reply);
     let stream = &session.dialogue.stream;
     let encrypted = stream.is_encrypted();
     if reply.is_done() {
@@ -134,7 +136,7 @@ fn attempt<S: Stream>(
     }
     if reply.verdict == Verdict::More {
         if let Some(turn) = turn {
-            turn.refused();
+            turn.failed(target, Answer::Unclear);
         }
         return Err(session.odd(&reply));
     }
@@ -144,12 +146,14 @@ fn attempt<S: Stream>(
         Protocol::Smtp => smtp::refusal(&reply, encrypted),
     };
     if let (Refusal::Password, true, Some(turn)) = (refusal, shown, turn) {
-        turn.refused();
+        turn.failed(target, Answer::No);
     }
+    let offered = &session.offers.mechanisms;
+    let refused = advice::Refused { fields, by: name, text: &reply.text(), offered, encrypted };
     Err(match refusal {
         Refusal::Password => {
             Finding::failed("probe/login-refused", format!("user or password are refused (by {name})"))
-                .hint(advice::login_refused(target, name))
+                .hint(advice::login_refused(target, &refused))
         }
         Refusal::NeedsTls => needs_tls(session),
         Refusal::Unavailable => Finding::failed("probe/login-unavailable", "the server cannot check passwords now")
@@ -176,7 +180,9 @@ fn no_auth(target: &Target) -> Finding {
 
 fn missing<S: Stream>(session: &Session<'_, S>, declared: Mechanism, name: &str) -> Finding {
     let offered = &session.offers.mechanisms;
-    let message = if offered.is_empty() {
+    let message = if session.offers.takes(name) {
+        format!("the server offers {name}, and then does not know it")
+    } else if offered.is_empty() {
         format!("the server does not offer {name}")
     } else {
         format!("the server does not offer {name}; it offers {}", session.dialogue.shown(&offered.join(", ")))
@@ -184,6 +190,7 @@ fn missing<S: Stream>(session: &Session<'_, S>, declared: Mechanism, name: &str)
     Finding::failed("probe/mechanism-missing", message).hint(advice::mechanism_missing(
         session.target,
         declared,
+        name,
         offered,
     ))
 }
@@ -341,7 +348,7 @@ fn answer<S: Stream>(
 fn user_of<'a, S: Stream>(session: &Session<'a, S>) -> &'a str {
     match &session.target.entry {
         Entry::User { name, .. } => name,
-        Entry::Nobody | Entry::Without(_) => "",
+        Entry::Nobody | Entry::Without { .. } => "",
     }
 }
 

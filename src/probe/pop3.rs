@@ -13,7 +13,7 @@ pub fn reply<S: Stream>(dialogue: &mut Dialogue<'_, S>) -> Result<Reply, Finding
         "+OK" => Verdict::Done,
         "-ERR" => Verdict::No,
         "+" => Verdict::More,
-        _ => return Err(dialogue.odd(&line)),
+        _ => return Err(dialogue.odd(dialogue.shown(&line))),
     };
     let code = bracketed(text);
     let line = if verdict == Verdict::More { text.to_owned() } else { line };

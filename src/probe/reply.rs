@@ -37,8 +37,37 @@ impl Reply {
 
     /// Whether any of these stands in the text; in lower case.
     pub fn tells(&self, words: &[&str]) -> bool {
-        let text = self.line.to_lowercase();
+        let text = self.text();
         words.iter().any(|word| text.contains(word))
+    }
+
+    /// The words, in lower case; those of SMTP over all lines, and without the numbers, which part sentences.
+    pub fn text(&self) -> String {
+        if self.number == 0 || self.verdict == Verdict::More {
+            return self.line.to_lowercase();
+        }
+        let all = self.lines.iter().chain([&self.line]).filter_map(|line| line.get(4..));
+        let words = all.flat_map(|line| {
+            let words = line.split_whitespace();
+            words.enumerate().filter(|(at, word)| *at > 0 || enhanced(word).is_none()).map(|(_, word)| word)
+        });
+        words.collect::<Vec<_>>().join(" ").to_lowercase()
+    }
+
+    /// What is told of it to people: every line that says something about this command. The line that decides stands
+    /// first where the others are beside it (IMAP), as what is too long is cut at its end.
+    pub fn said(&self) -> String {
+        if self.number > 0 {
+            return self.whole();
+        }
+        let beside = |line: &&String| {
+            !self.is_done()
+                && ["* OK", "* NO", "* BAD", "* BYE"]
+                    .iter()
+                    .any(|word| line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))
+        };
+        let all = [&self.line].into_iter().chain(self.lines.iter().filter(beside));
+        all.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
     /// All of it, as one line.
@@ -67,7 +96,8 @@ pub enum Refusal {
 /// What several servers say in words alone, while the connection is not encrypted.
 pub fn wants_tls(reply: &Reply, encrypted: bool) -> bool {
     !encrypted
-        && reply.tells(&["plaintext", "cleartext", "clear text", "encrypt", "starttls", "ssl", " tls"])
+        && (reply.text().starts_with("tls")
+            || reply.tells(&["plaintext", "cleartext", "clear text", "encrypt", "starttls", "ssl", " tls"]))
         && reply.tells(&[
             "disallow",
             "not allowed",
@@ -83,6 +113,15 @@ pub fn wants_tls(reply: &Reply, encrypted: bool) -> bool {
 
 pub fn wants_rest(reply: &Reply) -> bool {
     reply.tells(&["too many", "maximum number", "rate limit", "try again later", "throttl"])
+}
+
+/// RFC 2034: `5.7.8` at the beginning.
+pub fn enhanced(text: &str) -> Option<&str> {
+    let word = text.split(' ').next()?;
+    let parts: Vec<&str> = word.split('.').collect();
+    let sound =
+        parts.len() == 3 && parts.iter().all(|part| (1..4).contains(&part.len()) && part.parse::<u16>().is_ok());
+    sound.then_some(word)
 }
 
 /// What stands in brackets at the beginning.

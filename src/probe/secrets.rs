@@ -92,8 +92,13 @@ impl Secrets {
 
     /// What a server said, as it may be shown.
     pub fn shown(&self, said: &str) -> Shown {
-        let bare = squeezed(said);
-        if self.0.borrow().iter().any(|form| bare.contains(form.as_str())) {
+        self.shown_unless(said, said)
+    }
+
+    /// The same of what is said with something between, by which a secret in `bare` would not be found.
+    pub fn shown_unless(&self, bare: &str, said: &str) -> Shown {
+        let places = [squeezed(bare), squeezed(said)];
+        if self.0.borrow().iter().any(|form| places.iter().any(|place| place.contains(form.as_str()))) {
             return Shown(WITHHELD.to_owned());
         }
         let printable: String = said.chars().map(|c| if hidden(c) { ' ' } else { c }).collect();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::dialogue::{Broken, Dialogue, Stream};
 use super::finding::{Finding, Steps, Stop};
-use super::greeting::{Heard, finding, heard};
+use super::greeting::{Heard, begins, finding, heard};
 use super::reply::Reply;
 use super::{advice, imap, pop3, sasl, smtp};
 use crate::model::probe::{Protocol, Security, StepName, Target};
@@ -106,6 +106,16 @@ impl<'a, S: Stream> Session<'a, S> {
                 let hint = format!("{}, or look at the server's load", advice::port(self.target));
                 return Err(Finding::failed("probe/no-greeting", message).hint(hint));
             }
+            Err(Broken::Silent) if begins(self.target.protocol, &rest) => {
+                self.alive = false;
+                let message = format!("the first line of the server did not end within {} s", timeout.as_secs_f32());
+                let hint = "look at the server's load and log; `probe.timeout` says how long an answer may take";
+                return Err(Finding::failed("probe/timeout", message).said(self.dialogue.shown(&rest)).hint(hint));
+            }
+            Err(fault) if begins(self.target.protocol, &rest) => {
+                self.alive = false;
+                return Err(self.dialogue.broken(&fault).said(self.dialogue.shown(&rest)));
+            }
             // A protocol without lines.
             Err(_) if !rest.is_empty() => {
                 self.alive = false;
@@ -116,24 +126,27 @@ impl<'a, S: Stream> Session<'a, S> {
                 return Err(self.dialogue.broken(&fault));
             }
         };
-        let said = self.dialogue.shown(&line);
-        match heard(self.target.protocol, &line) {
-            Heard::Ours => {}
-            other => {
-                self.alive = other == Heard::Refused;
-                return Err(finding(self.target, other, said));
+        let first = heard(self.target.protocol, &line);
+        let mut said = self.dialogue.shown(&line);
+        if self.target.protocol == Protocol::Smtp && matches!(first, Heard::Ours | Heard::Refused) {
+            self.dialogue.within(timeout);
+            match smtp::rest_of(&mut self.dialogue, &line) {
+                Ok(reply) => said = self.dialogue.told(&reply),
+                // Who turns us away has said so with the first line, whatever comes of the others.
+                Err(_) if first == Heard::Refused => {}
+                Err(finding) => return Err(finding),
             }
         }
+        if first != Heard::Ours {
+            self.alive = first == Heard::Refused;
+            return Err(finding(self.target, first, said));
+        }
         match self.target.protocol {
-            Protocol::Smtp => {
-                self.dialogue.within(timeout);
-                smtp::rest_of(&mut self.dialogue, &line)?;
-            }
             Protocol::Imap if line.get(..9).is_some_and(|word| word.eq_ignore_ascii_case("* PREAUTH")) => {
                 let message = "the server takes us for logged in before anyone has logged in (PREAUTH)";
                 return Err(Finding::failed("probe/protocol", message).said(said).hint(advice::port(self.target)));
             }
-            Protocol::Imap | Protocol::Pop3 => {}
+            Protocol::Imap | Protocol::Pop3 | Protocol::Smtp => {}
         }
         Ok((line, Finding::ok("").said(said)))
     }
@@ -161,7 +174,7 @@ impl<'a, S: Stream> Session<'a, S> {
         }
         let command = if self.target.protocol == Protocol::Pop3 { "STLS" } else { "STARTTLS" };
         let reply = self.ask(command, command)?;
-        let said = self.dialogue.shown(&reply.line);
+        let said = self.dialogue.told(&reply);
         if !reply.is_done() {
             if !self.offers.told {
                 return Err(self.starttls_missing().said(said));
@@ -240,7 +253,7 @@ impl<'a, S: Stream> Session<'a, S> {
 
     /// What the server answered, where it is no answer to that.
     pub fn odd(&self, reply: &Reply) -> Finding {
-        self.dialogue.odd(&reply.line)
+        self.dialogue.odd(self.dialogue.told(reply))
     }
 
     /// Says goodbye. Whatever comes of it, all is known.

@@ -6,7 +6,7 @@ use super::advice;
 use super::dialogue::{Dialogue, Stream};
 use super::finding::{Finding, Steps};
 use super::greeting::{self, Heard};
-use super::reply::{Refusal, Reply, Verdict, wants_rest, wants_tls};
+use super::reply::{Refusal, Reply, Verdict, enhanced, wants_rest, wants_tls};
 use super::session::{Offers, Session};
 use crate::model::probe::{Send, StepName};
 
@@ -22,7 +22,7 @@ pub fn rest_of<S: Stream>(dialogue: &mut Dialogue<'_, S>, first: &str) -> Result
     loop {
         let number: u16 = match line.get(..3).map(str::parse) {
             Some(Ok(number)) if (200..600).contains(&number) => number,
-            _ => return Err(dialogue.odd(&line)),
+            _ => return Err(dialogue.odd(dialogue.shown(&line))),
         };
         match line.as_bytes().get(3) {
             Some(b'-') => lines.push(line),
@@ -33,24 +33,17 @@ pub fn rest_of<S: Stream>(dialogue: &mut Dialogue<'_, S>, first: &str) -> Result
                     _ => Verdict::No,
                 };
                 let text = line.get(4..).unwrap_or("");
-                let code = enhanced(text).unwrap_or_default();
+                // Some give it in the first line alone.
+                let all = [text].into_iter().chain(lines.iter().filter_map(|line: &String| line.get(4..)));
+                let code = all.map(enhanced).find_map(|code| code).unwrap_or_default().to_owned();
                 // What the server waits with: the challenge.
                 let line = if verdict == Verdict::More { text.to_owned() } else { line };
                 return Ok(Reply { verdict, number, code, line, lines });
             }
-            Some(_) => return Err(dialogue.odd(&line)),
+            Some(_) => return Err(dialogue.odd(dialogue.shown(&line))),
         }
         line = dialogue.line()?;
     }
-}
-
-/// RFC 2034: `5.7.8`.
-fn enhanced(text: &str) -> Option<String> {
-    let word = text.split(' ').next()?;
-    let parts: Vec<&str> = word.split('.').collect();
-    let sound =
-        parts.len() == 3 && parts.iter().all(|part| (1..4).contains(&part.len()) && part.parse::<u16>().is_ok());
-    sound.then(|| word.to_owned())
 }
 
 pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding> {
@@ -68,7 +61,7 @@ pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding
         }
         // What knows neither is often the port by which mail comes into mailboxes (RFC 2033).
         if matches!(helo.number, 500 | 502) && session.ask("LHLO", &format!("LHLO {name}"))?.is_done() {
-            return Err(greeting::finding(session.target, Heard::Other("LMTP"), session.dialogue.shown(&helo.line)));
+            return Err(greeting::finding(session.target, Heard::Other("LMTP"), session.dialogue.told(&helo)));
         }
         return Err(turned_away(session, &helo));
     }
@@ -94,7 +87,7 @@ pub fn offers<S: Stream>(session: &mut Session<'_, S>) -> Result<Offers, Finding
 }
 
 fn turned_away<S: Stream>(session: &Session<'_, S>, reply: &Reply) -> Finding {
-    let said = session.dialogue.shown(&reply.line);
+    let said = session.dialogue.told(reply);
     if matches!(reply.number, 421 | 450..=499 | 550..=559) {
         let hint = "the server says why: limits, or lists of addresses that it refuses";
         Finding::failed("probe/greeting-refused", "the server turns us away").said(said).hint(hint)
@@ -113,7 +106,8 @@ pub fn refusal(reply: &Reply, encrypted: bool) -> Refusal {
         _ if wants_tls(reply, encrypted) => Refusal::NeedsTls,
         450..=459 | 432 if wants_rest(reply) || reply.code == "4.7.0" && reply.tells(&["many"]) => Refusal::Limit,
         400..=499 => Refusal::Unavailable,
-        504 | 534 => Refusal::Mechanism,
+        // 534 is about this user's password, or about the mechanism for this user: what is asked for was offered.
+        504 => Refusal::Mechanism,
         500 | 502 | 503 => Refusal::NoAuth,
         501 => Refusal::Protocol,
         _ => Refusal::Password,
@@ -158,11 +152,12 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
     let utf8 = if wide { " SMTPUTF8" } else { "" };
     let reply = session.ask("MAIL FROM", &format!("MAIL FROM:<{}>{size}{utf8}", send.from))?;
     if !reply.is_done() {
-        return Err(refused(session, &reply, "probe/sender-refused", "the sender is refused", || {
-            "correct `address`, or ask the server's administrator which senders this user may have".to_owned()
-        }));
+        return Err(refused(session, &reply, "probe/sender-refused", "the sender is refused", sender_hint));
     }
     let reply = session.ask("RCPT TO", &format!("RCPT TO:<{}>", send.to))?;
+    if !reply.is_done() && is_of_sender(&reply, send) {
+        return Err(refused(session, &reply, "probe/sender-refused", "the sender is refused", sender_hint));
+    }
     if !reply.is_done() {
         let later = reply.number / 100 == 4;
         let before = session.target.before.is_some();
@@ -185,8 +180,31 @@ pub fn send<S: Stream>(session: &mut Session<'_, S>, send: &Send, message: &str)
             "the server says why; filters for spam are the usual reason".to_owned()
         }));
     }
-    let said = session.dialogue.shown(&reply.line);
+    let said = session.dialogue.told(&reply);
     Ok(((), Finding::ok(format!("to {}", send.to)).said(said)))
+}
+
+fn sender_hint() -> String {
+    "correct `address`, or ask the server's administrator which senders this user may have".to_owned()
+}
+
+/// Whether an answer to RCPT TO is about the sender: Postfix and others look at both only then. X.1.7 and X.1.8 are
+/// codes of bad senders (RFC 3463); others are told by words, or by the address that is named.
+fn is_of_sender(reply: &Reply, send: &Send) -> bool {
+    if matches!(reply.code.as_str(), "4.1.7" | "5.1.7" | "4.1.8" | "5.1.8") {
+        return true;
+    }
+    let text = reply.text();
+    if text.contains("sender address rejected") || text.contains("not owned by user") {
+        return true;
+    }
+    let names = |address: &str| {
+        let address = address.to_lowercase();
+        let inside = |c: char| c.is_alphanumeric() || "@.!#$%&'*+-/=?^_`{|}~".contains(c);
+        text.split(|c| !inside(c)).any(|word| word.trim_matches(|c| "'`.".contains(c)) == address)
+    };
+    // Who may relay is told with the sender as well, and is a matter of the login.
+    names(&send.from) && !names(&send.to) && !["relay", "recipient"].iter().any(|word| text.contains(word))
 }
 
 fn refused<S: Stream>(
@@ -196,7 +214,7 @@ fn refused<S: Stream>(
     message: &str,
     hint: impl Fn() -> String,
 ) -> Finding {
-    let said = session.dialogue.shown(&reply.line);
+    let said = session.dialogue.told(reply);
     match () {
         () if is_full(reply) => {
             Finding::failed("probe/mailbox-full", "the mailbox of the recipient is full").hint(advice::MAKE_ROOM)

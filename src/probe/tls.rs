@@ -225,12 +225,18 @@ fn certificate(target: &Target, error: &CertificateError, secrets: &Secrets) -> 
         E::NotValidForNameContext { presented, .. } => {
             let names: Vec<String> = presented.iter().take(10).map(|name| bare(name)).collect();
             let names = secrets.shown(&names.join(", ")).to_string();
-            let names = if names.is_empty() { "for no name at all".to_owned() } else { format!("for {names}") };
+            let host = advice::host(target);
+            let (names, hint) = if names.is_empty() {
+                ("for no name at all".to_owned(), format!("get a certificate for {} at the server", target.host))
+            } else {
+                let hint = format!("{host} to a name of the certificate ({names}), or get one for {}", target.host);
+                (format!("for {names}"), hint)
+            };
             Finding::failed(
                 "probe/certificate-name",
                 format!("the certificate is not for {}, but {names}", target.host),
             )
-            .hint(format!("{} to one of these names, or get a certificate for this name", advice::host(target)))
+            .hint(hint)
         }
         E::UnknownIssuer => {
             Finding::failed("probe/certificate-untrusted", "the issuer of the certificate is not known here").hint(

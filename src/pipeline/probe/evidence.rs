@@ -55,8 +55,9 @@ fn put(target: &Target, parts: &mut Vec<Vec<u8>>) {
     parts.push(folder.clone().unwrap_or_default().into_bytes());
     match entry {
         Entry::Nobody => parts.push(b"nobody".to_vec()),
-        Entry::Without(_) => parts.push(b"without".to_vec()),
-        Entry::User { name, password, mechanism } => {
+        Entry::Without { .. } => parts.push(b"without".to_vec()),
+        // By which field they came makes no difference to a server.
+        Entry::User { name, password, mechanism, fields: _ } => {
             parts.push(mechanism.name().as_bytes().to_vec());
             parts.push(name.clone().into_bytes());
             parts.push(password.expose().as_bytes().to_vec());

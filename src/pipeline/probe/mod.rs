@@ -10,7 +10,7 @@ use std::fs;
 
 use super::{Session, key_ring, rules};
 use crate::load::{self, Reader};
-use crate::model::probe::{Authorities, Probed, Send, Settings as Terms, Target};
+use crate::model::probe::{Authorities, Entry, Probed, Send, Settings as Terms, Target};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Error, Inventory, Key, Kind, Place, Result, Row, Rows, Wanted,
 };
@@ -21,6 +21,11 @@ use crate::vault::{Fetcher, Vault};
 pub use judge::Proof;
 use known::{Held, Known, Settings};
 use target::Ways;
+
+const ONLY_A_HASH: &str = "probe with the password itself: declare it by `{env}` or `{file}`";
+const NO_KEY: &str = "set YUBIN_KEY_FILE to the key file of the store";
+/// Of a secret that the store has.
+const NOT_OPENED: &str = "set YUBIN_KEY_FILE to the store's own key file; over a network, probe where the store is";
 
 /// What is probed.
 #[derive(Default)]
@@ -116,19 +121,23 @@ impl Session {
         let fetcher = Fetcher::new(&self.project.root, &self.project.trust, ring, self.own.clone())
             .hiding(self.project.hooks.iter().filter_map(|hook| hook.variable().map(str::to_owned)));
         let mut problems = Diagnostics::default();
+        let without = |why: &str, hint| Entry::Without { why: why.to_owned(), hint };
         let mut open = |address: &Address, held: Held<'_>| match held {
-            Held::Hash => Err(Some("only a hash of the password is there, which no server takes".to_owned())),
+            Held::Hash => {
+                Err(without("only a hash of the password is there, which no server takes", Some(ONLY_A_HASH)))
+            }
             Held::Sealed(field, sealed) => match &vault {
-                Some(vault) => {
-                    vault.unseal(address, address.kind.field(field), sealed).map_err(|error| Some(error.to_string()))
-                }
-                None => Err(Some("the key of the store is not at hand".to_owned())),
+                Some(vault) => vault
+                    .unseal(address, address.kind.field(field), sealed)
+                    .map_err(|error| without(&error.to_string(), Some(NOT_OPENED))),
+                None => Err(without("the key of the store is not at hand", Some(NO_KEY))),
             },
             Held::Declared(source, place) => fetcher.fetch(source).map_err(|(code, message, hint)| {
                 let (file, place) = (&found.files[place.file as usize], place.place);
                 let problem = Diagnostic::error(code, message).hint(hint);
                 problems.push(problem.at(file, place.line, place.column).of(address));
-                None
+                // Among the diagnostics it stands with its hint, and nothing is probed.
+                without("", None)
             }),
         };
         let needs_uidl = self.project.system.name == "cybozu-office";

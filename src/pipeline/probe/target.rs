@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::known::{Held, Settings};
-use crate::model::probe::{Entry, Mechanism, Protocol, Security, Target};
+use super::known::{Held, Known, Settings};
+use crate::model::probe::{Entry, Fields, Mechanism, Protocol, Security, Target};
 use crate::model::{Address, Clear, Kind};
 
-/// Opens a secret; the sentence says why it cannot be shown to a server, `None` that this was said already.
-pub type Open<'a> = dyn FnMut(&Address, Held<'_>) -> Result<Clear, Option<String>> + 'a;
+/// Opens a secret; where it cannot be shown to a server, what stands in the place of a login.
+pub type Open<'a> = dyn FnMut(&Address, Held<'_>) -> Result<Clear, Entry> + 'a;
 
-/// Whom a resource logs in as.
+/// Whom a resource logs in as, each with its field.
 struct Credentials<'a> {
-    user: Option<&'a str>,
-    password: Option<Held<'a>>,
+    user: Option<(&'static str, &'a str)>,
+    password: Option<(&'static str, Held<'a>)>,
+    of_server: bool,
 }
+
+const NO_USER: &str = "declare `incoming.username` or `address`";
+const NO_PASSWORD: &str = "declare `incoming.password`";
 
 /// What to ask for a resource: receiving, and sending.
 pub struct Ways {
@@ -119,15 +123,17 @@ fn may(settings: &Settings<'_>, protocol: Protocol) -> Option<Entry> {
         Protocol::Smtp => "login.smtp",
     };
     let off = settings.own.flag(switch) == Some(false);
-    off.then(|| Entry::Without(format!("`{switch}: false` says that the account does not log in this way")))
+    let why = || format!("`{switch}: false` says that the account does not log in this way");
+    off.then(|| Entry::Without { why: why(), hint: None })
 }
 
 /// User and password for receiving: its own, and else the mail address and the password of the mailbox itself.
 fn of_receiving<'a>(settings: &Settings<'a>) -> Credentials<'a> {
     let own = &settings.own;
     Credentials {
-        user: own.text("incoming.username").or_else(|| own.text("address")),
-        password: own.secret("incoming.password").or_else(|| own.secret("password")),
+        user: ["incoming.username", "address"].into_iter().find_map(|field| Some((field, own.text(field)?))),
+        password: ["incoming.password", "password"].into_iter().find_map(|field| Some((field, own.secret(field)?))),
+        of_server: false,
     }
 }
 
@@ -135,12 +141,17 @@ fn of_receiving<'a>(settings: &Settings<'a>) -> Credentials<'a> {
 fn of_sending<'a>(settings: &Settings<'a>) -> Credentials<'a> {
     const USER: &str = "outgoing.auth.username";
     const PASSWORD: &str = "outgoing.auth.password";
-    let own = Credentials { user: settings.own.text(USER), password: settings.own.secret(PASSWORD) };
+    let of = |known: &Known<'a>, of_server| Credentials {
+        user: known.text(USER).map(|user| (USER, user)),
+        password: known.secret(PASSWORD).map(|held| (PASSWORD, held)),
+        of_server,
+    };
+    let own = of(&settings.own, false);
     let receiving = of_receiving(settings);
     let whose = settings.own.text("outgoing.auth.credentials");
     if let Some(server) = settings.server.filter(|_| whose.is_none()) {
         match server.text("outgoing.auth.credentials") {
-            Some("own") => return Credentials { user: server.text(USER), password: server.secret(PASSWORD) },
+            Some("own") => return of(&server, true),
             Some("account") => return receiving,
             _ => {}
         }
@@ -149,7 +160,11 @@ fn of_sending<'a>(settings: &Settings<'a>) -> Credentials<'a> {
         Some("incoming") => receiving,
         Some("own") => own,
         // What an account does not say apart is that of receiving.
-        _ => Credentials { user: own.user.or(receiving.user), password: own.password.or(receiving.password) },
+        _ => Credentials {
+            user: own.user.or(receiving.user),
+            password: own.password.or(receiving.password),
+            of_server: false,
+        },
     }
 }
 
@@ -157,10 +172,22 @@ fn entry(address: &Address, credentials: &Credentials<'_>, mechanism: Mechanism,
     if address.kind == Kind::Server {
         return Entry::Nobody;
     }
-    let Some(user) = credentials.user else { return Entry::Without("no user name is declared".to_owned()) };
-    let Some(held) = credentials.password else { return Entry::Without("no password is declared".to_owned()) };
+    let of_server = credentials.of_server;
+    let Some((user_field, user)) = credentials.user else {
+        let hint = if of_server { "declare `outgoing.auth.username` of the server" } else { NO_USER };
+        return Entry::Without { why: "no user name is declared".to_owned(), hint: Some(hint) };
+    };
+    let Some((password_field, held)) = credentials.password else {
+        let hint = if of_server { "declare `outgoing.auth.password` of the server" } else { NO_PASSWORD };
+        return Entry::Without { why: "no password is declared".to_owned(), hint: Some(hint) };
+    };
     match open(address, held) {
-        Ok(clear) => Entry::User { name: user.to_owned(), password: Arc::new(clear), mechanism },
-        Err(why) => Entry::Without(why.unwrap_or_default()),
+        Ok(clear) => Entry::User {
+            name: user.to_owned(),
+            password: Arc::new(clear),
+            mechanism,
+            fields: Fields { user: user_field, password: password_field, of_server },
+        },
+        Err(instead) => instead,
     }
 }

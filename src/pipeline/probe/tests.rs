@@ -24,8 +24,8 @@ fn targets(system: &str, files: &str, asked: &AskedProbe<'_>) -> (Vec<Target>, V
 fn line(target: &Target) -> String {
     let entry = match &target.entry {
         Entry::Nobody => "nobody".to_owned(),
-        Entry::Without(why) => why.clone(),
-        Entry::User { name, password, mechanism } => format!("{name}/{} {}", password.expose(), mechanism.name()),
+        Entry::Without { why, .. } => why.clone(),
+        Entry::User { name, password, mechanism, .. } => format!("{name}/{} {}", password.expose(), mechanism.name()),
     };
     let Target { address, protocol, host, port, security, .. } = target;
     format!("{address} {} {host}:{port} {} {entry}", protocol.name(), security.name())
@@ -215,4 +215,43 @@ fn who_may_not_log_in_does_not_try() {
             format!("account/a smtp o.example.jp:25 none {}", off("login.smtp")),
         ]
     );
+}
+
+#[test]
+fn what_is_missing_for_a_login_is_what_to_declare() {
+    let hash = "{SHA512-CRYPT}$6$rounds=1000$feObNoAd.x8tfyT5\
+                $4wF0lobbrFhI8YIYCS9AmiF9CbG6SMXFYATFkBU7Lyb3rK6fu1XdPccUAT3XpRpbwMZDnszK38LTdLwm9aBvJ/";
+    let incoming = "protocol: imap, host: i.example.jp";
+    for (account, expected) in [
+        (format!("incoming: {{ {incoming}, password: q }}"), Some("declare `incoming.username` or `address`")),
+        (format!("address: a@example.jp, incoming: {{ {incoming} }}"), Some("declare `incoming.password`")),
+        (
+            format!("address: a@example.jp, password: {{ hash: \"{hash}\" }}, incoming: {{ {incoming} }}"),
+            Some("probe with the password itself: declare it by `{env}` or `{file}`"),
+        ),
+        (format!("address: a@example.jp, login: {{ imap: false }}, incoming: {{ {incoming}, password: q }}"), None),
+    ] {
+        let (all, said) = targets("generic", &format!("accounts: {{ a: {{ {account} }} }}\n"), &AskedProbe::default());
+        assert_eq!(said, [""; 0]);
+        let Entry::Without { hint, .. } = &all[0].entry else { panic!("{:?}", all[0].entry) };
+        assert_eq!(*hint, expected);
+    }
+}
+
+#[test]
+fn a_login_knows_the_fields_that_it_is_made_of() {
+    let files = "servers:
+  s:
+    incoming: { protocol: pop3, host: pop.example.jp }
+    outgoing: { host: smtp.example.jp, auth: { enabled: true, credentials: CREDENTIALS, username: u, password: p } }
+accounts: { a: { server: s, address: a@example.jp, incoming: { password: q } } }
+";
+    let fields = |credentials: &str, way: usize| {
+        let (all, _) = targets("generic", &files.replace("CREDENTIALS", credentials), &AskedProbe::default());
+        let Entry::User { fields, .. } = all[way].entry else { panic!() };
+        (fields.user, fields.password, fields.of_server)
+    };
+    assert_eq!(fields("own", 0), ("address", "incoming.password", false));
+    assert_eq!(fields("own", 1), ("outgoing.auth.username", "outgoing.auth.password", true));
+    assert_eq!(fields("account", 1), ("address", "incoming.password", false));
 }

@@ -93,6 +93,9 @@ fn certificates_are_looked_at() {
         assert_eq!(probed.steps.len(), if failed { 2 } else { 6 }, "{:?}", probed.steps);
         if code == Some("probe/certificate-name") {
             assert!(step.message.contains("but for mail.example.jp"), "{}", step.message);
+            let hint =
+                "correct `incoming.host` to a name of the certificate (mail.example.jp), or get one for 127.0.0.1";
+            assert_eq!(step.hint.as_deref(), Some(hint));
         }
     }
     let none = server(|mut stream| {

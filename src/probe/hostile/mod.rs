@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use self::certificates::authority;
 use super::run;
 use crate::model::probe::{
-    Entry, HostRule, Hosts, Mechanism, Outcome, Probed, Protocol, Security, Send as Sent, Settings, Step, Target,
+    Entry, Fields, HostRule, Hosts, Mechanism, Outcome, Probed, Protocol, Security, Send as Sent, Settings, Step,
+    Target,
 };
 use crate::model::{Address, Clear, Key, Kind};
 
+const FIELDS: Fields = Fields { user: "incoming.username", password: "incoming.password", of_server: false };
 const PASSWORD: &str = "canary-in-a-mine";
 
 /// A server that does this with every connection. It goes with the process.
@@ -61,7 +63,7 @@ fn target(port: u16, protocol: Protocol, security: Security) -> Target {
         host: "127.0.0.1".to_owned(),
         port,
         security,
-        entry: Entry::User { name: "info@example.jp".to_owned(), password, mechanism: Mechanism::Auto },
+        entry: Entry::User { name: "info@example.jp".to_owned(), password, mechanism: Mechanism::Auto, fields: FIELDS },
         folder: None,
         uidl: true,
         size: None,
@@ -192,6 +194,26 @@ fn ten_thousand_words_are_read() {
     assert!(probed.steps.iter().all(|step| step.message.chars().count() <= 301));
 }
 
+/// What came is the protocol; its end did not come.
+#[test]
+fn a_greeting_without_an_end_is_not_another_protocol() {
+    let begins = |text: &'static str, stays: bool| {
+        server(move |mut stream| {
+            let _ = stream.write_all(text.as_bytes());
+            if stays {
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        })
+    };
+    let port = begins("* OK xxxx", true);
+    let step = check(&target(port, Protocol::Imap, Security::None), "probe/timeout");
+    assert_eq!(step.message, "the first line of the server did not end within 0.6 s");
+    assert_eq!(step.said.as_deref(), Some("* OK xxxx"));
+    check(&target(port, Protocol::Pop3, Security::None), "probe/wrong-protocol");
+    let step = check(&target(begins("220 x", false), Protocol::Smtp, Security::None), "probe/closed");
+    assert_eq!(step.said.as_deref(), Some("220 x"));
+}
+
 #[test]
 fn binary_is_no_greeting() {
     for bytes in [&b"\x15\x03\x01\0\x02\x02\x46"[..], b"\0\0\0\n5.5.5-10.11\0\xff\xfe", b"SSH-2.0-x\r\n", b"\xff\n"] {
@@ -277,6 +299,32 @@ fn a_user_is_refused_no_more_often_than_allowed() {
 }
 
 #[test]
+fn who_is_not_tried_learns_which_login_was_not_taken() {
+    for (login, came) in [
+        (Some("NO [AUTHENTICATIONFAILED] no"), "was refused for"),
+        (Some("FINE"), "got an answer to the password that is neither yes nor no for"),
+        (None, "got no answer to the password for"),
+    ] {
+        let port = server(move |stream| {
+            let silent = stream.try_clone().unwrap();
+            imap(stream, "IMAP4rev1", || {
+                login.unwrap_or_else(|| {
+                    let _ = silent.shutdown(std::net::Shutdown::Both);
+                    ""
+                })
+            });
+        });
+        let mut targets = vec![target(port, Protocol::Imap, Security::None); 2];
+        targets[0].address = Address::new(Kind::Account, Key::single("a-wrongpw"));
+        let probed = probe(&targets, &settings());
+        let step = probed[1].steps.last().unwrap();
+        assert_eq!(step.code, Some("probe/not-tried"), "{step:?}");
+        let expected = format!("info@example.jp {came} `account/a-wrongpw` at imap 127.0.0.1:{port} in this run");
+        assert_eq!(step.message, expected);
+    }
+}
+
+#[test]
 fn results_stand_in_the_order_of_the_targets() {
     let port = server(|stream| {
         imap(stream, "IMAP4rev1", || {
@@ -289,7 +337,7 @@ fn results_stand_in_the_order_of_the_targets() {
             let mut target = target(port, Protocol::Imap, Security::None);
             target.address = Address::new(Kind::Account, Key::single(&format!("u{n}")));
             let password = Arc::new(Clear::new(PASSWORD.to_owned()));
-            target.entry = Entry::User { name: format!("u{n}"), password, mechanism: Mechanism::Auto };
+            target.entry = Entry::User { name: format!("u{n}"), password, mechanism: Mechanism::Auto, fields: FIELDS };
             target
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{check, last, target};
+use super::{FIELDS, check, last, target};
 use crate::model::Clear;
 use crate::model::probe::{Entry, Mechanism, Protocol, Security, Target};
 
@@ -88,6 +88,24 @@ fn imap_says_what_is_wrong() {
     }
     last(
         &imap(),
+        &format!(
+            "{offered}{LOGIN}S: * CAPABILITY X\nS: * BAD [ALERT] Plaintext authentication not allowed\n\
+             S: a2 NO [X] no\nC: *"
+        ),
+        &["« NO [X] no * BAD [ALERT] Plaintext authentication not allowed »"],
+    );
+    last(
+        &imap(),
+        &format!("{offered}{LOGIN}S: a2 NO [ALERT] Application-specific password required (Failure)\nC: *"),
+        &["[probe/login-refused]", "make an application password at the provider", "`incoming.password`"],
+    );
+    last(
+        &imap(),
+        &format!("{offered}{LOGIN}S: a2 NO [EXPIRED] no\nC: *"),
+        &["[probe/login-refused]", "the password has expired"],
+    );
+    last(
+        &imap(),
         "S: * BYE too many\nC: a1 LOGOUT",
         &["failed greeting [probe/greeting-refused]", "« * BYE too many »"],
     );
@@ -133,7 +151,7 @@ fn imap_folders_and_quota() {
 fn passwords_beyond_ascii_are_literals() {
     let mut target = target(Protocol::Imap, Security::None, Mechanism::Login);
     let password = Arc::new(Clear::new("pä".to_owned()));
-    target.entry = Entry::User { name: "ü".to_owned(), password, mechanism: Mechanism::Auto };
+    target.entry = Entry::User { name: "ü".to_owned(), password, mechanism: Mechanism::Auto, fields: FIELDS };
     let script = format!(
         "{IMAP}S: * CAPABILITY IMAP4rev1\nS: a1 OK done\nC: a2 LOGIN {{2}}\nS: + go\n\
          C: ü {{3}}\nS: + go\nC: pä\nS: a2 NO no"
@@ -146,7 +164,7 @@ fn what_no_protocol_can_send_is_not_sent() {
     for password in ["a\n", "a\rb", "\0"] {
         let mut target = imap();
         let password = Arc::new(Clear::new(password.to_owned()));
-        target.entry = Entry::User { name: "x".to_owned(), password, mechanism: Mechanism::Auto };
+        target.entry = Entry::User { name: "x".to_owned(), password, mechanism: Mechanism::Auto, fields: FIELDS };
         last(
             &target,
             &format!("{IMAP}S: * CAPABILITY X\nS: a1 OK\nC: a2 LOGOUT"),

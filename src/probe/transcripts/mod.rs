@@ -19,9 +19,10 @@ use super::ledger::Ledger;
 use super::login::{Login, log_in};
 use super::secrets::Secrets;
 use super::session::Session;
-use crate::model::probe::{Entry, Mechanism, Outcome, Protocol, Security, Step, StepName, Target};
+use crate::model::probe::{Entry, Fields, Mechanism, Outcome, Protocol, Security, Step, StepName, Target};
 use crate::model::{Address, Clear, Key, Kind};
 
+const FIELDS: Fields = Fields { user: "incoming.username", password: "incoming.password", of_server: false };
 const PASSWORD: &str = "Kanaria \"7\\!";
 
 #[derive(Clone, Debug)]
@@ -128,7 +129,7 @@ fn target(protocol: Protocol, security: Security, mechanism: Mechanism) -> Targe
         host: "mail.example.jp".to_owned(),
         port: 1,
         security,
-        entry: Entry::User { name: "info@example.jp".to_owned(), password, mechanism },
+        entry: Entry::User { name: "info@example.jp".to_owned(), password, mechanism, fields: FIELDS },
         folder: None,
         uidl: true,
         size: None,
@@ -261,4 +262,8 @@ fn servers_that_repeat_the_password_do_not_get_it_into_a_step() {
         clean(&steps);
         assert!(steps.iter().any(|step| step.outcome == Outcome::Failed), "{steps:?}");
     }
+    // In pieces, it is not to be put together again.
+    let script =
+        "S: 220 x\nC: *\nS: 250-x\nS: 250 AUTH PLAIN\nC: *\nS: 535-5.7.8 for Kana\nS: 535 5.7.8 ria \"7\\!\nC: *";
+    last(&target(Protocol::Smtp, Security::None, Mechanism::Auto), script, &["login-refused", "« [withheld: "]);
 }

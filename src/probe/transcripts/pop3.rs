@@ -51,7 +51,10 @@ fn pop3_with_other_mechanisms() {
     last(
         &pop3(Mechanism::Apop),
         &format!("{POP3}{nothing}C: *\nS: -ERR no"),
-        &["[probe/login-refused]", "APOP", "stores the password"],
+        &[
+            "[probe/login-refused]",
+            "no stored form of the password that APOP can use: then set `incoming.apop: false`, over TLS alone",
+        ],
     );
     last(
         &pop3(Mechanism::Apop),

@@ -1,7 +1,7 @@
 //! SMTP.
 
 use super::{Script, check, check_script, last, target};
-use crate::model::probe::{Entry, Mechanism, Protocol, Security, Send, Target};
+use crate::model::probe::{Entry, Fields, Mechanism, Protocol, Security, Send, Target};
 use crate::model::{Address, Key, Kind};
 
 const EHLO: &str = "S: 220 mail ESMTP\nC: EHLO [192.0.2.7]\nS: 250-mail\n";
@@ -41,7 +41,9 @@ fn smtp_mechanisms() {
         ("530 5.7.0 Must issue a STARTTLS command first", "login-needs-tls"),
         ("538 5.7.11 Encryption required", "login-needs-tls"),
         ("503 5.5.1 Error: authentication not enabled", "login-needs-tls"),
-        ("534 5.7.9 too weak", "mechanism-missing"),
+        ("504 5.5.4 Unrecognized authentication type", "mechanism-missing"),
+        ("534 5.7.9 too weak", "login-refused"),
+        ("530 TLS required", "login-needs-tls"),
         ("501 what", "protocol"),
         ("334 more", "protocol"),
         ("what", "protocol"),
@@ -60,6 +62,70 @@ fn smtp_mechanisms() {
     for challenge in ["", "!!!"] {
         let script = format!("{EHLO}S: 250 AUTH CRAM-MD5\nC: AUTH CRAM-MD5\nS: 334 {challenge}\nC: *");
         last(&smtp(Mechanism::CramMd5), &script, &["failed login [probe/protocol]"]);
+    }
+}
+
+/// 534 is no word about the mechanism where that is offered: it is about this user's password.
+#[test]
+fn smtp_says_what_is_wrong_with_the_password() {
+    let offered =
+        |list: &str| format!("{EHLO}S: 250 AUTH {list}\nC: AUTH PLAIN AGluZm9AZXhhbXBsZS5qcABLYW5hcmlhICI3XCE=\n");
+    let gmail = "S: 534-5.7.9 Application-specific password required. For more information, go to\n\
+                 S: 534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor\nC: *";
+    let plain = smtp(Mechanism::Plain);
+    last(
+        &plain,
+        &format!("{}{gmail}", offered("PLAIN LOGIN")),
+        &[
+            "failed login [probe/login-refused]",
+            "« 534-5.7.9 Application-specific password required. For more information, go to 534 5.7.9 \
+             https://support.google.com/mail/?p=InvalidSecondFactor »",
+            "help: the account wants a password for each program",
+            "declare it as `incoming.password`",
+        ],
+    );
+    for (list, answer, help) in [
+        ("PLAIN", "534 5.7.12 password has expired", "the password has expired: set a new one"),
+        ("PLAIN", "535-5.7.8 Your password\nS: 535 5.7.8 expired", "the password has expired: set a new one"),
+        ("PLAIN", "534 5.7.1 account has expired", "check in this order"),
+        ("PLAIN CRAM-MD5", "534 5.7.9 Authentication mechanism is too weak", "set `outgoing.auth.mechanism: cram-md5`"),
+        ("PLAIN LOGIN", "534 5.7.9 Authentication mechanism is too weak", "ask the server's administrator"),
+    ] {
+        let script = format!("{}S: {answer}\nC: *", offered(list));
+        last(&plain, &script, &["failed login [probe/login-refused]", &format!("help: {help}")]);
+    }
+    let unknown = "S: 504 5.5.4 Unrecognized authentication type\nC: *";
+    last(
+        &plain,
+        &format!("{}{unknown}", offered("PLAIN LOGIN")),
+        &["[probe/mechanism-missing] the server offers PLAIN, and then does not know it", "mechanism: login`"],
+    );
+}
+
+#[test]
+fn a_refusal_names_the_fields_in_use() {
+    let cram = "C: AUTH CRAM-MD5\nS: 334 PDEuMkBtYWlsPg==\nC: *\nS: 535 5.7.8 no\nC: *";
+    let plain = "C: AUTH PLAIN AGluZm9AZXhhbXBsZS5qcABLYW5hcmlhICI3XCE=\nS: 535 5.7.8 no\nC: *";
+    let receiving = smtp(Mechanism::Plain);
+    last(
+        &receiving,
+        &format!("{EHLO}S: 250 AUTH PLAIN\n{plain}"),
+        &["help: check in this order: the password (`incoming.password`), the user (`incoming.username`), whether \
+             SMTP is switched on for the account, whether the account is open"],
+    );
+    let mut of_server = receiving.clone();
+    let Entry::User { fields, .. } = &mut of_server.entry else { panic!() };
+    *fields = Fields { user: "outgoing.auth.username", password: "outgoing.auth.password", of_server: true };
+    let named =
+        ["the password (`outgoing.auth.password` of the server), the user (`outgoing.auth.username` of the server)"];
+    last(&of_server, &format!("{EHLO}S: 250 AUTH PLAIN\n{plain}"), &named);
+    for (list, other) in [
+        ("CRAM-MD5 LOGIN", "then set `outgoing.auth.mechanism: login`, over TLS alone"),
+        ("CRAM-MD5", "then ask its administrator for PLAIN, over TLS alone"),
+    ] {
+        let script = format!("{EHLO}S: 250 AUTH {list}\n{cram}");
+        let expected = ["the server may also have no stored form of the password that CRAM-MD5 can use", other];
+        last(&smtp(Mechanism::CramMd5), &script, &expected);
     }
 }
 
@@ -83,11 +149,16 @@ fn smtp_without_auth() {
     check(&target, &offered, &expected);
     target.address = Address::new(Kind::Server, Key::single("main"));
     check(&target, &offered, &["ok greeting", "ok capabilities", "warning size [probe/size]"]);
-    target.entry = Entry::Without("the password is a hash".to_owned());
+    target.entry = Entry::Without { why: "the password is a hash".to_owned(), hint: Some("declare it") };
     check(
         &target,
         &offered,
-        &["ok greeting", "ok capabilities", "skipped login [probe/no-password] the password is a hash", "warning size"],
+        &[
+            "ok greeting",
+            "ok capabilities",
+            "skipped login [probe/no-password] the password is a hash help: declare it",
+            "warning size",
+        ],
     );
 }
 
@@ -96,6 +167,8 @@ fn smtp_greetings() {
     for (script, expected) in [
         ("S: 220-mail\nS: 220-more\nS: 220 ready\nC: *\nS: 250 mail", "[probe/auth-missing]"),
         ("S: 554 no\nC: QUIT", "failed greeting [probe/greeting-refused]"),
+        ("S: 554-no\nS: 554 listed\nC: QUIT", "« 554-no 554 listed »"),
+        ("S: 554-no", "failed greeting [probe/greeting-refused] the server turns us away « 554-no »"),
         ("S: 421 busy\nC: QUIT", "failed greeting [probe/greeting-refused]"),
         ("S: 220-mail\nS: hello", "failed greeting [probe/protocol]"),
         ("S: 220 ProFTPD", "failed greeting [probe/wrong-protocol] the server speaks FTP, not SMTP"),
@@ -138,6 +211,23 @@ fn smtp_sends() {
         (format!("{rcpt}S: 450 4.2.0 Greylisted\nC: *"), "failed send [probe/recipient-refused]"),
         (format!("{rcpt}S: 552 5.2.2 Mailbox is full\nC: *"), "failed send [probe/mailbox-full]"),
         (format!("{rcpt}S: 452 4.2.2 Mailbox is full\nC: *"), "failed send [probe/mailbox-full]"),
+        (
+            format!("{rcpt}S: 553 5.7.1 <a@example.jp>: Sender address rejected: not owned by user info@w.test\nC: *"),
+            "failed send [probe/sender-refused] the sender is refused « 553 5.7.1 <a@example.jp>: Sender address \
+             rejected: not owned by user info@w.test » help: correct `address`",
+        ),
+        (format!("{rcpt}S: 450 4.1.8 <a@example.jp>: Domain not found\nC: *"), "failed send [probe/sender-refused]"),
+        (format!("{rcpt}S: 550 5.1.7 syntax\nC: *"), "failed send [probe/sender-refused]"),
+        (
+            format!("{rcpt}S: 550-5.7.1 A@Example.JP is not\nS: 550 one of yours\nC: *"),
+            "failed send [probe/sender-refused]",
+        ),
+        (format!("{rcpt}S: 550 5.7.1 <aa@example.jp>: no\nC: *"), "failed send [probe/recipient-refused]"),
+        (format!("{rcpt}S: 550 5.7.1 a@example.jp may not relay\nC: *"), "failed send [probe/recipient-refused]"),
+        (
+            format!("{rcpt}S: 554 5.7.1 <b@example.com>: not for a@example.jp\nC: *"),
+            "failed send [probe/recipient-refused]",
+        ),
         (format!("{data}S: 554 no\nC: *"), "failed send [probe/message-refused]"),
         (format!("{text}S: 550 5.7.1 spam\nC: *"), "failed send [probe/message-refused]"),
         (format!("{text}S: 552 5.3.4 too big\nC: *"), "failed send [probe/message-refused]"),
