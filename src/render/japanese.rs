@@ -118,6 +118,8 @@ pub fn rule(name: &str) -> Option<&'static str> {
     RULES.iter().find(|(rule, ..)| *rule == name).map(|(_, called, _)| *called)
 }
 
+const PROBE_NOW: &str = "`--probe` で今すぐ確認できます";
+
 /// Why a plan is refused, and what to do.
 pub fn refusal(refusal: &Refusal) -> String {
     match &refusal.why {
@@ -179,10 +181,9 @@ pub fn refusal(refusal: &Refusal) -> String {
         }
         Why::Unproven(unproven) => {
             let Unproven { address, server, lack } = &**unproven;
-            const NOW: &str = "`--probe` で今すぐ確認できます";
             let (why, what) = match lack {
-                Lack::Never => ("まだ確認されていません".to_owned(), NOW),
-                Lack::Old(at) => (format!("{at} の確認では古すぎます"), NOW),
+                Lack::Never => ("まだ確認されていません".to_owned(), PROBE_NOW),
+                Lack::Old(at) => (format!("{at} の確認では古すぎます"), PROBE_NOW),
                 Lack::Failed(at, code) => (
                     format!("{at} の確認に失敗しています（{code}）"),
                     "まず原因を直してください（`yubin probe` で対処を確認できます）",
