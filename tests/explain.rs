@@ -227,3 +227,24 @@ fn a_o6_the_product_has_no_export_and_nothing_is_claimed_as_checked() {
     assert_eq!(text.matches("unobservable").count(), 1, "{text}");
     assert!(!world.expect(0, &["plan"]).stdout.contains("Unobservable"), "nothing changes");
 }
+
+/// A row that no head stands above is shown as plain text.
+#[test]
+fn no_table_of_the_documents_is_cut_in_two() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rule = |line: &str| line.starts_with("|-") && line.chars().all(|c| "|-: ".contains(c));
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, pair) in lines.windows(2).enumerate() {
+            if pair[1].starts_with('|') && !pair[0].starts_with('|') {
+                let next = lines.get(at + 2).copied().unwrap_or_default();
+                assert!(rule(next), "{}:{}: a row without a head", path.display(), at + 2);
+            }
+        }
+    }
+}

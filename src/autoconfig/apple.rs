@@ -32,7 +32,7 @@ pub fn text(setup: &Setup) -> String {
 fn identifier(setup: &Setup) -> String {
     let mut labels: Vec<String> = setup.domain().split('.').map(str::to_owned).collect();
     labels.reverse();
-    let digest = blake3::hash(setup.mail.as_bytes()).to_hex();
+    let digest = blake3::hash(setup.mailbox().as_bytes()).to_hex();
     format!("{}.mail.{}", labels.join("."), &digest[..16])
 }
 

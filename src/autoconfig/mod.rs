@@ -4,6 +4,7 @@
 
 mod apple;
 mod autodiscover;
+mod domain;
 mod setup;
 mod thunderbird;
 mod xml;
@@ -14,7 +15,6 @@ use crate::model::probe::{Mechanism, Security};
 use crate::model::{Address, Diagnostic, Diagnostics, Kind, Row, Severity};
 use crate::system::System;
 use setup::{Server, Setup};
-use thunderbird::{Provider, UserName};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
@@ -25,6 +25,15 @@ pub enum Client {
 
 impl Client {
     pub const ALL: [Client; 3] = [Client::Thunderbird, Client::Autodiscover, Client::Apple];
+
+    /// Of `--kind`.
+    fn name(self) -> &'static str {
+        match self {
+            Client::Thunderbird => "thunderbird",
+            Client::Autodiscover => "autodiscover",
+            Client::Apple => "apple",
+        }
+    }
 
     /// As people write it.
     fn title(self) -> &'static str {
@@ -69,7 +78,7 @@ pub fn make(rows: &[(Kind, Row)], named: &[Address], clients: &[Client], system:
         made.diagnostics.extend(clients.iter().flat_map(|client| weaker(setup, *client)));
     }
     if clients.contains(&Client::Thunderbird) {
-        domains(&setups, &mut made);
+        domain::make(&setups, clients, &mut made);
     }
     for client in clients.iter().filter(|client| **client != Client::Thunderbird) {
         accounts(&setups, *client, &mut made);
@@ -92,18 +101,21 @@ fn together(all: &Diagnostics) -> Diagnostics {
     let mut said = Diagnostics::default();
     said.extend(groups.into_iter().map(|(one, addresses)| {
         let address = one.address.clone().filter(|_| addresses.len() == 1);
-        let message =
-            if addresses.is_empty() { one.message.clone() } else { one.message.clone() + ": " + &names(&addresses) };
+        let message = if addresses.is_empty() {
+            one.message.clone()
+        } else {
+            one.message.clone() + ": " + &names(&addresses, NAMED)
+        };
         Diagnostic { message, address, ..one.clone() }
     }));
     said.sort();
     said
 }
 
-/// The first of them, and how many there are beside.
-fn names(addresses: &[&Address]) -> String {
-    let first: Vec<String> = addresses.iter().take(NAMED).map(|address| format!("`{address}`")).collect();
-    match addresses.len().saturating_sub(NAMED) {
+/// The first `most` of them, and how many there are beside.
+fn names(addresses: &[&Address], most: usize) -> String {
+    let first: Vec<String> = addresses.iter().take(most).map(|address| format!("`{address}`")).collect();
+    match addresses.len().saturating_sub(most) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }
@@ -192,87 +204,22 @@ fn unsaid(setup: &Setup, client: Client) -> Vec<Diagnostic> {
     unsaid.into_iter().map(say).collect()
 }
 
-/// A file for each mail domain.
-fn domains(setups: &[Setup], made: &mut Made) {
-    let mut by_domain: BTreeMap<String, Vec<(&Setup, Provider)>> = BTreeMap::new();
-    for setup in setups {
-        made.diagnostics.extend(unsaid(setup, Client::Thunderbird));
-        by_domain.entry(setup.domain()).or_default().push((setup, Provider::of(setup)));
-    }
-    for (domain, users) in by_domain {
-        let problem = match users.as_slice() {
-            [(setup, provider), others @ ..] if others.iter().all(|(_, other)| other == provider) => {
-                if let UserName::Fixed(_) = provider.user {
-                    Some(no_rule(setup))
-                } else {
-                    let text = provider.text(&domain);
-                    let folder = format!("autoconfig/{}", file_name(&domain));
-                    made.files.extend(thunderbird::PATHS.map(|path| (format!("{folder}/{path}"), text.clone())));
-                    None
-                }
-            }
-            users => Some(differ(&domain, users)),
-        };
-        made.diagnostics.extend(problem);
-    }
-}
-
-fn no_rule(setup: &Setup) -> Diagnostic {
-    let message = "Thunderbird's file is one for the whole domain, and this user name does not come of the address";
-    Diagnostic::error("autoconfig/user-name", message)
-        .hint("`incoming.username` as the address, or as what stands before its `@`; or leave `--kind thunderbird` out")
-        .of(&setup.of)
-        .field("incoming.username")
-}
-
-/// Says which accounts want which file, those that most want first.
-fn differ(domain: &str, users: &[(&Setup, Provider)]) -> Diagnostic {
-    let mut groups: Vec<(&Provider, Vec<&Setup>)> = Vec::new();
-    for (setup, provider) in users {
-        match groups.iter_mut().find(|(other, _)| *other == provider) {
-            Some((_, group)) => group.push(setup),
-            None => groups.push((provider, vec![setup])),
-        }
-    }
-    // Stable, so that of groups of one size the first by address stays the first.
-    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.len()));
-    let told: Vec<String> = groups
-        .iter()
-        .take(NAMED)
-        .map(|(provider, group)| {
-            let addresses: Vec<&Address> = group.iter().map(|setup| &setup.of).collect();
-            format!("{}: {}", names(&addresses), provider.summary())
-        })
-        .collect();
-    let more = match groups.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("; and {more} more ways"),
-    };
-    let message = format!("one file cannot be right for all of {domain}: {}{more}", told.join("; "));
-    // All of them are concerned, and named in the message.
-    Diagnostic::error("autoconfig/domain", message).hint(
-        "make servers and user names alike; or name those that the file is for; or leave `--kind thunderbird` out",
-    )
-}
-
 /// A file for each mail address.
 fn accounts(setups: &[Setup], client: Client, made: &mut Made) {
     let mut taken: BTreeMap<String, &Setup> = BTreeMap::new();
     for setup in setups {
         made.diagnostics.extend(unsaid(setup, client));
-        let name = file_name(&setup.mail);
+        let name = file_name(&setup.mailbox());
         let (path, text) = match client {
             Client::Apple => (format!("apple/{name}.mobileconfig"), apple::text(setup)),
             Client::Thunderbird | Client::Autodiscover => {
                 (format!("autodiscover/{name}.xml"), autodiscover::text(setup))
             }
         };
-        if made.files.get(&path).is_some_and(|other| *other != text) {
-            let other = taken.get(&path).map_or(String::new(), |other| format!(" `{}`", other.of));
-            let message = format!("{} has one file for a mail address, and{other} has other settings", client.title());
-            let diagnostic = Diagnostic::error("autoconfig/same-address", message);
-            made.diagnostics
-                .push(diagnostic.hint("name the one that counts as ADDRESS").of(&setup.of).field("address"));
+        if let Some(other) = taken.get(&path) {
+            if other.mail != setup.mail || made.files.get(&path) != Some(&text) {
+                made.diagnostics.push(same_address(setup, other, client));
+            }
             continue;
         }
         taken.insert(path.clone(), setup);
@@ -280,11 +227,28 @@ fn accounts(setups: &[Setup], client: Client, made: &mut Made) {
     }
 }
 
-/// A name that no file system reads as a path, or as one of its own; each address has another.
+/// Also of addresses that differ only in how they are written: web servers and file systems may take them for one.
+fn same_address(setup: &Setup, other: &Setup, client: Client) -> Diagnostic {
+    let (title, other_of) = (client.title(), &other.of);
+    let (message, hint) = if other.mail == setup.mail {
+        let message = format!("{title} has one file for a mail address, and `{other_of}` has other settings");
+        (message, "name the one that counts as ADDRESS")
+    } else {
+        let message = format!(
+            "{title} has one file for a mail address, and `{}` is the `{}` of `{other_of}`, written in another way",
+            setup.mail, other.mail
+        );
+        (message, "write both addresses alike, or name the one that counts as ADDRESS")
+    };
+    Diagnostic::error("autoconfig/same-address", message).hint(hint).of(&setup.of).field("address")
+}
+
+/// A name that no file system reads as a path, or as one of its own; each mailbox has another. Letters are those of
+/// ASCII: of others, file systems take several forms for one.
 fn file_name(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
-        if c.is_alphanumeric() || "@_-+=".contains(c) || (c == '.' && at > 0) {
+        if c.is_ascii_alphanumeric() || "@_-+=".contains(c) || (c == '.' && at > 0) {
             name.push(c);
         } else {
             let mut bytes = [0; 4];

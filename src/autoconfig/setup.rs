@@ -52,6 +52,11 @@ impl Setup {
         let domain = self.mail.rsplit_once('@').map_or("", |(_, domain)| domain);
         idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
     }
+
+    /// The address, one for all ways to write it: in lower case, with the domain in the form of DNS.
+    pub fn mailbox(&self) -> String {
+        format!("{}@{}", self.local_part().to_lowercase(), self.domain())
+    }
 }
 
 impl Server {

@@ -13,9 +13,32 @@ pub const PATHS: [&str; 2] = ["mail/config-v1.1.xml", ".well-known/autoconfig/ma
 pub enum UserName {
     Address,
     LocalPart,
+    /// As this placeholder says, but for the case: clients put in the address as its user types it.
+    OtherCase(&'static str),
     /// The same one for everybody.
     Fixed(String),
 }
+
+/// Why no file can say the user names of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRule {
+    /// This field, and the address.
+    OtherCase(&'static str),
+    /// The name for receiving has nothing to do with the address.
+    Unrelated,
+}
+
+impl NoRule {
+    pub fn field(self) -> &'static str {
+        match self {
+            NoRule::OtherCase(field) => field,
+            NoRule::Unrelated => "incoming.username",
+        }
+    }
+}
+
+const ADDRESS: &str = "%EMAILADDRESS%";
+const LOCAL_PART: &str = "%EMAILLOCALPART%";
 
 impl UserName {
     fn of(user: &str, setup: &Setup) -> UserName {
@@ -23,17 +46,32 @@ impl UserName {
             UserName::Address
         } else if user == setup.local_part() {
             UserName::LocalPart
+        } else if user.to_lowercase() == setup.mail.to_lowercase() {
+            UserName::OtherCase(ADDRESS)
+        } else if user.to_lowercase() == setup.local_part().to_lowercase() {
+            UserName::OtherCase(LOCAL_PART)
         } else {
             UserName::Fixed(user.to_owned())
         }
     }
 
-    pub fn text(&self) -> &str {
+    fn is_other_case(&self) -> bool {
+        matches!(self, UserName::OtherCase(_))
+    }
+
+    fn text(&self) -> &str {
         match self {
-            UserName::Address => "%EMAILADDRESS%",
-            UserName::LocalPart => "%EMAILLOCALPART%",
+            UserName::Address => ADDRESS,
+            UserName::LocalPart => LOCAL_PART,
+            UserName::OtherCase(placeholder) => placeholder,
             UserName::Fixed(name) => name,
         }
+    }
+
+    /// For people.
+    fn summary(&self) -> String {
+        let case = if self.is_other_case() { " in other case" } else { "" };
+        format!(" as {}{case}", self.text())
     }
 }
 
@@ -41,7 +79,7 @@ impl UserName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     incoming: Server,
-    pub user: UserName,
+    user: UserName,
     outgoing: Server,
     sender: Option<UserName>,
     pop_before_smtp: bool,
@@ -71,13 +109,23 @@ impl Provider {
             let by = login.as_ref().map_or("no authentication", |login| login.mechanism.name());
             format!("{} {host}:{port} {} {by}{user}", protocol.name(), security.name())
         };
-        let sender = self.sender.as_ref().map_or(String::new(), |sender| format!(" as {}", sender.text()));
+        let sender = self.sender.as_ref().map_or(String::new(), UserName::summary);
         let before = if self.pop_before_smtp { ", POP before SMTP" } else { "" };
-        let receiver = format!(" as {}", self.user.text());
-        format!("{}, {}{before}", server(&self.incoming, &receiver), server(&self.outgoing, &sender))
+        format!("{}, {}{before}", server(&self.incoming, &self.user.summary()), server(&self.outgoing, &sender))
     }
 
-    pub fn text(&self, domain: &str) -> String {
+    pub fn has_other_case(&self) -> bool {
+        self.user.is_other_case() || self.sender.as_ref().is_some_and(UserName::is_other_case)
+    }
+
+    /// The file of the domain.
+    pub fn text(&self, domain: &str) -> Result<String, NoRule> {
+        match (&self.user, &self.sender) {
+            (UserName::Fixed(_), _) => return Err(NoRule::Unrelated),
+            (UserName::OtherCase(_), _) => return Err(NoRule::OtherCase("incoming.username")),
+            (_, Some(UserName::OtherCase(_))) => return Err(NoRule::OtherCase("outgoing.auth.username")),
+            _ => {}
+        }
         let mut xml = Xml::new("");
         xml.open("clientConfig", &[("version", "1.1")]);
         xml.open("emailProvider", &[("id", domain)]);
@@ -96,7 +144,7 @@ impl Provider {
         }
         let after_pop = self.outgoing.login.is_none() && self.pop_before_smtp;
         xml.leaf("authentication", if after_pop { "smtp-after-pop" } else { authentication(&self.outgoing) });
-        xml.finish()
+        Ok(xml.finish())
     }
 }
 

@@ -48,7 +48,13 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     if session.diagnostics.has_errors() {
         return common.invalid(&session.diagnostics);
     }
-    refuse_filled(out)?;
+    let system = session.project.system;
+    if !system.has_servers() {
+        let message = format!("{} has no settings of servers: there is nothing to export", system.product);
+        let hint = "this is for products in which accounts name the servers of their mail";
+        return Err(Error::new(Code::Usage, message).hint(hint));
+    }
+    refuse_filled(out, "files for clients are written")?;
     let snapshot = session.snapshot()?;
     let mut rows = rows(&session, snapshot.as_deref(), true)?;
     // Accounts may take their settings from a server of another project.
@@ -62,7 +68,7 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
     }
     let wanted = |client: &Client| args.kind.is_empty() || args.kind.iter().any(|kind| kind.holds(*client));
     let clients: Vec<Client> = Client::ALL.into_iter().filter(wanted).collect();
-    let made = autoconfig::make(&rows, &named, &clients, session.project.system);
+    let made = autoconfig::make(&rows, &named, &clients, system);
     if made.diagnostics.has_errors() {
         return common.invalid(&made.diagnostics);
     }

@@ -26,7 +26,8 @@ pub struct Args {
     /// Of `autoconfig`: only these accounts and patterns, such as `account/info`
     #[arg(value_name = "ADDRESS")]
     pub addresses: Vec<String>,
-    /// Write to this file instead of stdout, mode 0600; with `--plan`, and of `autoconfig`, to this new folder
+    /// Write to this file instead of stdout, mode 0600; with `--plan`, and of `autoconfig`, to this new folder, where
+    /// files for clients have mode 0644 (with the usual umask of 022)
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Encoding of a product's file

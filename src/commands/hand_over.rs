@@ -37,7 +37,7 @@ pub fn run(common: &Common, args: &Args, saved: &Path, format: &str) -> Result<E
         };
         return Err(Error::new(Code::Usage, message).hint(hint));
     }
-    refuse_filled(out)?;
+    refuse_filled(out, "a hand-over is written")?;
     let Again { session, planned, approved } = match document.plan_again(common, false, false)? {
         Ok(again) => again,
         Err(session) => return common.invalid(&session.diagnostics),
@@ -119,7 +119,8 @@ fn server_ids(given: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(ids)
 }
 
-pub fn refuse_filled(out: &Path) -> Result<()> {
+/// `what` begins the hint: "a hand-over is written".
+pub fn refuse_filled(out: &Path, what: &str) -> Result<()> {
     let filled = match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -127,7 +128,7 @@ pub fn refuse_filled(out: &Path) -> Result<()> {
     };
     if filled {
         let message = format!("{} is not empty", out.display());
-        return Err(Error::new(Code::Usage, message).hint("a hand-over is written to a new folder"));
+        return Err(Error::new(Code::Usage, message).hint(format!("{what} to a new folder, or to an empty one")));
     }
     Ok(())
 }

@@ -210,6 +210,11 @@ impl System {
         self.open || kind.field(field).read_only || kind.field(field).own || (rule.is_some() && !never)
     }
 
+    /// Whether anything in the product says at which servers mail is received.
+    pub fn has_servers(&self) -> bool {
+        Kind::ALL.into_iter().any(|kind| kind.find("incoming.host").is_some_and(|field| self.expresses(kind, field)))
+    }
+
     /// Why the product cannot empty the field.
     pub fn keeps(&self, kind: Kind, field: FieldId) -> Option<&'static str> {
         let spec = kind.field(field);
