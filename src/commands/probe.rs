@@ -1,12 +1,13 @@
 //! `yubin probe`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, End, Format, print, print_data, print_json};
+use crate::checkout::Checkout;
 use crate::model::probe::Outcome;
 use crate::model::{Code, Error, Result};
 use crate::pipeline::{AskedProbe, Targets, To, find_root, written};
@@ -50,17 +51,23 @@ pub fn refuse_untrusted(common: &Common) -> Result<()> {
     }
     if let Some(trusted) = &common.trusted_config {
         let real = |path: &Path| std::fs::canonicalize(path).ok();
-        let root = find_root(&Common::dir()?).ok().and_then(|root| real(&root));
-        let inside = real(trusted).zip(root).is_some_and(|(file, root)| file.starts_with(root));
+        let whole = find_root(&Common::dir()?).ok().and_then(|root| real(&root)).map(|root| checkout(&root));
+        let inside = real(trusted).zip(whole).is_some_and(|(file, whole)| file.starts_with(whole));
         if !inside {
             return Ok(());
         }
-        let message = "the file of `--trusted-config` stands in the project, where a proposal can change it";
+        let message = "the file of `--trusted-config` stands in the same checkout, where a proposal can change it";
         return Err(Error::new(Code::Usage, message).hint("name one of another checkout; docs/security.md shows how"));
     }
     let message = "a probe sends passwords to hosts that the files name, and under CI these may be a stranger's";
     Err(Error::new(Code::Usage, message)
         .hint("name the file that says which hosts are allowed: `--trusted-config FILE`; see docs/probe.md"))
+}
+
+/// The folder of all that a proposal can change: the checkout that a project stands in.
+fn checkout(root: &Path) -> PathBuf {
+    let below = Checkout::of(root).map_or(0, |checkout| Path::new(checkout.prefix()).components().count());
+    root.ancestors().nth(below).unwrap_or(root).to_path_buf()
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<End> {

@@ -239,5 +239,16 @@ fn a_file_inside_the_project_is_not_to_be_trusted() {
         let output = output(&args);
         assert_eq!(output.status.code(), Some(64), "{}", String::from_utf8_lossy(&output.stderr));
     }
+    // Nor one elsewhere in the same repository.
+    let whole = World::new();
+    assert!(std::process::Command::new("git").args(["init", "-q"]).arg(whole.path()).status().unwrap().success());
+    std::fs::create_dir(whole.file("mail")).unwrap();
+    for name in ["yubin.yaml", "a.yaml"] {
+        std::fs::copy(world.file(name), whole.file(&format!("mail/{name}"))).unwrap();
+        std::fs::copy(world.file(name), whole.file(name)).unwrap();
+    }
+    let args = ["-C", "mail", "--trusted-config", "../yubin.yaml", "probe"];
+    let output = super::command(&whole, &args).env("CI", "true").output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(fake.logins(), 0);
 }
