@@ -28,6 +28,8 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/v1/projects/{project}/lead", &["put", "delete"]),
     ("/v1/projects/{project}/approvals", &["get"]),
     ("/v1/projects/{project}/approvals/{digest}", &["put"]),
+    ("/v1/projects/{project}/migrations", &["get"]),
+    ("/v1/projects/{project}/migrations/{migration}/{number}", &["put"]),
     ("/v1/tokens", &["get", "post"]),
     ("/v1/tokens/{id}", &["delete"]),
     ("/openapi.json", &["get"]),
@@ -69,6 +71,7 @@ fn every_route_is_described_and_every_description_is_a_route() {
     for (path, methods) in ROUTES {
         let path = path.replace("{address}", "account%2Fx").replace("{n}", "1").replace("{id}", "1");
         let path = path.replace("{project}", super::PROJECT).replace("{digest}", &"0".repeat(64));
+        let path = path.replace("{migration}", "m").replace("{number}", "1");
         for method in *methods {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let answer = site.api().call(method, &path, &[], "");

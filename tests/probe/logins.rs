@@ -163,9 +163,9 @@ fn smtp_tells_what_is_true() {
         with("own-wrong", "credentials: own, username: own-wrong@example.jp, password: { env: WRONG }", "RIGHT")
             .refused(&["outgoing.auth.password"]),
         with("same", "credentials: account", "RIGHT"),
-        with("same-wrong", "credentials: account", "WRONG").refused(&["receiving"]),
+        with("same-wrong", "credentials: account", "WRONG").refused(&["incoming.password"]),
         pattern("pattern", "RIGHT"),
-        pattern("pattern-wrong", "WRONG").refused(&["receiving"]),
+        pattern("pattern-wrong", "WRONG").refused(&["incoming.password"]),
         of("off", "starttls", "submission").refused(&["outgoing.auth"]).sql("UPDATE account SET smtp_enabled = 0"),
         sending("unstored", "starttls", "submission", "cram-md5", "RIGHT")
             .refused(&["outgoing.auth.mechanism"])
