@@ -10,7 +10,7 @@ use crate::commands::files::{Anew, real, replace_all};
 use crate::commands::hand_over::{self, Asked as HandOver};
 use crate::commands::{Common, End, actor, apply, is_interactive, plan, print, print_json, probe};
 use crate::guard;
-use crate::model::migration::{Act, Deed};
+use crate::model::migration::{ACCOUNTS, Act, Deed};
 use crate::model::{Address, Code, Diagnostic, Error, Kind, Plan, Result};
 use crate::pipeline::{AskProbe, Asked, Exact, Look, Planned, Removal, Session, Verified, Word};
 use crate::render::text;
@@ -50,7 +50,8 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
         1 => carry_out(common, look, step, vec![migration.new_server()], args),
         2 => {
             let (folder, digest) = session.back_up(look)?;
-            take_down(&session, Deed::Done, &[accounts, ("digest", digest), ("folder", folder)])
+            let digests = [(ACCOUNTS, look.facts.accounts.clone()), ("digest", digest)];
+            take_down(&session, Deed::Done, &[&[accounts, ("folder", folder)][..], &digests].concat())
         }
         3 if look.facts.undeclared == 0 => take_down(&session, Deed::Done, &[accounts]),
         3 => match session.write_entries(look)? {
@@ -69,9 +70,9 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
             let new = new.map(|pair| Address::new(Kind::Account, pair.new.clone())).collect();
             carry_out(common, look, step, new, args)
         }
-        6 if look.last(6, Deed::Ack).is_none() => verify(common, session, look),
+        6 if look.valid(6, Deed::Ack).is_none() => verify(common, session, look),
         // A person has said so, and the run that took it down did not come to the end.
-        5 | 6 => match look.last(step, Deed::Ack) {
+        5 | 6 => match look.valid(step, Deed::Ack) {
             Some(ack) => repeat(&session, look, ack),
             None => Ok(Did::Part(String::new())),
         },
@@ -94,7 +95,8 @@ fn repeat(session: &Session, look: &Look, ack: &Act) -> Result<Did> {
 }
 
 fn told(evidence: &[(&str, String)]) -> String {
-    let each = evidence.iter().map(|(name, value)| format!("{name} {value}"));
+    let shown = evidence.iter().filter(|(name, _)| *name != ACCOUNTS);
+    let each = shown.map(|(name, value)| format!("{name} {value}"));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -181,7 +183,9 @@ fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
     if wanting.is_empty() && asked > 0 {
         let sent = look.migration.send.clone().unwrap_or_else(|| "nothing".to_owned());
         let count = |well: usize| well.to_string();
-        let evidence = [("probed", count(asked)), ("sent", sent), ("well", count(asked - wanting.len()))];
+        let well = count(asked - wanting.len());
+        let of = look.facts.accounts.clone();
+        let evidence = [("probed", count(asked)), ("sent", sent), ("well", well), (ACCOUNTS, of)];
         record(&session, look, 6, Deed::Done, &evidence)?;
         return Ok(Did::Part(told(&evidence)));
     }

@@ -56,6 +56,11 @@ impl Look {
         self.acts.iter().rfind(|act| act.act.step == step && act.act.deed == deed)
     }
 
+    /// The last act of this kind in a step, if it was given for the accounts that move now.
+    pub fn valid(&self, step: u8, deed: Deed) -> Option<&Act> {
+        self.last(step, deed).filter(|act| self.facts.covers(&act.act))
+    }
+
     /// The id that the product has given to the new server: by the store, or by a person.
     pub fn server_id(&self) -> Option<&str> {
         let stored = self.servers.get(&self.migration.to.name).and_then(|row| row.get(PRODUCT_ID));
@@ -167,6 +172,8 @@ impl Session {
                 || look.server_id().is_some(),
             backup_intact: self.has_backup(&look),
             old: look.pairs.len() as u64,
+            accounts: digest(look.pairs.iter().map(|pair| (&pair.old, &pair.new))),
+            backed_up: self.backed_up(&look),
             undeclared: look.pairs.iter().filter(|pair| !pair.declared && !pair.stored).count() as u64,
             unstored: look.pairs.iter().filter(|pair| !pair.stored).count() as u64,
             disabled,
@@ -209,6 +216,16 @@ impl Session {
             }
         }
     }
+}
+
+/// Over old and new keys, in ascending order of the old ones.
+pub(super) fn digest<'a>(pairs: impl Iterator<Item = (&'a Key, &'a Key)>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for key in pairs.flat_map(|(old, new)| [old, new]) {
+        hasher.update(&(key.name().len() as u64).to_le_bytes());
+        hasher.update(key.name().as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
 }
 
 /// `None` if all are.
