@@ -91,6 +91,69 @@ fn names_must_be_free() {
     assert!(!std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap().contains("a1-new"));
 }
 
+/// Who only has the name is somebody else.
+#[test]
+fn a_new_entry_is_of_the_same_person() {
+    let of = |address: &str| format!("accounts:\n  a1-new: {{ server: new, address: {address} }}\n");
+    let world = project(2, MOVE);
+    world.write("other.yaml", of("hanako@example.jp"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(said(&world, &["migrate", "status"]), ["migration/entry other.yaml:2:3"]);
+    assert!(world.expect(3, &["migrate", "status"]).stderr.contains("not `a1@example.jp`"));
+    world.write("other.yaml", of("A1@example.jp"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    world.expect(0, &["migrate", "status"]);
+    // Of another project.
+    crate::cli::database(&world).execute_batch("UPDATE account SET yubin_owner = 'others' WHERE name = 'a1-new'").unwrap();
+    assert_eq!(said(&world, &["migrate", "status"]), ["migration/entry other.yaml:2:3"]);
+    // In its own file a person may give an entry another address.
+    let world = project(1, MOVE);
+    world.expect(0, &["migrate", "next", "--yes", "--until", "3"]);
+    let own = std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap();
+    world.write("migrations/move.yaml", own.replace("a0@example.jp", "a0@example.com"));
+    next(&world, 0);
+    assert_eq!(super::now(&world), (5, "waiting".to_owned()));
+}
+
+/// What is disabled, or is declared nowhere, is not there.
+#[test]
+fn a_new_entry_is_declared_and_enabled() {
+    let world = project(2, &format!("policy: {{ delete: after 14d }}\n{MOVE}"));
+    super::through(&world, 6);
+    let own = std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap();
+    let only = own.split("  a1-new:").next().unwrap().to_owned();
+    world.write("migrations/move.yaml", &only);
+    assert_eq!(super::now(&world), (3, "due".to_owned()));
+    next(&world, 0);
+    assert!(std::fs::read_to_string(world.file("migrations/move-2.yaml")).unwrap().contains("a1-new"));
+    assert_eq!(super::now(&world), (7, "waiting".to_owned()));
+    world.write("migrations/move-2.yaml", "accounts: { a1-new: { absent: true } }\n");
+    world.run(&["apply", "--yes", "-q"]);
+    world.write(
+        "migrations/move-2.yaml",
+        own.replace("  a0-new:", "  a1-new:")
+            .split("  a1-new:\n")
+            .last()
+            .map(|rest| format!("accounts:\n  a1-new:\n{rest}"))
+            .unwrap(),
+    );
+    assert_eq!(super::now(&world), (4, "due".to_owned()), "it is disabled");
+    next(&world, 0);
+    assert_eq!(super::now(&world), (7, "waiting".to_owned()));
+}
+
+/// Patterns that are too large together choose nobody, not all.
+#[test]
+fn patterns_that_cannot_be_read_choose_nobody() {
+    let mut names = String::new();
+    for number in 0..3000 {
+        names.push_str(&format!("'{{{}}}*{number}', ", "abcdefgh?*,".repeat(200)));
+    }
+    let world = project(1, &format!("migrations: {{ move: {{ from: old, to: new, accounts: [{names}] }} }}\n"));
+    let run = world.run(&["migrate", "status"]);
+    assert!(run.code == 3 && run.stderr.contains("cannot be read as patterns"), "{}: {:.500}", run.code, run.stderr);
+}
+
 #[test]
 fn passwords_are_never_copied() {
     let world = project(1, MOVE);

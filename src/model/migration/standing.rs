@@ -30,7 +30,7 @@ pub struct Facts {
     pub accounts: String,
     /// The same over those of the recorded backup, if all that move now are among them.
     pub backed_up: Option<String>,
-    /// Of them, those without a declared entry, and without a stored one.
+    /// Of them, those without a declared entry, and without a stored one that is not disabled.
     pub undeclared: u64,
     pub unstored: u64,
     /// Accounts of the old server that are disabled, and not purged yet.

@@ -134,7 +134,7 @@ impl Session {
         drop(opened);
         look.draft = draft;
         let (mut disabled, mut users) = (0, 0);
-        let mut others: HashMap<Key, Option<String>> = HashMap::new();
+        let mut others: HashMap<Key, Stored> = HashMap::new();
         if let Some(snapshot) = self.store.snapshot()? {
             let keys = [&migration.from.name, &migration.to.name].map(|name| Key::single(name));
             let mut keys = keys.to_vec();
@@ -143,12 +143,15 @@ impl Session {
                 look.servers.insert(row.key.name().to_owned(), row);
             }
             (_, users) = snapshot.users_of_server(&Key::single(&migration.from.name))?;
-            let (ours, chosen) = (self.project.name.clone(), chosen(migration));
+            let (ours, chosen) = (self.project.name.clone(), chosen(migration)?);
             snapshot.scan(Kind::Account, &mut |row| {
                 let server = row.get(SERVER).and_then(Value::text).map(str::to_owned);
                 let is_old = server.as_deref() == Some(&*migration.from.name) && row.owner.as_deref() == Some(&*ours);
                 if !is_old {
-                    others.insert(row.key, server);
+                    let address = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
+                    let foreign = row.owner.filter(|owner| *owner != ours);
+                    let stored = Stored { server, foreign, address, disabled: row.disabled.is_some() };
+                    others.insert(row.key, stored);
                 } else if row.disabled.is_some() {
                     disabled += 1;
                 } else if chosen.as_ref().is_none_or(|globs| globs.is_match(row.key.name())) {
@@ -174,7 +177,7 @@ impl Session {
             old: look.pairs.len() as u64,
             accounts: digest(look.pairs.iter().map(|pair| (&pair.old, &pair.new))),
             backed_up: self.backed_up(&look),
-            undeclared: look.pairs.iter().filter(|pair| !pair.declared && !pair.stored).count() as u64,
+            undeclared: look.pairs.iter().filter(|pair| !pair.declared).count() as u64,
             unstored: look.pairs.iter().filter(|pair| !pair.stored).count() as u64,
             disabled,
             others: users.saturating_sub(look.pairs.len() as u64 + disabled).max(look.declares_others()),
@@ -228,15 +231,21 @@ pub(super) fn digest<'a>(pairs: impl Iterator<Item = (&'a Key, &'a Key)>) -> Str
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// `None` if all are.
-fn chosen(migration: &Migration) -> Option<GlobSet> {
-    let Chosen::Named(names) = &migration.accounts else { return None };
+/// `None` if all are. What cannot be told apart is an error: it must not choose all.
+fn chosen(migration: &Migration) -> Result<Option<GlobSet>> {
+    let Chosen::Named(names) = &migration.accounts else { return Ok(None) };
+    let failed = |error: globset::Error| {
+        let message = format!("`accounts:` of the migration `{}` cannot be read as patterns", migration.name);
+        let place = migration.place;
+        Error::new(Code::Invalid, format!("{FILE_NAME}:{}:{}: {message}", place.line, place.column))
+            .because(error)
+            .hint("name fewer or shorter ones")
+    };
     let mut globs = GlobSetBuilder::new();
-    // The project file is read with a look at each of them.
-    for glob in names.iter().filter_map(|name| Glob::new(name).ok()) {
-        globs.add(glob);
+    for name in names {
+        globs.add(Glob::new(name).map_err(failed)?);
     }
-    globs.build().ok()
+    globs.build().map(Some).map_err(failed)
 }
 
 /// The server that a declared resource refers to.
@@ -248,8 +257,27 @@ fn server_of(resource: &DraftResource) -> Option<&str> {
     }
 }
 
-/// Who moves to where. `others` are the stored accounts that do not move, and their servers.
-fn pairs(look: &Look, others: &HashMap<Key, Option<String>>, problems: &mut Diagnostics) -> Vec<Pair> {
+/// A stored account that does not move.
+struct Stored {
+    server: Option<String>,
+    /// The project that owns it, if that is another one.
+    foreign: Option<String>,
+    address: Option<String>,
+    disabled: bool,
+}
+
+/// Why a stored account is not the new entry of one that moves, although it has its name and its server. `own_file`:
+/// it is declared in a file that the migration has written, where a person may give it another address.
+fn other_than(stored: &Stored, mail: Option<&str>, own_file: bool) -> Option<String> {
+    if let Some(project) = &stored.foreign {
+        return Some(format!("it is owned by the project `{project}`"));
+    }
+    let (ours, mail) = stored.address.as_deref().zip(mail)?;
+    (!own_file && !ours.eq_ignore_ascii_case(mail)).then(|| format!("its mail address is `{ours}`, not `{mail}`"))
+}
+
+/// Who moves to where. `others` are the stored accounts that do not move.
+fn pairs(look: &Look, others: &HashMap<Key, Stored>, problems: &mut Diagnostics) -> Vec<Pair> {
     let migration = &look.migration;
     let declared: HashMap<&Key, &DraftResource> =
         look.draft.resources.iter().filter(|one| one.kind == Kind::Account).map(|one| (&one.key, one)).collect();
@@ -280,23 +308,28 @@ fn pairs(look: &Look, others: &HashMap<Key, Option<String>>, problems: &mut Diag
         }
         let to = Some(migration.to.name.as_str());
         let entry = declared.get(&new);
-        let stored = others.get(&new).map(Option::as_deref);
+        let stored = others.get(&new);
+        let mail = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
+        let file_of = |entry: &DraftResource| look.draft.files[entry.source.file as usize].as_str();
         let has_other = match (entry, stored) {
             (Some(entry), _) => entry.absent || server_of(entry) != to,
-            (None, Some(server)) => server != to,
+            (None, Some(stored)) => stored.server.as_deref() != to,
             // It moves itself.
             (None, None) => look.rows.binary_search_by(|other| other.key.cmp(&new)).is_ok(),
         };
-        if has_other {
-            let (file, place) = entry.map_or((file, place), |entry| {
-                (look.draft.files[entry.source.file as usize].as_str(), entry.source.place)
-            });
-            let message = format!("`{address}` is no entry on `{}`, as which `{old}` would move", migration.to.name);
+        let other = if has_other {
+            Some(format!("`{address}` is no entry on `{}`, as which `{old}` would move", migration.to.name))
+        } else {
+            let own_file = entry.is_some_and(|entry| migration.writes(file_of(entry)));
+            let why = stored.and_then(|stored| other_than(stored, mail.as_deref(), own_file));
+            why.map(|why| format!("`{address}` is not the entry as which `{old}` would move: {why}"))
+        };
+        if let Some(message) = other {
+            let (file, place) = entry.map_or((file, place), |entry| (file_of(entry), entry.source.place));
             let problem = Diagnostic::error("migration/entry", message).hint("correct it, or `as:` of the migration");
             problems.push(problem.at(file, place.line, place.column).of(&address));
         }
-        let mail = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
-        let stored = stored == Some(to);
+        let stored = stored.is_some_and(|stored| !stored.disabled && stored.server.as_deref() == to);
         pairs.push(Pair { old: row.key.clone(), new, declared: entry.is_some(), stored, address: mail });
     }
     pairs
