@@ -233,10 +233,15 @@ fn limits_hold_in_the_end() {
     let world = project(12, &format!("policy: {{ max_deletes: {{ account: 5 }} }}\n{MOVE}"));
     through(&world, 6);
     ack(&world, 0, "7");
+    let people = std::fs::read_to_string(world.file("people/a.yaml")).unwrap();
     let refused = world.json(4, &["migrate", "next", "--yes"]);
     assert_eq!(refused["refused"][0]["rule"], "max_deletes");
     let digest = refused["digest"].as_str().unwrap();
     assert_eq!(on(&world, "old").len(), 12);
+    // No other plan may do what this one may not.
+    assert_eq!(std::fs::read_to_string(world.file("people/a.yaml")).unwrap(), people);
+    assert_eq!(names(&world, "migrations"), ["move.yaml"]);
+    world.expect(0, &["plan", "--exit-code", "-q"]);
     world.expect(4, &["migrate", "next", "--yes", "--ack", &"0".repeat(64)]);
     world.expect(0, &["migrate", "next", "--ack", digest]);
     // The digest was that of the accounts; the server is another plan.

@@ -104,7 +104,9 @@ fn a_new_entry_is_of_the_same_person() {
     world.expect(0, &["apply", "--yes", "-q"]);
     world.expect(0, &["migrate", "status"]);
     // Of another project.
-    crate::cli::database(&world).execute_batch("UPDATE account SET yubin_owner = 'others' WHERE name = 'a1-new'").unwrap();
+    crate::cli::database(&world)
+        .execute_batch("UPDATE account SET yubin_owner = 'others' WHERE name = 'a1-new'")
+        .unwrap();
     assert_eq!(said(&world, &["migrate", "status"]), ["migration/entry other.yaml:2:3"]);
     // In its own file a person may give an entry another address.
     let world = project(1, MOVE);
