@@ -28,6 +28,11 @@ fn settings_are_read_strictly() {
         ("migrations: { move: { from: old, to: new, backup: . } }", "project/value yubin.yaml:4:51"),
         ("migrations: { move: { from: old, to: new, probe: 0 } }", "project/value yubin.yaml:4:50"),
         ("migrations: { move: { from: old, to: new, send: nobody } }", "project/value yubin.yaml:4:49"),
+        (
+            "migrations: { move: { from: old, to: new, send: \"a@b>\\r\\nRCPT TO:<c@d\" } }",
+            "project/value yubin.yaml:4:49",
+        ),
+        ("migrations: { move: { from: old, to: new, send: 'a b@c' } }", "project/value yubin.yaml:4:49"),
         ("migrations: { move: { from: old, to: new, accounts: [] } }", "project/value yubin.yaml:4:53"),
         ("migrations: { move: { from: old, to: new, accounts: ['['] } }", "project/value yubin.yaml:4:54"),
         ("migrations: { move: { from: old, to: new, domains: ['a b'] } }", "project/value yubin.yaml:4:53"),
@@ -66,6 +71,15 @@ fn servers_must_be_those_that_are_there() {
     assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/server yubin.yaml:4:29"]);
     let world = project(1, "migrations: { one: { from: old, to: new }, two: { from: old, to: new } }\n");
     assert_eq!(said(&world, &["migrate", "next", "two", "--yes"]), ["migration/server yubin.yaml:4:57"]);
+    // The store remembers the one whose lines were taken away; it can still be ended.
+    let world = project(1, MOVE);
+    next(&world, 0);
+    let yaml = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write("yubin.yaml", yaml.replace("move:", "other:"));
+    assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/server yubin.yaml:4:30"]);
+    world.write("yubin.yaml", yaml.replace(" } }", " }, other: { from: old, to: new } }"));
+    world.expect(0, &["migrate", "abandon", "move", "--note", "by another"]);
+    world.expect(0, &["migrate", "next", "other", "--yes"]);
     // Begun with others.
     let world = project(1, MOVE);
     next(&world, 0);

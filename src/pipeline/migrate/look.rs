@@ -7,7 +7,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::Session;
 use crate::bundle;
 use crate::load::{self, FILE_NAME, Reader};
-use crate::model::migration::{Act, Chosen, Deed, Facts, Migration, Named, Standing, standing};
+use crate::model::migration::{Act, Chosen, Deed, Facts, Migration, Named, Open, Standing, open, standing};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, FieldId, Key, Kind, Raw, Result, Row, Value,
 };
@@ -193,11 +193,18 @@ impl Session {
     fn refuse_unfit(&self, look: &Look, all: &[Act], problems: &mut Diagnostics) {
         let migration = &look.migration;
         let at = |named: &Named, problem: Diagnostic| problem.at(FILE_NAME, named.place.line, named.place.column);
-        let ended = |name: &str| all.iter().any(|act| act.act.migration == name && act.act.deed.ends());
-        let same = |other: &&Migration| other.name != migration.name && other.from.name == migration.from.name;
-        if let Some(other) = self.project.migrations.iter().filter(same).find(|other| !ended(&other.name)) {
+        let declared = self.project.migrations.iter().map(|one| (one.name.as_str(), one.from.name.as_str()));
+        // One that was begun is not held up by one that was not: it can still be ended.
+        let begun = |name: &str| all.iter().any(|act| act.act.migration == name);
+        let same = |other: &&Open| {
+            let counts = other.name != migration.name && other.from == migration.from.name;
+            counts && (begun(&other.name) || !begun(&migration.name))
+        };
+        if let Some(other) = open(all, declared).iter().find(same) {
             let message = format!("the accounts of `{}` move by `{}` already", migration.from.name, other.name);
-            let problem = Diagnostic::error("migration/server", message).hint("finish or abandon one of them first");
+            let problem = Diagnostic::error("migration/server", message).hint(
+                "finish or abandon that one first; if its lines are not in the project file any more, write them again",
+            );
             problems.push(at(&migration.from, problem));
         }
         let consented = look.last(7, Deed::Ack).is_some();
