@@ -1,5 +1,7 @@
 //! What is wrong is said with its place, and nothing is done.
 
+use std::fmt::Write as _;
+
 use super::{MOVE, acts, names, next, project, servers};
 use crate::support::World;
 
@@ -163,7 +165,7 @@ fn a_new_entry_is_declared_and_enabled() {
 fn patterns_that_cannot_be_read_choose_nobody() {
     let mut names = String::new();
     for number in 0..3000 {
-        names.push_str(&format!("'{{{}}}*{number}', ", "abcdefgh?*,".repeat(200)));
+        write!(names, "'{{{}}}*{number}', ", "abcdefgh?*,".repeat(200)).unwrap();
     }
     let world = project(1, &format!("migrations: {{ move: {{ from: old, to: new, accounts: [{names}] }} }}\n"));
     let run = world.run(&["migrate", "status"]);
@@ -205,6 +207,21 @@ fn what_no_file_declares_does_not_move() {
     world.write("people/a.yaml", text.lines().take(2).collect::<Vec<_>>().join("\n"));
     assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/undeclared yubin.yaml:4:15"]);
     assert_eq!(acts(&world).len(), 3);
+}
+
+/// Tidying a closed migration away does not make what has moved undeclared.
+#[test]
+fn files_of_a_migration_stay_sources() {
+    let sources = "sources: [people, servers.yaml]\n";
+    let world = project(1, &format!("{sources}{MOVE}"));
+    super::through(&world, 7);
+    let yaml = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    let tidy = yaml.replace(MOVE, "");
+    world.write("yubin.yaml", &tidy);
+    world.remove("migrations/move-removed.yaml");
+    assert_eq!(said(&world, &["plan"]), ["migration/unlisted yubin.yaml:4:11"]);
+    world.write("yubin.yaml", tidy.replace("servers.yaml]", "servers.yaml, migrations]"));
+    world.expect(0, &["plan", "--exit-code", "-q"]);
 }
 
 #[test]

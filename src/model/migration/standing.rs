@@ -152,8 +152,7 @@ pub struct Report {
 pub fn standing(acts: &[Act], facts: &Facts) -> Standing {
     let found = |step: u8, deed: Deed| acts.iter().rfind(|act| act.act.step == step && act.act.deed == deed);
     let ended = acts.iter().find(|act| act.act.deed.ends());
-    let covers = |act: &&Act| facts.covers(&act.act);
-    let consented = found(7, Deed::Ack).filter(covers).is_some();
+    let consented = found(7, Deed::Ack).is_some_and(|act| facts.covers(&act.act));
     let holds = |step: u8| match step {
         1 => facts.to_stored || consented,
         2 => consented || facts.backup_intact && found(2, Deed::Done).is_some_and(|act| facts.covers(&act.act)),
