@@ -128,7 +128,7 @@ policy:
     );
     let modeline = format!("# yaml-language-server: $schema=.yubin/{}.schema.json\n", system.name);
     let resources = modeline + starter(system);
-    let ignore = "# the store, its key and passwords, and what probes have found\n/yubin.db*\n/secrets/\n/.yubin/evidence.json\n".to_owned();
+    let ignore = "# the store, its key and passwords, what probes have found, and what migrations hand over\n/yubin.db*\n/secrets/\n/.yubin/evidence.json\n/.yubin/migrations/\n".to_owned();
     vec![(FILE_NAME, project), ("mail.yaml", resources), (".gitignore", ignore)]
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Common, End, Format, print, print_data, print_json};
 use crate::checkout::Checkout;
-use crate::model::probe::Outcome;
+use crate::model::probe::{ONESELF, Outcome, is_recipient};
 use crate::model::{Code, Error, Result};
 use crate::pipeline::{AskedProbe, Targets, To, find_root, written};
 use crate::render::{self, probe::Told};
@@ -31,16 +31,8 @@ pub struct Args {
     strict: bool,
 }
 
-const ONESELF: &str = "self";
-
 fn recipient(word: &str) -> std::result::Result<String, String> {
-    let is_address = word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    let plain = !word.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'));
-    if word == ONESELF || (is_address && plain) {
-        Ok(word.to_owned())
-    } else {
-        Err("`self` or a mail address".to_owned())
-    }
+    if is_recipient(word) { Ok(word.to_owned()) } else { Err("`self` or a mail address".to_owned()) }
 }
 
 /// Whoever proposes a change names hosts, and says which are allowed: in a CI, another file must.

@@ -167,7 +167,21 @@ fn pick(project: &Project, all: &[String], diagnostics: &mut Diagnostics) -> (Pi
             picked.entry(name.clone()).or_default();
         }
     }
+    for name in all.iter().filter(|name| is_of_migration(name) && !picked.contains_key(*name)) {
+        let place = sources.first().map(|spec| spec.place).unwrap_or_default();
+        diagnostics.push(
+            Diagnostic::error("migration/unlisted", format!("`{name}` is in no source, and no migration writes it"))
+                .hint("list it in `sources:`: without it, what has moved is declared nowhere; or take it away")
+                .at(FILE_NAME, place.line, place.column),
+        );
+    }
     (picked, vanished)
+}
+
+/// Whether a file stands where migrations put what they write. When the lines of a closed one are tidied away, what
+/// has moved must stay declared.
+fn is_of_migration(name: &str) -> bool {
+    name.strip_prefix("migrations/").is_some_and(|rest| !rest.contains('/') && rest.strip_suffix(".yaml").is_some())
 }
 
 fn no_match(spec: &SourceSpec, vanished: &mut Vec<String>, diagnostics: &mut Diagnostics) {

@@ -8,6 +8,16 @@ use std::time::Duration;
 
 use super::{Address, Clear, Place};
 
+/// A message is sent to whoever sends it.
+pub const ONESELF: &str = "self";
+
+/// Whether a message may be sent to this: `self`, or a mail address that no command of SMTP could take for more.
+pub fn is_recipient(word: &str) -> bool {
+    let is_address = word.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let plain = !word.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'));
+    word == ONESELF || (is_address && plain)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     Imap,

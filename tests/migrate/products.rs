@@ -69,9 +69,13 @@ fn office_waits_for_a_person_at_each_hand_over() {
     next(&world, 0);
     assert_eq!(now(&world), (4, "waiting".to_owned()));
     assert_ne!(handed(&world), folder);
+    // Passwords stand in it, for as long as they are needed.
+    assert_eq!(std::fs::read_to_string(world.file(".yubin/migrations/.gitignore")).unwrap(), "*\n");
+    assert_eq!(super::names(&world, ".yubin/migrations").len(), 2, "two plans of step 4");
     ack(&world, 0, "4");
     next(&world, 0);
     assert_eq!((now(&world).0, on(&world, "new").len()), (5, 1));
+    assert_eq!(super::names(&world, ".yubin/migrations"), [""; 0]);
     ack(&world, 0, "5");
     world.expect(0, &["migrate", "ack", "6", "--without-probe", "--note", "looked"]);
     ack(&world, 0, "7");

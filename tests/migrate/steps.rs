@@ -140,13 +140,59 @@ fn who_comes_late_moves_as_well() {
     let late = "accounts: { late: { server: old, address: late@example.jp, incoming: { password: { file: pw } } } }\n";
     world.write("late.yaml", late);
     world.expect(0, &["apply", "--yes", "-q"]);
-    assert_eq!(now(&world), (3, "due".to_owned()));
-    assert!(ack(&world, 4, "7").stderr.contains("is at step 3"));
+    assert_eq!(now(&world), (2, "due".to_owned()), "the backup has it not");
+    assert!(ack(&world, 4, "7").stderr.contains("is at step 2"));
     world.expect(0, &["migrate", "next", "--yes", "--until", "4"]);
     assert_eq!(names(&world, "migrations"), ["move-2.yaml", "move.yaml"]);
-    assert_eq!(now(&world), (7, "waiting".to_owned()), "DNS and probe have been looked at");
+    assert_eq!(now(&world), (5, "waiting".to_owned()), "nobody has looked at DNS and probe for it");
+    words(&world);
     assert_eq!(on(&world, "new"), ["account/a0-new", "account/late-new"]);
     through_the_end(&world);
+}
+
+/// Those of steps 5 and 6.
+#[track_caller]
+fn words(world: &World) {
+    ack(world, 0, "5");
+    world.expect(0, &["migrate", "ack", "6", "--without-probe", "--note", "looked"]);
+    assert_eq!(now(world), (7, "waiting".to_owned()));
+}
+
+/// Consent to the end of some is none to the end of others.
+#[test]
+fn consent_is_for_the_accounts_it_was_given_for() {
+    let world = project(4, "migrations: { move: { from: old, to: new, domains: [localhost], accounts: [a0, a1] } }\n");
+    through(&world, 7);
+    assert_eq!(on(&world, "old"), ["account/a2", "account/a3"]);
+    let yaml = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write("yubin.yaml", yaml.replace("[a0, a1]", "all"));
+    assert_eq!(now(&world), (2, "due".to_owned()));
+    world.expect(6, &["migrate", "next", "--until", "7", "--yes"]);
+    assert_eq!(now(&world), (5, "waiting".to_owned()));
+    assert_eq!(on(&world, "old"), ["account/a2", "account/a3"]);
+    words(&world);
+    through_the_end(&world);
+}
+
+/// It holds for what is left of them, and for nobody who has come since.
+#[test]
+fn consent_holds_while_it_is_carried_out() {
+    let world = project(3, MOVE);
+    through(&world, 6);
+    ack(&world, 0, "7");
+    let people = std::fs::read_to_string(world.file("people/a.yaml")).unwrap();
+    let without: Vec<&str> = people.lines().filter(|line| !line.contains("a1:")).collect();
+    world.write("people/a.yaml", without.join("\n") + "\n  a1: { absent: true }\n");
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(now(&world), (7, "due".to_owned()));
+    let late = "accounts: { late: { server: old, address: late@example.jp, incoming: { password: { file: pw } } } }\n";
+    world.write("late.yaml", late);
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(now(&world), (2, "due".to_owned()));
+    world.write("late.yaml", "accounts: { late: { absent: true } }\n");
+    world.expect(0, &["apply", "--yes", "-q"]);
+    next(&world, 0);
+    assert_eq!(now(&world), (0, "closed".to_owned()));
 }
 
 #[track_caller]
@@ -187,10 +233,15 @@ fn limits_hold_in_the_end() {
     let world = project(12, &format!("policy: {{ max_deletes: {{ account: 5 }} }}\n{MOVE}"));
     through(&world, 6);
     ack(&world, 0, "7");
+    let people = std::fs::read_to_string(world.file("people/a.yaml")).unwrap();
     let refused = world.json(4, &["migrate", "next", "--yes"]);
     assert_eq!(refused["refused"][0]["rule"], "max_deletes");
     let digest = refused["digest"].as_str().unwrap();
     assert_eq!(on(&world, "old").len(), 12);
+    // No other plan may do what this one may not.
+    assert_eq!(std::fs::read_to_string(world.file("people/a.yaml")).unwrap(), people);
+    assert_eq!(names(&world, "migrations"), ["move.yaml"]);
+    world.expect(0, &["plan", "--exit-code", "-q"]);
     world.expect(4, &["migrate", "next", "--yes", "--ack", &"0".repeat(64)]);
     world.expect(0, &["migrate", "next", "--ack", digest]);
     // The digest was that of the accounts; the server is another plan.

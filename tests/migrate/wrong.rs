@@ -1,5 +1,7 @@
 //! What is wrong is said with its place, and nothing is done.
 
+use std::fmt::Write as _;
+
 use super::{MOVE, acts, names, next, project, servers};
 use crate::support::World;
 
@@ -28,6 +30,11 @@ fn settings_are_read_strictly() {
         ("migrations: { move: { from: old, to: new, backup: . } }", "project/value yubin.yaml:4:51"),
         ("migrations: { move: { from: old, to: new, probe: 0 } }", "project/value yubin.yaml:4:50"),
         ("migrations: { move: { from: old, to: new, send: nobody } }", "project/value yubin.yaml:4:49"),
+        (
+            "migrations: { move: { from: old, to: new, send: \"a@b>\\r\\nRCPT TO:<c@d\" } }",
+            "project/value yubin.yaml:4:49",
+        ),
+        ("migrations: { move: { from: old, to: new, send: 'a b@c' } }", "project/value yubin.yaml:4:49"),
         ("migrations: { move: { from: old, to: new, accounts: [] } }", "project/value yubin.yaml:4:53"),
         ("migrations: { move: { from: old, to: new, accounts: ['['] } }", "project/value yubin.yaml:4:54"),
         ("migrations: { move: { from: old, to: new, domains: ['a b'] } }", "project/value yubin.yaml:4:53"),
@@ -66,6 +73,15 @@ fn servers_must_be_those_that_are_there() {
     assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/server yubin.yaml:4:29"]);
     let world = project(1, "migrations: { one: { from: old, to: new }, two: { from: old, to: new } }\n");
     assert_eq!(said(&world, &["migrate", "next", "two", "--yes"]), ["migration/server yubin.yaml:4:57"]);
+    // The store remembers the one whose lines were taken away; it can still be ended.
+    let world = project(1, MOVE);
+    next(&world, 0);
+    let yaml = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write("yubin.yaml", yaml.replace("move:", "other:"));
+    assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/server yubin.yaml:4:30"]);
+    world.write("yubin.yaml", yaml.replace(" } }", " }, other: { from: old, to: new } }"));
+    world.expect(0, &["migrate", "abandon", "move", "--note", "by another"]);
+    world.expect(0, &["migrate", "next", "other", "--yes"]);
     // Begun with others.
     let world = project(1, MOVE);
     next(&world, 0);
@@ -89,6 +105,71 @@ fn names_must_be_free() {
     world.write("other.yaml", "accounts:\n  a1-new: { server: new }\n");
     world.expect(0, &["migrate", "next", "--yes", "--until", "4"]);
     assert!(!std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap().contains("a1-new"));
+}
+
+/// Who only has the name is somebody else.
+#[test]
+fn a_new_entry_is_of_the_same_person() {
+    let of = |address: &str| format!("accounts:\n  a1-new: {{ server: new, address: {address} }}\n");
+    let world = project(2, MOVE);
+    world.write("other.yaml", of("hanako@example.jp"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    assert_eq!(said(&world, &["migrate", "status"]), ["migration/entry other.yaml:2:3"]);
+    assert!(world.expect(3, &["migrate", "status"]).stderr.contains("not `a1@example.jp`"));
+    world.write("other.yaml", of("A1@example.jp"));
+    world.expect(0, &["apply", "--yes", "-q"]);
+    world.expect(0, &["migrate", "status"]);
+    // Of another project.
+    crate::cli::database(&world)
+        .execute_batch("UPDATE account SET yubin_owner = 'others' WHERE name = 'a1-new'")
+        .unwrap();
+    assert_eq!(said(&world, &["migrate", "status"]), ["migration/entry other.yaml:2:3"]);
+    // In its own file a person may give an entry another address.
+    let world = project(1, MOVE);
+    world.expect(0, &["migrate", "next", "--yes", "--until", "3"]);
+    let own = std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap();
+    world.write("migrations/move.yaml", own.replace("a0@example.jp", "a0@example.com"));
+    next(&world, 0);
+    assert_eq!(super::now(&world), (5, "waiting".to_owned()));
+}
+
+/// What is disabled, or is declared nowhere, is not there.
+#[test]
+fn a_new_entry_is_declared_and_enabled() {
+    let world = project(2, &format!("policy: {{ delete: after 14d }}\n{MOVE}"));
+    super::through(&world, 6);
+    let own = std::fs::read_to_string(world.file("migrations/move.yaml")).unwrap();
+    let only = own.split("  a1-new:").next().unwrap().to_owned();
+    world.write("migrations/move.yaml", &only);
+    assert_eq!(super::now(&world), (3, "due".to_owned()));
+    next(&world, 0);
+    assert!(std::fs::read_to_string(world.file("migrations/move-2.yaml")).unwrap().contains("a1-new"));
+    assert_eq!(super::now(&world), (7, "waiting".to_owned()));
+    world.write("migrations/move-2.yaml", "accounts: { a1-new: { absent: true } }\n");
+    world.run(&["apply", "--yes", "-q"]);
+    world.write(
+        "migrations/move-2.yaml",
+        own.replace("  a0-new:", "  a1-new:")
+            .split("  a1-new:\n")
+            .last()
+            .map(|rest| format!("accounts:\n  a1-new:\n{rest}"))
+            .unwrap(),
+    );
+    assert_eq!(super::now(&world), (4, "due".to_owned()), "it is disabled");
+    next(&world, 0);
+    assert_eq!(super::now(&world), (7, "waiting".to_owned()));
+}
+
+/// Patterns that are too large together choose nobody, not all.
+#[test]
+fn patterns_that_cannot_be_read_choose_nobody() {
+    let mut names = String::new();
+    for number in 0..3000 {
+        write!(names, "'{{{}}}*{number}', ", "abcdefgh?*,".repeat(200)).unwrap();
+    }
+    let world = project(1, &format!("migrations: {{ move: {{ from: old, to: new, accounts: [{names}] }} }}\n"));
+    let run = world.run(&["migrate", "status"]);
+    assert!(run.code == 3 && run.stderr.contains("cannot be read as patterns"), "{}: {:.500}", run.code, run.stderr);
 }
 
 #[test]
@@ -126,6 +207,21 @@ fn what_no_file_declares_does_not_move() {
     world.write("people/a.yaml", text.lines().take(2).collect::<Vec<_>>().join("\n"));
     assert_eq!(said(&world, &["migrate", "next", "--yes"]), ["migration/undeclared yubin.yaml:4:15"]);
     assert_eq!(acts(&world).len(), 3);
+}
+
+/// Tidying a closed migration away does not make what has moved undeclared.
+#[test]
+fn files_of_a_migration_stay_sources() {
+    let sources = "sources: [people, servers.yaml]\n";
+    let world = project(1, &format!("{sources}{MOVE}"));
+    super::through(&world, 7);
+    let yaml = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    let tidy = yaml.replace(MOVE, "");
+    world.write("yubin.yaml", &tidy);
+    world.remove("migrations/move-removed.yaml");
+    assert_eq!(said(&world, &["plan"]), ["migration/unlisted yubin.yaml:4:11"]);
+    world.write("yubin.yaml", tidy.replace("servers.yaml]", "servers.yaml, migrations]"));
+    world.expect(0, &["plan", "--exit-code", "-q"]);
 }
 
 #[test]

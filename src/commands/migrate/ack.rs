@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{report, show};
 use crate::commands::{Common, End, actor};
-use crate::model::migration::{Deed, Progress, Wait};
+use crate::model::migration::{ACCOUNTS, Deed, Progress, Wait};
 use crate::model::{Code, Error, Result};
 use crate::pipeline::{Look, Word};
 
@@ -56,6 +56,9 @@ pub fn run(common: &Common, args: &Args) -> Result<End> {
         }
         _ => {}
     }
+    if args.step >= 5 {
+        evidence.insert(ACCOUNTS.to_owned(), look.facts.accounts.clone());
+    }
     bound(&mut evidence);
     let (actor, note) = (actor(), args.note.as_deref());
     let word = |deed| Word { step: args.step, deed, actor: &actor, note, evidence: evidence.clone() };
@@ -73,7 +76,7 @@ fn done(look: &Look, step: u8) -> Option<String> {
     match &look.standing.steps[usize::from(step) - 1] {
         Progress::Done(act) => Some(format!("step {step} is done already, by {} at {}", act.act.actor, act.at)),
         Progress::Due => {
-            let ack = look.last(step, Deed::Ack)?;
+            let ack = look.valid(step, Deed::Ack)?;
             Some(format!("step {step} was acknowledged already, by {} at {}", ack.act.actor, ack.at))
         }
         _ => None,
@@ -122,7 +125,7 @@ fn given(look: &Look, args: &Args) -> Result<BTreeMap<String, String>> {
     Ok(evidence)
 }
 
-/// Evidence has a limit; what names resolve to may be long.
+/// Evidence has a limit; what names resolve to may be long. What it is given for sorts before it, and stays.
 fn bound(evidence: &mut BTreeMap<String, String>) {
     use crate::model::migration::{EVIDENCE, EVIDENCE_BYTES};
     let bytes = |evidence: &BTreeMap<String, String>| -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::next::Args;
 use crate::bundle;
@@ -10,7 +11,7 @@ use crate::commands::files::{Anew, real, replace_all};
 use crate::commands::hand_over::{self, Asked as HandOver};
 use crate::commands::{Common, End, actor, apply, is_interactive, plan, print, print_json, probe};
 use crate::guard;
-use crate::model::migration::{Act, Deed};
+use crate::model::migration::{ACCOUNTS, Act, Deed};
 use crate::model::{Address, Code, Diagnostic, Error, Kind, Plan, Result};
 use crate::pipeline::{AskProbe, Asked, Exact, Look, Planned, Removal, Session, Verified, Word};
 use crate::render::text;
@@ -18,6 +19,9 @@ use crate::{render, wire};
 
 /// Entries that are named one by one, if they do not receive and send.
 const NAMED: usize = 20;
+
+/// Folder of what is handed over, with `/`.
+const HANDED: &str = ".yubin/migrations";
 
 /// What has come of a part of a step.
 pub enum Did {
@@ -34,6 +38,7 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
     let migration = &look.migration;
     let take_down = |session: &Session, deed: Deed, evidence: &[(&str, String)]| -> Result<Did> {
         record(session, look, step, deed, evidence)?;
+        clear(session, look, step)?;
         Ok(Did::Part(told(evidence)))
     };
     if look.acts.is_empty() {
@@ -50,7 +55,8 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
         1 => carry_out(common, look, step, vec![migration.new_server()], args),
         2 => {
             let (folder, digest) = session.back_up(look)?;
-            take_down(&session, Deed::Done, &[accounts, ("digest", digest), ("folder", folder)])
+            let digests = [(ACCOUNTS, look.facts.accounts.clone()), ("digest", digest)];
+            take_down(&session, Deed::Done, &[&[accounts, ("folder", folder)][..], &digests].concat())
         }
         3 if look.facts.undeclared == 0 => take_down(&session, Deed::Done, &[accounts]),
         3 => match session.write_entries(look)? {
@@ -69,9 +75,9 @@ pub fn due(common: &Common, mut session: Session, look: &Look, step: u8, args: &
             let new = new.map(|pair| Address::new(Kind::Account, pair.new.clone())).collect();
             carry_out(common, look, step, new, args)
         }
-        6 if look.last(6, Deed::Ack).is_none() => verify(common, session, look),
+        6 if look.valid(6, Deed::Ack).is_none() => verify(common, session, look),
         // A person has said so, and the run that took it down did not come to the end.
-        5 | 6 => match look.last(step, Deed::Ack) {
+        5 | 6 => match look.valid(step, Deed::Ack) {
             Some(ack) => repeat(&session, look, ack),
             None => Ok(Did::Part(String::new())),
         },
@@ -94,7 +100,8 @@ fn repeat(session: &Session, look: &Look, ack: &Act) -> Result<Did> {
 }
 
 fn told(evidence: &[(&str, String)]) -> String {
-    let each = evidence.iter().map(|(name, value)| format!("{name} {value}"));
+    let shown = evidence.iter().filter(|(name, _)| *name != ACCOUNTS);
+    let each = shown.map(|(name, value)| format!("{name} {value}"));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -127,6 +134,9 @@ fn carry_out(common: &Common, look: &Look, step: u8, addresses: Vec<Address>, ar
     let ack = args.ack.as_deref();
     let nothing = Annotations::default();
     let done = apply::carry_out_as_part(common, &session, planned, args.yes, ack, &nothing, &|_, _, _, _| Ok(()))?;
+    if matches!(done, End::Done) {
+        clear(&session, look, step)?;
+    }
     Ok(match done {
         End::Done if ack.is_some() => Did::Acknowledged,
         End::Done => Did::Part(String::new()),
@@ -157,8 +167,9 @@ fn hand_over(common: &Common, session: &Session, look: &Look, step: u8, planned:
     let formats = bundle::formats(session.project.system);
     let format = formats.last().copied().unwrap_or_default();
     let made = hand_over::make(session, planned, format, &asked)?;
-    let folder = format!(".yubin/migrations/{name}-{step}-{id}");
+    let folder = format!("{HANDED}/{name}-{step}-{id}");
     let place = session.project.root.join(&folder);
+    ignore(&session.project.root.join(HANDED))?;
     // One that is there is whole, and of the same plan.
     if !place.exists() {
         hand_over::write(&place, &made, "utf-8")?;
@@ -171,6 +182,38 @@ fn hand_over(common: &Common, session: &Session, look: &Look, step: u8, planned:
     )))
 }
 
+/// What is handed over may hold passwords: git passes over the folder, whatever the project's own `.gitignore` says.
+fn ignore(folder: &Path) -> Result<()> {
+    let file = folder.join(".gitignore");
+    if file.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&file, "*\n"))
+        .map_err(|error| Error::failure(format!("{} cannot be written", file.display())).because(error))
+}
+
+/// Takes away what was handed over in a step, once it is recorded as carried out.
+fn clear(session: &Session, look: &Look, step: u8) -> Result<()> {
+    let handed = look.acts.iter().map(|act| &act.act).filter(|act| act.step == step && act.deed == Deed::Handed);
+    for folder in handed.filter_map(|act| act.evidence.get("folder")) {
+        // What is recorded may come from elsewhere: nothing but a folder right in ours is removed.
+        let name = folder.strip_prefix(HANDED).and_then(|rest| rest.strip_prefix('/'));
+        let Some(name) = name.filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']))
+        else {
+            continue;
+        };
+        let place = session.project.root.join(HANDED).join(name);
+        match fs::remove_dir_all(&place) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::failure(format!("{} cannot be removed", place.display())).because(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
     probe::refuse_untrusted(common)?;
     let bar = indicatif::ProgressBar::hidden();
@@ -181,7 +224,9 @@ fn verify(common: &Common, mut session: Session, look: &Look) -> Result<Did> {
     if wanting.is_empty() && asked > 0 {
         let sent = look.migration.send.clone().unwrap_or_else(|| "nothing".to_owned());
         let count = |well: usize| well.to_string();
-        let evidence = [("probed", count(asked)), ("sent", sent), ("well", count(asked - wanting.len()))];
+        let well = count(asked - wanting.len());
+        let of = look.facts.accounts.clone();
+        let evidence = [("probed", count(asked)), ("sent", sent), ("well", well), (ACCOUNTS, of)];
         record(&session, look, 6, Deed::Done, &evidence)?;
         return Ok(Did::Part(told(&evidence)));
     }
@@ -219,6 +264,7 @@ fn remove(common: &Common, session: &Session, look: &Look, args: &Args) -> Resul
         let consent = look.last(7, Deed::Ack).map(|ack| format!("{} {}", ack.act.actor, ack.at));
         let evidence = [("accounts", look.accounts().to_string()), ("consent", consent.unwrap_or_default())];
         record(session, look, 7, Deed::Closed, &evidence)?;
+        clear(session, look, 7)?;
         return Ok(Did::Part(String::new()));
     }
     if !args.yes && args.ack.is_none() && (common.is_json() || !is_interactive()) {
@@ -244,27 +290,68 @@ fn remove(common: &Common, session: &Session, look: &Look, args: &Args) -> Resul
             end => end,
         }));
     }
-    let mut anew = Anew::new();
+    let (mut anew, mut former) = (Anew::new(), Anew::new());
     for (path, before, after) in files {
         // An editor may have saved it meanwhile.
         if fs::read(&path).ok().as_ref() != Some(&before) {
             let message = format!("{} has changed since it was read; no file has been changed", path.display());
             return Err(Error::new(Code::Conflict, message).hint("run the same command again"));
         }
+        former.insert(real(&path), before);
         anew.insert(real(&path), after);
     }
-    if !anew.is_empty() {
-        replace_all(&anew)?;
+    let tombstones = tombstones.map(|(path, text)| (fs::read(&path).ok(), path, text));
+    let done = write_removal(&anew, tombstones.as_ref()).and_then(|()| {
+        if edited > 0 && !common.is_json() {
+            common.say(&format!("{} edited", text::number(edited, "file")));
+        }
+        carry_out(common, look, 7, addresses, args)
+    });
+    // A plan that was refused leaves the files as they were: nothing else may carry out what nobody has confirmed.
+    if !matches!(done, Ok(Did::Part(_) | Did::Acknowledged)) {
+        let restored = restore(&anew, &former, tombstones.as_ref());
+        if edited > 0 && restored.is_ok() && !common.is_json() {
+            common.say("the files are as they were before");
+        }
+        // The first failure counts.
+        return done.and_then(|done| restored.map(|()| done));
     }
-    if let Some((path, text)) = tombstones {
+    done
+}
+
+/// What the file of the tombstones held, its path, and what it holds then.
+type Tombstones = (Option<Vec<u8>>, PathBuf, String);
+
+fn write_removal(anew: &Anew, tombstones: Option<&Tombstones>) -> Result<()> {
+    if !anew.is_empty() {
+        replace_all(anew)?;
+    }
+    if let Some((_, path, text)) = tombstones {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)
                 .map_err(|error| Error::failure(format!("{} cannot be made", parent.display())).because(error))?;
         }
-        plan::replace(&path, |to| to.write_all(text.as_bytes()))?;
+        plan::replace(path, |to| to.write_all(text.as_bytes()))?;
     }
-    if edited > 0 && !common.is_json() {
-        common.say(&format!("{} edited", text::number(edited, "file")));
+    Ok(())
+}
+
+/// Writes back what was there before; what somebody else has changed meanwhile stays.
+fn restore(anew: &Anew, former: &Anew, tombstones: Option<&Tombstones>) -> Result<()> {
+    // What is declared and absent at once would be an error, so the tombstones go first.
+    if let Some((before, path, text)) = tombstones.filter(|(_, path, text)| holds(path, text.as_bytes())) {
+        match before {
+            Some(before) if before != text.as_bytes() => plan::replace(path, |to| to.write_all(before))?,
+            Some(_) => {}
+            None => fs::remove_file(path)
+                .map_err(|error| Error::failure(format!("{} cannot be removed", path.display())).because(error))?,
+        }
     }
-    carry_out(common, look, 7, addresses, args)
+    let ours = former.iter().filter(|(path, _)| anew.get(*path).is_some_and(|after| holds(path, after)));
+    let back: Anew = ours.map(|(path, before)| (path.clone(), before.clone())).collect();
+    if back.is_empty() { Ok(()) } else { replace_all(&back) }
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    fs::read(path).is_ok_and(|found| found == bytes)
 }

@@ -5,6 +5,7 @@ use globset::GlobBuilder;
 use super::{Look, outside};
 use crate::format::node::{Content, Entry, Node};
 use crate::model::migration::{Chosen, Migration, Named, Naming, Username};
+use crate::model::probe::is_recipient;
 use crate::model::{Address, Key as ResourceKey, Kind, Place};
 
 pub const MIGRATION_KEYS: [&str; 9] =
@@ -115,13 +116,11 @@ impl Look<'_> {
             }
             "send" => {
                 let Some(word) = self.word(&value, "send") else { return };
-                if word == "self"
-                    || word.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
-                {
+                if is_recipient(&word) {
                     to.send = Some(word);
                 } else {
-                    let message = "`send` is `self`, or a mail address";
-                    self.problem("project/value", message, value.place, "");
+                    let message = "`send` is `self`, or a mail address without blanks, `<` and `>`";
+                    self.problem("project/value", message, value.place, "as in `send: self`");
                 }
             }
             _ => self.unknown(key, key_place, "a migration", MIGRATION_KEYS.to_vec()),

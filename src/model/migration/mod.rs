@@ -9,7 +9,7 @@ use super::draft::Place;
 use super::kind::{Address, Key, Kind};
 
 pub use act::{ACTS, Act, Deed, EVIDENCE, EVIDENCE_BYTES, NOTE, NewAct, Open, is_open, open};
-pub use standing::{Facts, Progress, Report, Standing, State, Wait, standing};
+pub use standing::{ACCOUNTS, Facts, Progress, Report, Standing, State, Wait, standing};
 pub use template::{Naming, Username};
 
 /// The steps, as JSON names them; the first is step 1. The document does not number them; 004:149 counts them.

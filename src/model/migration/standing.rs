@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::act::{Act, Deed, NewAct};
 
+/// Evidence that says for which accounts a word or a proof was given: a digest over old and new names.
+pub const ACCOUNTS: &str = "accounts_digest";
+
 /// What is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -23,13 +26,29 @@ pub struct Facts {
     pub backup_intact: bool,
     /// Accounts of the old server that move, but for those that are disabled.
     pub old: u64,
-    /// Of them, those without a declared entry, and without a stored one.
+    /// Digest over them and their new names ([`ACCOUNTS`]).
+    pub accounts: String,
+    /// The same over those of the recorded backup, if all that move now are among them.
+    pub backed_up: Option<String>,
+    /// Of them, those without a declared entry, and without a stored one that is not disabled.
     pub undeclared: u64,
     pub unstored: u64,
     /// Accounts of the old server that are disabled, and not purged yet.
     pub disabled: u64,
     /// What uses the old server, declared or stored, and does not move.
     pub others: u64,
+}
+
+impl Facts {
+    /// Whether what was recorded was given for the accounts that move now. Consent holds for what is left of its
+    /// accounts while they are being removed.
+    pub fn covers(&self, act: &NewAct) -> bool {
+        if self.old == 0 || !matches!(act.step, 2 | 5..=7) {
+            return true;
+        }
+        let Some(given) = act.evidence.get(ACCOUNTS) else { return false };
+        *given == self.accounts || act.step == 7 && act.deed == Deed::Ack && self.backed_up.as_ref() == Some(given)
+    }
 }
 
 /// What a person, or time, must do first.
@@ -133,13 +152,13 @@ pub struct Report {
 pub fn standing(acts: &[Act], facts: &Facts) -> Standing {
     let found = |step: u8, deed: Deed| acts.iter().rfind(|act| act.act.step == step && act.act.deed == deed);
     let ended = acts.iter().find(|act| act.act.deed.ends());
-    let consented = found(7, Deed::Ack).is_some();
+    let consented = found(7, Deed::Ack).is_some_and(|act| facts.covers(&act.act));
     let holds = |step: u8| match step {
         1 => facts.to_stored || consented,
-        2 => facts.backup_intact || consented,
+        2 => consented || facts.backup_intact && found(2, Deed::Done).is_some_and(|act| facts.covers(&act.act)),
         3 => facts.undeclared == 0,
         4 => facts.unstored == 0,
-        _ => true,
+        _ => consented || found(step, Deed::Done).is_some_and(|act| facts.covers(&act.act)),
     };
     let mut steps = Vec::with_capacity(7);
     let mut now = None;
@@ -169,7 +188,10 @@ pub fn standing(acts: &[Act], facts: &Facts) -> Standing {
 
 /// What the step that is due waits for.
 fn wait(step: u8, acts: &[Act], facts: &Facts) -> Option<Wait> {
-    let has = |deed: Deed| acts.iter().any(|act| act.act.step == step && act.act.deed == deed);
+    let has = |deed: Deed| {
+        let last = acts.iter().map(|act| &act.act).rfind(|act| act.step == step && act.deed == deed);
+        last.is_some_and(|act| facts.covers(act))
+    };
     // What was found done is only taken down.
     let handed = || handed(step, acts).map(Wait::HandedOver).filter(|_| facts.handed_over);
     match step {
@@ -201,7 +223,7 @@ mod tests {
     use super::*;
 
     fn act(number: u64, step: u8, deed: Deed) -> Act {
-        let evidence = [("folder".to_owned(), "f".to_owned())].into();
+        let evidence = [("folder".to_owned(), "f".to_owned()), (ACCOUNTS.to_owned(), "three".to_owned())].into();
         let (migration, actor) = ("m".to_owned(), "taro".to_owned());
         Act { act: NewAct { migration, number, step, deed, actor, note: None, evidence }, at: String::new() }
     }
@@ -220,6 +242,7 @@ mod tests {
             id_known: true,
             backup_intact: true,
             old: 3,
+            accounts: "three".to_owned(),
             ..Facts::default()
         }
     }
@@ -269,6 +292,34 @@ mod tests {
         let used = Facts { old: 0, others: 2, ..facts() };
         check(&consented, &used, Some(7), Some(&Progress::Waiting(Wait::Used(2))));
         check(&consented, &Facts { from_stored: false, ..used }, Some(7), Some(&Progress::Due));
+    }
+
+    #[test]
+    fn words_and_proofs_are_for_the_accounts_they_were_given_for() {
+        let more = Facts { old: 4, accounts: "four".to_owned(), ..facts() };
+        check(&DONE, &more, Some(2), Some(&Progress::Due));
+        let consented = [&DONE[..], &[(7, Deed::Ack)]].concat();
+        check(&consented, &more, Some(2), Some(&Progress::Due));
+        let fewer = Facts { old: 2, accounts: "two".to_owned(), backed_up: Some("three".to_owned()), ..facts() };
+        check(&consented, &fewer, Some(7), Some(&Progress::Due));
+        check(&consented, &Facts { backed_up: Some("five".to_owned()), ..fewer }, Some(2), Some(&Progress::Due));
+        check(&consented, &Facts { old: 0, accounts: "none".to_owned(), ..facts() }, Some(7), Some(&Progress::Due));
+        // Each alone.
+        let mut acts = acts(&consented);
+        for step in [5, 6, 7] {
+            let mut acts = acts.clone();
+            acts.retain(|act| act.act.step != 7 || step == 7);
+            let of_step = acts.iter_mut().filter(|act| act.act.step == step);
+            of_step.for_each(|act| drop(act.act.evidence.remove(ACCOUNTS)));
+            assert_eq!(standing(&acts, &facts()).now, Some(step));
+        }
+        acts.retain(|act| act.act.step < 6);
+        acts.push(Act {
+            act: NewAct { step: 6, deed: Deed::Ack, evidence: [].into(), ..acts[0].act.clone() },
+            at: String::new(),
+        });
+        let looked = Facts { has_accounts: false, ..facts() };
+        assert_eq!(standing(&acts, &looked).steps[5], Progress::Waiting(Wait::Look));
     }
 
     #[test]

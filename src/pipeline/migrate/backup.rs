@@ -1,5 +1,6 @@
 //! The dated backup of a migration: a folder that is written whole, that nobody overwrites, and that is no source.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,7 +11,7 @@ use super::{Look, Session};
 use crate::bundle;
 use crate::format::csv;
 use crate::model::migration::Deed;
-use crate::model::{Error, Kind, Result, Row};
+use crate::model::{Error, Key, Kind, Result, Row};
 use crate::wire;
 
 /// By these two files a folder is told from one of sources.
@@ -56,6 +57,23 @@ impl Session {
         let Some((folder, digest)) = evidence("folder").zip(evidence("digest")) else { return false };
         // What is recorded may come from elsewhere.
         !folder.contains("..") && digest_of(&self.project.root.join(folder)).as_ref() == Some(digest)
+    }
+
+    /// Digest over the accounts of the recorded backup, by their names and those that they get, if it is here as it
+    /// was written and all that move now are among them. It is asked for behind consent alone.
+    pub(super) fn backed_up(&self, look: &Look) -> Option<String> {
+        look.last(7, Deed::Ack)?;
+        let folder = look.last(2, Deed::Done).filter(|_| self.has_backup(look))?.act.evidence.get("folder")?;
+        let mut reader = ::csv::Reader::from_path(self.project.root.join(folder).join("accounts.csv")).ok()?;
+        let name = reader.headers().ok()?.iter().position(|column| column == "name")?;
+        let mut pairs = BTreeMap::new();
+        for record in reader.records() {
+            let old = record.ok()?.get(name)?.to_owned();
+            let new = look.migration.naming.of(&old, &look.migration.to.name).ok()?;
+            pairs.insert(Key::single(&old), Key::single(&new));
+        }
+        let all = look.pairs.iter().all(|pair| pairs.get(&pair.old) == Some(&pair.new));
+        all.then(|| super::look::digest(pairs.iter()))
     }
 
     fn contents(&self, look: &Look) -> io::Result<Vec<Content>> {

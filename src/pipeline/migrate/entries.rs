@@ -18,7 +18,7 @@ impl Session {
         let mut problems = Diagnostics::default();
         let migration = &look.migration;
         let mut entries: Vec<(&Key, migration::Entry<'_>)> = Vec::new();
-        for pair in look.pairs.iter().filter(|pair| !pair.declared && !pair.stored) {
+        for pair in look.pairs.iter().filter(|pair| !pair.declared) {
             let Some(old) = look.declared(Kind::Account, &pair.old).filter(|old| !old.absent) else {
                 let message = format!("`account/{}` is in the store, and no file declares it", pair.old.name());
                 let problem = Diagnostic::error("migration/undeclared", message)

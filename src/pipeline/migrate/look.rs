@@ -7,7 +7,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::Session;
 use crate::bundle;
 use crate::load::{self, FILE_NAME, Reader};
-use crate::model::migration::{Act, Chosen, Deed, Facts, Migration, Named, Standing, standing};
+use crate::model::migration::{Act, Chosen, Deed, Facts, Migration, Named, Open, Standing, open, standing};
 use crate::model::{
     Address, Code, Diagnostic, Diagnostics, Draft, DraftResource, Error, FieldId, Key, Kind, Raw, Result, Row, Value,
 };
@@ -54,6 +54,11 @@ impl Look {
     /// The last act of this kind in a step.
     pub fn last(&self, step: u8, deed: Deed) -> Option<&Act> {
         self.acts.iter().rfind(|act| act.act.step == step && act.act.deed == deed)
+    }
+
+    /// The last act of this kind in a step, if it was given for the accounts that move now.
+    pub fn valid(&self, step: u8, deed: Deed) -> Option<&Act> {
+        self.last(step, deed).filter(|act| self.facts.covers(&act.act))
     }
 
     /// The id that the product has given to the new server: by the store, or by a person.
@@ -129,7 +134,7 @@ impl Session {
         drop(opened);
         look.draft = draft;
         let (mut disabled, mut users) = (0, 0);
-        let mut others: HashMap<Key, Option<String>> = HashMap::new();
+        let mut others: HashMap<Key, Stored> = HashMap::new();
         if let Some(snapshot) = self.store.snapshot()? {
             let keys = [&migration.from.name, &migration.to.name].map(|name| Key::single(name));
             let mut keys = keys.to_vec();
@@ -138,12 +143,15 @@ impl Session {
                 look.servers.insert(row.key.name().to_owned(), row);
             }
             (_, users) = snapshot.users_of_server(&Key::single(&migration.from.name))?;
-            let (ours, chosen) = (self.project.name.clone(), chosen(migration));
+            let (ours, chosen) = (self.project.name.clone(), chosen(migration)?);
             snapshot.scan(Kind::Account, &mut |row| {
                 let server = row.get(SERVER).and_then(Value::text).map(str::to_owned);
                 let is_old = server.as_deref() == Some(&*migration.from.name) && row.owner.as_deref() == Some(&*ours);
                 if !is_old {
-                    others.insert(row.key, server);
+                    let address = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
+                    let foreign = row.owner.filter(|owner| *owner != ours);
+                    let stored = Stored { server, foreign, address, disabled: row.disabled.is_some() };
+                    others.insert(row.key, stored);
                 } else if row.disabled.is_some() {
                     disabled += 1;
                 } else if chosen.as_ref().is_none_or(|globs| globs.is_match(row.key.name())) {
@@ -167,7 +175,9 @@ impl Session {
                 || look.server_id().is_some(),
             backup_intact: self.has_backup(&look),
             old: look.pairs.len() as u64,
-            undeclared: look.pairs.iter().filter(|pair| !pair.declared && !pair.stored).count() as u64,
+            accounts: digest(look.pairs.iter().map(|pair| (&pair.old, &pair.new))),
+            backed_up: self.backed_up(&look),
+            undeclared: look.pairs.iter().filter(|pair| !pair.declared).count() as u64,
             unstored: look.pairs.iter().filter(|pair| !pair.stored).count() as u64,
             disabled,
             others: users.saturating_sub(look.pairs.len() as u64 + disabled).max(look.declares_others()),
@@ -183,11 +193,18 @@ impl Session {
     fn refuse_unfit(&self, look: &Look, all: &[Act], problems: &mut Diagnostics) {
         let migration = &look.migration;
         let at = |named: &Named, problem: Diagnostic| problem.at(FILE_NAME, named.place.line, named.place.column);
-        let ended = |name: &str| all.iter().any(|act| act.act.migration == name && act.act.deed.ends());
-        let same = |other: &&Migration| other.name != migration.name && other.from.name == migration.from.name;
-        if let Some(other) = self.project.migrations.iter().filter(same).find(|other| !ended(&other.name)) {
+        let declared = self.project.migrations.iter().map(|one| (one.name.as_str(), one.from.name.as_str()));
+        // One that was begun is not held up by one that was not: it can still be ended.
+        let begun = |name: &str| all.iter().any(|act| act.act.migration == name);
+        let same = |other: &&Open| {
+            let counts = other.name != migration.name && other.from == migration.from.name;
+            counts && (begun(&other.name) || !begun(&migration.name))
+        };
+        if let Some(other) = open(all, declared).iter().find(same) {
             let message = format!("the accounts of `{}` move by `{}` already", migration.from.name, other.name);
-            let problem = Diagnostic::error("migration/server", message).hint("finish or abandon one of them first");
+            let problem = Diagnostic::error("migration/server", message).hint(
+                "finish or abandon that one first; if its lines are not in the project file any more, write them again",
+            );
             problems.push(at(&migration.from, problem));
         }
         let consented = look.last(7, Deed::Ack).is_some();
@@ -211,15 +228,31 @@ impl Session {
     }
 }
 
-/// `None` if all are.
-fn chosen(migration: &Migration) -> Option<GlobSet> {
-    let Chosen::Named(names) = &migration.accounts else { return None };
-    let mut globs = GlobSetBuilder::new();
-    // The project file is read with a look at each of them.
-    for glob in names.iter().filter_map(|name| Glob::new(name).ok()) {
-        globs.add(glob);
+/// Over old and new keys, in ascending order of the old ones.
+pub(super) fn digest<'a>(pairs: impl Iterator<Item = (&'a Key, &'a Key)>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for key in pairs.flat_map(|(old, new)| [old, new]) {
+        hasher.update(&(key.name().len() as u64).to_le_bytes());
+        hasher.update(key.name().as_bytes());
     }
-    globs.build().ok()
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// `None` if all are. What cannot be told apart is an error: it must not choose all.
+fn chosen(migration: &Migration) -> Result<Option<GlobSet>> {
+    let Chosen::Named(names) = &migration.accounts else { return Ok(None) };
+    let failed = |error: globset::Error| {
+        let message = format!("`accounts:` of the migration `{}` cannot be read as patterns", migration.name);
+        let place = migration.place;
+        Error::new(Code::Invalid, format!("{FILE_NAME}:{}:{}: {message}", place.line, place.column))
+            .because(error)
+            .hint("name fewer or shorter ones")
+    };
+    let mut globs = GlobSetBuilder::new();
+    for name in names {
+        globs.add(Glob::new(name).map_err(failed)?);
+    }
+    globs.build().map(Some).map_err(failed)
 }
 
 /// The server that a declared resource refers to.
@@ -231,8 +264,27 @@ fn server_of(resource: &DraftResource) -> Option<&str> {
     }
 }
 
-/// Who moves to where. `others` are the stored accounts that do not move, and their servers.
-fn pairs(look: &Look, others: &HashMap<Key, Option<String>>, problems: &mut Diagnostics) -> Vec<Pair> {
+/// A stored account that does not move.
+struct Stored {
+    server: Option<String>,
+    /// The project that owns it, if that is another one.
+    foreign: Option<String>,
+    address: Option<String>,
+    disabled: bool,
+}
+
+/// Why a stored account is not the new entry of one that moves, although it has its name and its server. `own_file`:
+/// it is declared in a file that the migration has written, where a person may give it another address.
+fn other_than(stored: &Stored, mail: Option<&str>, own_file: bool) -> Option<String> {
+    if let Some(project) = &stored.foreign {
+        return Some(format!("it is owned by the project `{project}`"));
+    }
+    let (ours, mail) = stored.address.as_deref().zip(mail)?;
+    (!own_file && !ours.eq_ignore_ascii_case(mail)).then(|| format!("its mail address is `{ours}`, not `{mail}`"))
+}
+
+/// Who moves to where. `others` are the stored accounts that do not move.
+fn pairs(look: &Look, others: &HashMap<Key, Stored>, problems: &mut Diagnostics) -> Vec<Pair> {
     let migration = &look.migration;
     let declared: HashMap<&Key, &DraftResource> =
         look.draft.resources.iter().filter(|one| one.kind == Kind::Account).map(|one| (&one.key, one)).collect();
@@ -263,23 +315,28 @@ fn pairs(look: &Look, others: &HashMap<Key, Option<String>>, problems: &mut Diag
         }
         let to = Some(migration.to.name.as_str());
         let entry = declared.get(&new);
-        let stored = others.get(&new).map(Option::as_deref);
+        let stored = others.get(&new);
+        let mail = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
+        let file_of = |entry: &DraftResource| look.draft.files[entry.source.file as usize].as_str();
         let has_other = match (entry, stored) {
             (Some(entry), _) => entry.absent || server_of(entry) != to,
-            (None, Some(server)) => server != to,
+            (None, Some(stored)) => stored.server.as_deref() != to,
             // It moves itself.
             (None, None) => look.rows.binary_search_by(|other| other.key.cmp(&new)).is_ok(),
         };
-        if has_other {
-            let (file, place) = entry.map_or((file, place), |entry| {
-                (look.draft.files[entry.source.file as usize].as_str(), entry.source.place)
-            });
-            let message = format!("`{address}` is no entry on `{}`, as which `{old}` would move", migration.to.name);
+        let other = if has_other {
+            Some(format!("`{address}` is no entry on `{}`, as which `{old}` would move", migration.to.name))
+        } else {
+            let own_file = entry.is_some_and(|entry| migration.writes(file_of(entry)));
+            let why = stored.and_then(|stored| other_than(stored, mail.as_deref(), own_file));
+            why.map(|why| format!("`{address}` is not the entry as which `{old}` would move: {why}"))
+        };
+        if let Some(message) = other {
+            let (file, place) = entry.map_or((file, place), |entry| (file_of(entry), entry.source.place));
             let problem = Diagnostic::error("migration/entry", message).hint("correct it, or `as:` of the migration");
             problems.push(problem.at(file, place.line, place.column).of(&address));
         }
-        let mail = row.get(ADDRESS).and_then(Value::text).map(str::to_owned);
-        let stored = stored == Some(to);
+        let stored = stored.is_some_and(|stored| !stored.disabled && stored.server.as_deref() == to);
         pairs.push(Pair { old: row.key.clone(), new, declared: entry.is_some(), stored, address: mail });
     }
     pairs

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{AskedProbe, Targets, To};
 use super::{Look, Session};
-use crate::model::probe::{Outcome, Probed, Protocol, StepName};
+use crate::model::probe::{ONESELF, Outcome, Probed, Protocol, StepName};
 use crate::model::{Address, Kind, Result};
 
 /// What a probe of the new entries has found.
@@ -22,7 +22,7 @@ impl Session {
     pub fn verify(&mut self, look: &Look, told: &(dyn Fn(usize) + Sync)) -> Result<Option<Verified>> {
         let all: Vec<Address> = look.pairs.iter().map(|pair| Address::new(Kind::Account, pair.new.clone())).collect();
         let addresses = spread(&all, look.migration.probe);
-        let send = look.migration.send.as_deref().map(|to| if to == "self" { To::Oneself } else { To::Address(to) });
+        let send = look.migration.send.as_deref().map(|to| if to == ONESELF { To::Oneself } else { To::Address(to) });
         let asked = AskedProbe { addresses: &addresses, stored: false, for_plan: false, send };
         let Some(targets) = self.targets(&asked)? else { return Ok(None) };
         let probed = self.probe(&targets, told)?;
