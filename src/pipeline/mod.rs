@@ -309,9 +309,7 @@ impl Session {
         let mut plan =
             history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         renames::compare_secrets(&mut plan, vault.as_ref(), &*snapshot)?;
-        if self.project.given.mail_server
-            && let Some(clash) = addresses::clashes(&plan, Some(&*snapshot))?.first()
-        {
+        if let Some(clash) = addresses::clashes(&plan, self.project.given.mail_server, Some(&*snapshot))?.first() {
             return Err(clash.error());
         }
         self.judged_with(plan, vault, Some(&*snapshot), &inventory)

@@ -21,6 +21,7 @@ fn project(more: &str) -> World {
 pub const WITHOUT: &str = "
     DROP VIEW sieve_script; DROP VIEW autoreply; DROP VIEW forward; DROP VIEW domain;
     DROP INDEX account_by_address; DROP INDEX account_by_domain;
+    ALTER TABLE meta DROP COLUMN mail_server;
     ALTER TABLE account DROP COLUMN shared_secret; ALTER TABLE account DROP COLUMN scram;
     ALTER TABLE account DROP COLUMN quota_bytes; ALTER TABLE account DROP COLUMN imap_enabled;
     ALTER TABLE account DROP COLUMN pop3_enabled; ALTER TABLE account DROP COLUMN smtp_enabled;

@@ -98,6 +98,66 @@ fn two_accounts_have_two_addresses() {
     assert!(run.stderr.contains("account/e"), "{}", run.stderr);
 }
 
+/// Whoever writes: another project would get the mail of an address that it takes too.
+#[test]
+fn an_address_is_taken_for_every_project_of_the_store() {
+    let world = project("");
+    let ceo = format!("accounts:\n  ceo: {{ address: ceo@example.jp, {HASH} }}\n");
+    world.write("a.yaml", &ceo);
+    let other = "version: 1\nname: other\nsystem: generic\nstore: sqlite:../yubin.db\nsources: [a.yaml]\n";
+    world.write("other/yubin.yaml", other);
+    world.write(
+        "other/a.yaml",
+        format!("accounts:\n  x:\n    address: CEO@example.jp\n    {HASH}\n    forward: {{ enabled: true, to: [me@evil.example] }}\n"),
+    );
+    // As long as no mail server reads the store, two may have one address.
+    world.expect(0, &["-C", "other", "plan"]);
+    world.expect(0, &["apply", "--yes"]);
+    let taken = ["error mail-server/address-taken 2 account/x"];
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), taken);
+    assert_eq!(world.run(&["-C", "other", "apply", "--yes"]).code, 3);
+    let copied = ["store", "copy", "sqlite:yubin.db", "sqlite:copy.db"];
+    world.expect(0, &copied);
+    world.write("other/yubin.yaml", other.replace("yubin.db", "copy.db"));
+    std::fs::copy(world.file("yubin.db.key"), world.file("copy.db.key")).unwrap();
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), taken);
+    // An undo of the other project brings no address back that somebody has by now.
+    world.write(
+        "other/yubin.yaml",
+        other.replace("sources", "policy: { undeclared: delete, max_deletes: 100% }\nsources"),
+    );
+    let x = |address: &str| format!("accounts:\n  x: {{ address: {address}@example.jp, {HASH} }}\n");
+    for address in ["boss", "x"] {
+        world.write("other/a.yaml", x(address));
+        world.expect(0, &["-C", "other", "apply", "--yes"]);
+    }
+    world.write("a.yaml", format!("{ceo}  boss: {{ address: boss@example.jp, {HASH} }}\n"));
+    world.expect(0, &["apply", "--yes"]);
+    assert_eq!(world.run(&["-C", "other", "undo", "3", "--yes"]).code, 4);
+}
+
+/// Whoever says `mail_server: true` over a store that has an address twice is told, also where nothing would change.
+#[test]
+fn what_the_store_holds_twice_is_told_when_a_mail_server_is_to_read_it() {
+    let world = World::project("generic", "sources: [a.yaml]\n");
+    let account = |name: &str| format!("accounts:\n  {name}: {{ address: x@example.jp, {HASH} }}\n");
+    world.write("a.yaml", account("b"));
+    world.expect(0, &["apply", "--yes"]);
+    let head = "version: 1\nsystem: generic\nsources: [a.yaml]\n";
+    world.write("other/yubin.yaml", format!("{head}name: other\nstore: sqlite:../yubin.db\n"));
+    world.write("other/a.yaml", account("a"));
+    world.expect(0, &["-C", "other", "apply", "--yes"]);
+    let name = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write("yubin.yaml", format!("{name}mail_server: true\n"));
+    assert_eq!(said(&world.json(3, &["plan"])), ["error mail-server/address-taken null account/b"]);
+    world.write("other/a.yaml", account("a").replace("x@", "y@"));
+    world.expect(0, &["-C", "other", "apply", "--yes"]);
+    // An apply that changes nothing says it to the store as well.
+    world.expect(0, &["apply", "--yes"]);
+    world.write("other/a.yaml", account("a"));
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), ["error mail-server/address-taken 2 account/a"]);
+}
+
 /// Which changes end connections, and what the hooks are told.
 #[test]
 fn who_would_not_get_in_again_is_kicked() {
