@@ -390,7 +390,7 @@ impl Session {
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
         let mut facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
-        if facts::takes_servers(&plan) {
+        if facts::takes_servers(&plan) && !plan.recorded {
             facts.migrations = self.open_migrations()?;
         }
         let verdict = guard::judge(&plan, &self.project.policy, facts);
