@@ -58,6 +58,52 @@ fn an_account_is_one_that_the_servers_find() {
     assert_eq!(said(&world.json(3, &["check"])), ["error project/value 4 -"]);
 }
 
+/// Postfix would go round and round; one copy ends it.
+#[test]
+fn forwards_in_a_circle_are_told() {
+    let world = project("");
+    let account = |name: &str, to: &str, more: &str| {
+        format!(
+            "  {name}:\n    address: {name}@example.jp\n    {HASH}\n    forward: {{ enabled: true, to: [{to}]{more} }}\n"
+        )
+    };
+    let found = |accounts: &[String]| {
+        world.write("a.yaml", format!("accounts:\n{}", accounts.concat()));
+        said(&world.json(0, &["check"]))
+    };
+    let (a, b) = (account("a", "B@example.jp, x@y.jp", ""), account("b", "a@example.jp", ""));
+    let c = account("c", "x@y.jp", "");
+    let circle = ["warning mail-server/forward 5 account/a", "warning mail-server/forward 9 account/b"];
+    assert_eq!(found(&[a.clone(), b.clone(), c.clone()]), circle);
+    assert!(found(&[a.clone(), c]).is_empty());
+    assert!(found(&[a, account("b", "a@example.jp", ", keep_copy: true")]).is_empty());
+    // Who leads there is lost as well; reception that is off forwards nothing.
+    assert_eq!(found(&[account("d", "b@example.jp", ""), account("a", "b@example.jp", ""), b.clone()]).len(), 3);
+    let off = account("a", "b@example.jp", "") + "    receive: { enabled: false }\n";
+    assert!(found(&[off, b]).is_empty());
+}
+
+/// What cannot work is refused where the project is read.
+#[test]
+fn a_mail_server_reads_one_store_in_sqlite_whose_accounts_stay() {
+    let head = "version: 1\nname: x\nsystem: generic\nmail_server: true\n";
+    let world = World::new();
+    for (more, expected) in [
+        ("store: sqlite:store/yubin.db\n", None),
+        ("store: https://store.example\n", None),
+        ("store: postgres://db.example/mail\n", Some((5, 8))),
+        ("migrations:\n  move: { from: old, to: new }\n", Some((6, 3))),
+    ] {
+        world.write("yubin.yaml", format!("{head}{more}"));
+        let run = world.run(&["check", "--format", "json"]);
+        let json: Json = serde_json::from_str(&run.stdout).unwrap();
+        let errors = json["diagnostics"].as_array().unwrap().iter().filter(|one| one["code"] == "project/value");
+        let found: Vec<_> =
+            errors.map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap())).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{more}");
+    }
+}
+
 #[test]
 fn two_accounts_have_two_addresses() {
     let world = project("policy: { undeclared: delete, max_deletes: 100% }\n");
