@@ -53,7 +53,8 @@ pub struct Facts {
     pub protected: Vec<Address>,
     /// What follows a renamed server and belongs to another project, and to which.
     pub followers: Vec<(Address, String)>,
-    /// Migrations that keep their old servers.
+    /// Migrations that keep their old servers. None are given of what has happened already, which is not held up; a
+    /// server gives them all the same, since it cannot know whether what a client records has happened.
     pub migrations: Vec<Open>,
 }
 
@@ -93,8 +94,7 @@ pub fn judge(plan: &Plan, policy: &Policy, facts: Facts) -> Verdict {
         let why = |one: &Open| Why::Migration { server: server.clone(), migration: one.name.clone(), step: one.step };
         of_change.map(why).collect::<Vec<_>>()
     };
-    // What has happened already is not held up.
-    of("migration", plan.changes.iter().filter(|_| !plan.recorded).flat_map(kept).collect());
+    of("migration", plan.changes.iter().flat_map(kept).collect());
     let foreign = |change: &Change| {
         let owner = change.foreign_owner()?.to_owned();
         Some(Why::Foreign { address: change.address(), owner, loses: change.action.loses() })

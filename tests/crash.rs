@@ -534,7 +534,7 @@ fn a_store_of_an_older_version_is_brought_up() {
     database()
         .execute_batch(
             "DROP TABLE token; DROP TABLE session; DROP TABLE request; DROP TABLE acknowledged; DROP TABLE attempt;
-             DROP TABLE told; DROP TABLE delivery; DROP TABLE lead; DROP TABLE approval;
+             DROP TABLE told; DROP TABLE delivery; DROP TABLE lead; DROP TABLE approval; DROP TABLE migration;
              DROP INDEX revision_by_changes; DROP INDEX revision_by_event;
              ALTER TABLE meta DROP COLUMN events_done;
              ALTER TABLE revision DROP COLUMN changes_before; ALTER TABLE revision DROP COLUMN last_event;

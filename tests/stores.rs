@@ -941,6 +941,7 @@ fn the_version_before_knew_no_watchers(home: &Home) {
             }
             Other::Postgres(_) => {
                 let mut statements = dropped();
+                statements.push("ALTER TABLE meta DROP COLUMN IF EXISTS mail_server".to_owned());
                 statements.push("UPDATE meta SET version = 5".to_owned());
                 statements
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::home::Home;
+use super::keys::places;
 use crate::model::{Code, Error, Result, StorePlace};
 use crate::store;
 use crate::vault::KeySource;
@@ -46,8 +47,8 @@ fn say_key(source: &Home, target: &Home, to: &str, base: &Path) -> Option<String
         )),
         (_, KeySource::File(_) | KeySource::Given(_)) => match StorePlace::parse(to) {
             Ok(StorePlace::Sqlite(path)) => Some(format!(
-                "the copy has the same key: keep YUBIN_KEY_FILE set, or put the key in {}.key",
-                base.join(path).display()
+                "the copy has the same key: keep YUBIN_KEY_FILE set, or put the key in {}",
+                places(&base.join(path)).0.display()
             )),
             _ => None,
         },

@@ -34,7 +34,7 @@ impl Home {
         match place {
             StorePlace::Sqlite(path) => {
                 let path = base.join(path);
-                let keys = key_source(Some(&path));
+                let keys = key_source(Some(&path))?;
                 let mut own = vec![path.clone()];
                 if let KeySource::File(path) | KeySource::Beside(path) = &keys {
                     own.push(path.clone());
@@ -49,7 +49,7 @@ impl Home {
                 Ok(Home { name: shown, store: Box::new(store), keys: KeySource::Server, own, exposed })
             }
             StorePlace::Postgres(url) => {
-                let keys = key_source(None);
+                let keys = key_source(None)?;
                 let own = if let KeySource::File(path) = &keys { vec![path.clone()] } else { Vec::new() };
                 Ok(Home { store: Box::new(Postgres::new(&url, &shown)?), name: shown, keys, own, exposed: None })
             }

@@ -3,33 +3,73 @@
 use std::path::{Path, PathBuf};
 
 use super::{Planned, Session};
-use crate::model::{Clear, Error, Result};
+use crate::model::{Clear, Code, Error, Result};
 use crate::store::Snapshot;
 use crate::store::http::{TokenSource, far};
 use crate::store::sqlite::is_shared;
 use crate::vault::{KeyFile, KeyRing, KeySource, Vault};
 
-/// Beside a database that is a file; others have no key of their own. In a folder that others share, they could put
-/// another key in its place: there it stands beside the folder, unless one stands beside the database from before.
-pub(super) fn key_source(database: Option<&Path>) -> KeySource {
+/// Beside a database that is a file; others have no key of their own. What stands in a folder that others share is
+/// taken only if they cannot have put it there.
+pub(super) fn key_source(database: Option<&Path>) -> Result<KeySource> {
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(key) = given("YUBIN_KEY") {
-        return KeySource::Given(Clear::new(key));
+        return Ok(KeySource::Given(Clear::new(key)));
     }
     if let Some(path) = given("YUBIN_KEY_FILE") {
-        return KeySource::File(real(PathBuf::from(path)));
+        return Ok(KeySource::File(real(PathBuf::from(path))));
     }
-    let Some(database) = database else { return KeySource::Absent };
+    let Some(database) = database else { return Ok(KeySource::Absent) };
+    let (place, within) = places(database);
+    match within {
+        Some(within) if std::fs::symlink_metadata(&place).is_err() && std::fs::symlink_metadata(&within).is_ok() => {
+            refuse_planted(&within, &place)?;
+            Ok(KeySource::Beside(within))
+        }
+        _ => Ok(KeySource::Beside(real(place))),
+    }
+}
+
+/// Where the key of a database stands: beside the file, or in a folder that others share, beside the folder; then also
+/// where it stood before the folder was shared.
+pub(super) fn places(database: &Path) -> (PathBuf, Option<PathBuf>) {
     let with_ending = |path: &Path| {
         let mut name = path.as_os_str().to_owned();
         name.push(".key");
         PathBuf::from(name)
     };
     let beside = with_ending(database);
-    let shared = database.parent().filter(|folder| is_shared(folder) && !beside.exists());
+    let shared = database.parent().filter(|folder| is_shared(folder));
     // A folder that is named as `.` has another name besides.
-    let folder = shared.and_then(|folder| std::fs::canonicalize(folder).ok());
-    KeySource::Beside(real(folder.map_or(beside, |folder| with_ending(&folder))))
+    match shared.and_then(|folder| std::fs::canonicalize(folder).ok()) {
+        Some(folder) => (with_ending(&folder), Some(beside)),
+        None => (beside, None),
+    }
+}
+
+/// Whoever may write the folder could have put a key there, by which new passwords would be sealed for them. They can
+/// make no file that belongs to us and is ours alone; a link may lead to one.
+#[cfg(unix)]
+fn refuse_planted(key: &Path, place: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let about = std::fs::symlink_metadata(key)
+        .map_err(|error| Error::failure(format!("the key file {} cannot be read", key.display())).because(error))?;
+    let ours = rustix::process::geteuid().as_raw();
+    if about.is_file() && about.nlink() == 1 && about.uid() == ours && about.mode() & 0o7777 == 0o600 {
+        return Ok(());
+    }
+    let message = format!(
+        "the key file {} stands in a folder that others may write, and is not a file of ours alone (mode 0600): they \
+         may have put it there",
+        key.display()
+    );
+    let hint = format!("if it is the key of the store, move it to {}; otherwise remove it", place.display());
+    Err(Error::new(Code::Refused, message).about("secret/permissions").hint(hint))
+}
+
+#[cfg(not(unix))]
+fn refuse_planted(_: &Path, _: &Path) -> Result<()> {
+    Ok(())
 }
 
 /// The token of a client, and its file, if it stands in one.

@@ -6,6 +6,7 @@ mod attend;
 mod copy;
 mod deliver;
 mod facts;
+mod forwards;
 mod hand_over;
 mod home;
 pub mod hosted;
@@ -255,17 +256,24 @@ impl Session {
         let (project, rules) = (&self.project, rules(&self.project));
         let judge = |files: &[String], wanted: Vec<Wanted>| {
             let said = seal::judge_clear(project, &wanted, files);
-            let used = if project.given.mail_server { addresses::declared(&wanted, files) } else { Vec::new() };
+            let used = project
+                .given
+                .mail_server
+                .then(|| (addresses::declared(&wanted, files), forwards::declared(&wanted, files)));
             (wanted.len(), said, used)
         };
         let (_, checked) = resolve::resolve(rules, draft, None, &mut self.diagnostics, judge);
-        let (mut resources, mut used) = (0, Vec::new());
-        for (count, problems, addresses) in checked {
+        let (mut resources, mut used, mut forwards) = (0, Vec::new(), Vec::new());
+        for (count, problems, of_mail_server) in checked {
             resources += count;
             self.diagnostics.extend(problems);
-            used.extend(addresses);
+            if let Some((addresses, forwarding)) = of_mail_server {
+                used.extend(addresses);
+                forwards.extend(forwarding);
+            }
         }
         self.diagnostics.extend(addresses::twice(used));
+        self.diagnostics.extend(forwards::circles(&forwards));
         self.settle();
         Checked { files, resources }
     }
@@ -309,9 +317,7 @@ impl Session {
         let mut plan =
             history::undo(&log, revision, &self.project.name, self.project.system, snapshot.base(), &inventory)?;
         renames::compare_secrets(&mut plan, vault.as_ref(), &*snapshot)?;
-        if self.project.given.mail_server
-            && let Some(clash) = addresses::clashes(&plan, Some(&*snapshot))?.first()
-        {
+        if let Some(clash) = addresses::clashes(&plan, self.project.given.mail_server, Some(&*snapshot))?.first() {
             return Err(clash.error());
         }
         self.judged_with(plan, vault, Some(&*snapshot), &inventory)
@@ -392,7 +398,7 @@ impl Session {
         seal::mark_purged(&mut plan, snapshot)?;
         seal::mark_last_set(&mut plan, snapshot)?;
         let mut facts = facts::of(&mut plan, &self.project.policy, inventory, snapshot)?;
-        if facts::takes_servers(&plan) {
+        if facts::takes_servers(&plan) && !plan.recorded {
             facts.migrations = self.open_migrations()?;
         }
         let verdict = guard::judge(&plan, &self.project.policy, facts);

@@ -205,10 +205,9 @@ impl Session {
         });
         plan.drift = drift;
         let secret_files = outside.files();
-        if self.project.given.mail_server {
-            let clashes = addresses::clashes(&plan, locked().as_deref().map(|one| &**one))?;
-            self.diagnostics.extend(clashes.iter().map(|clash| clash.diagnostic(&plan)));
-        }
+        let ours = self.project.given.mail_server;
+        let clashes = addresses::clashes(&plan, ours, locked().as_deref().map(|one| &**one))?;
+        self.diagnostics.extend(clashes.iter().map(|clash| clash.diagnostic(&plan)));
         if !self.diagnostics.has_errors() {
             self.diagnostics.extend(suggest::renames(&plan, &rows, system));
         }

@@ -2,7 +2,7 @@
 
 use encoding_rs::Encoding;
 
-use super::{Planned, STATUS, Session};
+use super::{Planned, STATUS, Session, addresses};
 use crate::format::cpi::{Form, Sheet};
 use crate::load::{self, NamedFile, NamedFormat};
 use crate::model::plan::Base;
@@ -87,6 +87,9 @@ impl Session {
             );
             self.diagnostics.push(Diagnostic::info("refresh/kept", message));
             self.settle();
+        }
+        if let Some(clash) = addresses::clashes(&found.plan, false, snapshot.as_deref())?.first() {
+            return Err(clash.error());
         }
         self.judged(found.plan, vault, snapshot.as_deref()).map(Some)
     }

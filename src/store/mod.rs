@@ -268,6 +268,12 @@ pub trait Snapshot: Send {
     /// Every row of a kind, in ascending order of keys.
     fn scan(&self, kind: Kind, each: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
 
+    /// Whether a project with `mail_server: true` has ever written here, so that a mail server reads the accounts of
+    /// all projects; `None` where only a server knows, which then looks itself.
+    fn mail_server(&self) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// The names of accounts that have a mail address, and these.
     fn mail_addresses(&self, each: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
         const ADDRESS: FieldId = Kind::Account.id("address");

@@ -21,6 +21,7 @@ fn project(more: &str) -> World {
 pub const WITHOUT: &str = "
     DROP VIEW sieve_script; DROP VIEW autoreply; DROP VIEW forward; DROP VIEW domain;
     DROP INDEX account_by_address; DROP INDEX account_by_domain;
+    ALTER TABLE meta DROP COLUMN mail_server;
     ALTER TABLE account DROP COLUMN shared_secret; ALTER TABLE account DROP COLUMN scram;
     ALTER TABLE account DROP COLUMN quota_bytes; ALTER TABLE account DROP COLUMN imap_enabled;
     ALTER TABLE account DROP COLUMN pop3_enabled; ALTER TABLE account DROP COLUMN smtp_enabled;
@@ -94,6 +95,41 @@ fn a_new_project_is_one_of_a_mail_server() {
         std::fs::metadata(world.file("mail/store")).unwrap().gid(),
         std::fs::metadata(world.file("mail/store/yubin.db-wal")).unwrap().gid()
     );
+    world.expect(0, &["-C", "mail", "plan", "--exit-code"]);
+}
+
+/// Who may write the folder of the store cannot put a key in the place of ours.
+#[test]
+fn a_key_in_the_shared_folder_is_taken_only_if_it_is_ours() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.expect(0, &["init", "--mail-server", "mail"]);
+    let (inner, outer) = (world.file("mail/store/yubin.db.key"), world.file("mail/store.key"));
+    let planted = "ab".repeat(32);
+    fs::write(&inner, &planted).unwrap();
+    fs::set_permissions(&inner, Permissions::from_mode(0o644)).unwrap();
+    let run = world.expect(4, &["-C", "mail", "apply", "--yes"]);
+    assert!(run.stderr.contains("others may write") && !run.stderr.contains(&planted), "{}", run.stderr);
+    // A link to a file of ours is none of ours.
+    fs::rename(&inner, world.file("elsewhere")).unwrap();
+    fs::set_permissions(world.file("elsewhere"), Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(world.file("elsewhere"), &inner).unwrap();
+    world.expect(4, &["-C", "mail", "apply", "--yes"]);
+    fs::remove_file(&inner).unwrap();
+    world.expect(0, &["-C", "mail", "apply", "--yes"]);
+    assert!(outer.exists());
+    // Where ours stands beside the folder, another in it is not even looked at: by no command.
+    fs::write(&inner, &planted).unwrap();
+    world.expect(0, &["-C", "mail", "plan", "--exit-code"]);
+    let before = fs::read(&outer).unwrap();
+    world.expect(0, &["-C", "mail", "store", "rekey", "--yes"]);
+    assert!(fs::read(&outer).unwrap() != before && fs::read_to_string(&inner).unwrap() == planted);
+    let run = world.expect(0, &["store", "copy", "sqlite:mail/store/yubin.db", "sqlite:copy.db"]);
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("mail/store.key"), "{}{}", run.stdout, run.stderr);
+    // One of ours from before the folder was shared is taken.
+    fs::remove_file(&inner).unwrap();
+    fs::rename(&outer, &inner).unwrap();
     world.expect(0, &["-C", "mail", "plan", "--exit-code"]);
 }
 

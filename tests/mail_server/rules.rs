@@ -58,6 +58,52 @@ fn an_account_is_one_that_the_servers_find() {
     assert_eq!(said(&world.json(3, &["check"])), ["error project/value 4 -"]);
 }
 
+/// Postfix would go round and round; one copy ends it.
+#[test]
+fn forwards_in_a_circle_are_told() {
+    let world = project("");
+    let account = |name: &str, to: &str, more: &str| {
+        format!(
+            "  {name}:\n    address: {name}@example.jp\n    {HASH}\n    forward: {{ enabled: true, to: [{to}]{more} }}\n"
+        )
+    };
+    let found = |accounts: &[String]| {
+        world.write("a.yaml", format!("accounts:\n{}", accounts.concat()));
+        said(&world.json(0, &["check"]))
+    };
+    let (a, b) = (account("a", "B@example.jp, x@y.jp", ""), account("b", "a@example.jp", ""));
+    let c = account("c", "x@y.jp", "");
+    let circle = ["warning mail-server/forward 5 account/a", "warning mail-server/forward 9 account/b"];
+    assert_eq!(found(&[a.clone(), b.clone(), c.clone()]), circle);
+    assert!(found(&[a.clone(), c]).is_empty());
+    assert!(found(&[a, account("b", "a@example.jp", ", keep_copy: true")]).is_empty());
+    // Who leads there is lost as well; reception that is off forwards nothing.
+    assert_eq!(found(&[account("d", "b@example.jp", ""), account("a", "b@example.jp", ""), b.clone()]).len(), 3);
+    let off = account("a", "b@example.jp", "") + "    receive: { enabled: false }\n";
+    assert!(found(&[off, b]).is_empty());
+}
+
+/// What cannot work is refused where the project is read.
+#[test]
+fn a_mail_server_reads_one_store_in_sqlite_whose_accounts_stay() {
+    let head = "version: 1\nname: x\nsystem: generic\nmail_server: true\n";
+    let world = World::new();
+    for (more, expected) in [
+        ("store: sqlite:store/yubin.db\n", None),
+        ("store: https://store.example\n", None),
+        ("store: postgres://db.example/mail\n", Some((5, 8))),
+        ("migrations:\n  move: { from: old, to: new }\n", Some((6, 3))),
+    ] {
+        world.write("yubin.yaml", format!("{head}{more}"));
+        let run = world.run(&["check", "--format", "json"]);
+        let json: Json = serde_json::from_str(&run.stdout).unwrap();
+        let errors = json["diagnostics"].as_array().unwrap().iter().filter(|one| one["code"] == "project/value");
+        let found: Vec<_> =
+            errors.map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap())).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{more}");
+    }
+}
+
 #[test]
 fn two_accounts_have_two_addresses() {
     let world = project("policy: { undeclared: delete, max_deletes: 100% }\n");
@@ -96,6 +142,66 @@ fn two_accounts_have_two_addresses() {
     let run = world.run(&["undo", "5", "--yes"]);
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(run.stderr.contains("account/e"), "{}", run.stderr);
+}
+
+/// Whoever writes: another project would get the mail of an address that it takes too.
+#[test]
+fn an_address_is_taken_for_every_project_of_the_store() {
+    let world = project("");
+    let ceo = format!("accounts:\n  ceo: {{ address: ceo@example.jp, {HASH} }}\n");
+    world.write("a.yaml", &ceo);
+    let other = "version: 1\nname: other\nsystem: generic\nstore: sqlite:../yubin.db\nsources: [a.yaml]\n";
+    world.write("other/yubin.yaml", other);
+    world.write(
+        "other/a.yaml",
+        format!("accounts:\n  x:\n    address: CEO@example.jp\n    {HASH}\n    forward: {{ enabled: true, to: [me@evil.example] }}\n"),
+    );
+    // As long as no mail server reads the store, two may have one address.
+    world.expect(0, &["-C", "other", "plan"]);
+    world.expect(0, &["apply", "--yes"]);
+    let taken = ["error mail-server/address-taken 2 account/x"];
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), taken);
+    assert_eq!(world.run(&["-C", "other", "apply", "--yes"]).code, 3);
+    let copied = ["store", "copy", "sqlite:yubin.db", "sqlite:copy.db"];
+    world.expect(0, &copied);
+    world.write("other/yubin.yaml", other.replace("yubin.db", "copy.db"));
+    std::fs::copy(world.file("yubin.db.key"), world.file("copy.db.key")).unwrap();
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), taken);
+    // An undo of the other project brings no address back that somebody has by now.
+    world.write(
+        "other/yubin.yaml",
+        other.replace("sources", "policy: { undeclared: delete, max_deletes: 100% }\nsources"),
+    );
+    let x = |address: &str| format!("accounts:\n  x: {{ address: {address}@example.jp, {HASH} }}\n");
+    for address in ["boss", "x"] {
+        world.write("other/a.yaml", x(address));
+        world.expect(0, &["-C", "other", "apply", "--yes"]);
+    }
+    world.write("a.yaml", format!("{ceo}  boss: {{ address: boss@example.jp, {HASH} }}\n"));
+    world.expect(0, &["apply", "--yes"]);
+    assert_eq!(world.run(&["-C", "other", "undo", "3", "--yes"]).code, 4);
+}
+
+/// Whoever says `mail_server: true` over a store that has an address twice is told, also where nothing would change.
+#[test]
+fn what_the_store_holds_twice_is_told_when_a_mail_server_is_to_read_it() {
+    let world = World::project("generic", "sources: [a.yaml]\n");
+    let account = |name: &str| format!("accounts:\n  {name}: {{ address: x@example.jp, {HASH} }}\n");
+    world.write("a.yaml", account("b"));
+    world.expect(0, &["apply", "--yes"]);
+    let head = "version: 1\nsystem: generic\nsources: [a.yaml]\n";
+    world.write("other/yubin.yaml", format!("{head}name: other\nstore: sqlite:../yubin.db\n"));
+    world.write("other/a.yaml", account("a"));
+    world.expect(0, &["-C", "other", "apply", "--yes"]);
+    let name = std::fs::read_to_string(world.file("yubin.yaml")).unwrap();
+    world.write("yubin.yaml", format!("{name}mail_server: true\n"));
+    assert_eq!(said(&world.json(3, &["plan"])), ["error mail-server/address-taken null account/b"]);
+    world.write("other/a.yaml", account("a").replace("x@", "y@"));
+    world.expect(0, &["-C", "other", "apply", "--yes"]);
+    // An apply that changes nothing says it to the store as well.
+    world.expect(0, &["apply", "--yes"]);
+    world.write("other/a.yaml", account("a"));
+    assert_eq!(said(&world.json(3, &["-C", "other", "plan"])), ["error mail-server/address-taken 2 account/a"]);
 }
 
 /// Which changes end connections, and what the hooks are told.

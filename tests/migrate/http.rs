@@ -78,7 +78,7 @@ fn the_server_keeps_the_old_server() {
     assert_eq!(rules(&home.json(4, &["plan"])), ["migration"]);
     let revision = home.json(0, &["show"])["revision"].as_u64().unwrap();
     let row = json!({ "action": "delete", "address": "server/old", "kind": "server", "key": ["old"], "fields": [] });
-    let body = json!({
+    let mut body = json!({
         "format_version": 1, "yubin": env!("CARGO_PKG_VERSION"), "project": "head-office", "system": "generic",
         "store": "elsewhere", "base_revision": revision, "config_digest": "0".repeat(64),
         "summary": { "add": 0, "overwrite": 0, "delete": 1, "skip": 0, "blocked": 0, "unchanged": 0 },
@@ -86,8 +86,12 @@ fn the_server_keeps_the_old_server() {
     });
     let tag = format!("\"{revision}\"");
     let headers = [("if-match", tag.as_str()), ("content-type", JSON)];
-    let answer = home.api().call(Method::POST, "/v1/changesets", &headers, body.to_string()).expect(422).json();
-    assert_eq!(answer["refused"][0]["rule"], "migration", "{answer}");
+    // Nor does it help to say that all this has happened already.
+    for recorded in [false, true] {
+        body["recorded"] = recorded.into();
+        let answer = home.api().call(Method::POST, "/v1/changesets", &headers, body.to_string()).expect(422).json();
+        assert_eq!(answer["refused"][0]["rule"], "migration", "{answer}");
+    }
 }
 
 #[test]

@@ -196,3 +196,20 @@ fn passwords_of_mailboxes_are_judged_by_what_the_server_remembers() {
     let beside = home.world.expect(3, &["plan", "--store", STORE]);
     assert_eq!(run.stderr, beside.stderr);
 }
+
+/// A client whose files say nothing of the mail server is held to its addresses all the same.
+#[test]
+fn nobody_takes_an_address_that_a_mail_server_looks_for() {
+    let home = Home::new("generic", "sources: [a.yaml]\n");
+    let feed =
+        "version: 1\nname: feed\nsystem: generic\nmail_server: true\nstore: sqlite:../yubin.db\nsources: [a.yaml]\n";
+    home.world.write("feed/yubin.yaml", feed);
+    let account =
+        |name: &str| format!("accounts:\n  {name}: {{ address: ceo@example.jp, password: {{ file: pw }} }}\n");
+    private(&home.world, "feed/pw", SECRET);
+    home.world.write("feed/a.yaml", account("ceo"));
+    home.world.expect(0, &["-C", "feed", "apply", "--yes"]);
+    home.world.write("a.yaml", account("x"));
+    let run = home.expect(3, &["apply", "--yes"]);
+    assert!(run.stderr.contains("account/ceo"), "{}", run.stderr);
+}

@@ -78,6 +78,8 @@ pub struct Project {
     pub name: String,
     pub system: &'static System,
     pub store: String,
+    /// Where the project file names it.
+    pub store_place: Option<Place>,
     /// `None`: every YAML and CSV file of the folder.
     pub sources: Option<Vec<SourceSpec>>,
     pub policy: Policy,
@@ -133,6 +135,9 @@ pub fn read_project(tree: &Tree, trusted: Option<&Path>, diagnostics: &mut Diagn
         project.sync = sync::foreign(other.sync, root, path);
         project.probing = probe::foreign(other.probing, root, path);
         project.trusted = Some(other.bytes);
+    }
+    if project.given.mail_server {
+        diagnostics.extend(unfit_for_mail_server(&project));
     }
     let real = |path: PathBuf| fs::canonicalize(path).ok();
     let allowed = project.trust.paths.iter().map(|path| root.join(path));
@@ -195,6 +200,24 @@ fn read_own(tree: &Tree) -> Result<Vec<u8>> {
     }
 }
 
+/// What stands beside `mail_server: true` and cannot work with it, whichever file says it.
+fn unfit_for_mail_server(project: &Project) -> Vec<Diagnostic> {
+    let at = |message: &str, place: Place, hint: &str| {
+        Diagnostic::error("project/value", message).at(FILE_NAME, place.line, place.column).hint(hint)
+    };
+    // Where a server keeps the store, that may be in SQLite.
+    let database =
+        project.store_place.filter(|_| matches!(StorePlace::parse(&project.store), Ok(StorePlace::Postgres(_))));
+    let message = "a mail server reads a store in SQLite, and this one is in PostgreSQL";
+    let store = database
+        .map(|place| at(message, place, "as in `store: sqlite:store/yubin.db`, or take `mail_server: true` out"));
+    let message = "a migration makes a second account with the address of the first, and a mail server knows each once";
+    let hint =
+        "take `mail_server: true` out as long as accounts move, or move them in a project without it and another store";
+    let moves = project.migrations.iter().map(|migration| at(message, migration.place, hint));
+    store.into_iter().chain(moves).collect()
+}
+
 /// `whole` says that a project file must be complete: only some of its keys are of use elsewhere.
 fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &mut Diagnostics) -> Project {
     let mut project = Project {
@@ -203,6 +226,7 @@ fn read_file(tree: &Tree, bytes: &[u8], name: &str, whole: bool, diagnostics: &m
         name: String::new(),
         system: system::ALL[0],
         store: "sqlite:yubin.db".to_owned(),
+        store_place: None,
         sources: None,
         policy: Policy::default(),
         trust: Trust::default(),
@@ -435,6 +459,7 @@ impl Look<'_> {
                 self.diagnostics.push(warning.at(self.name, node.place.line, node.place.column));
             }
             self.project.store = word;
+            self.project.store_place = Some(node.place);
         } else {
             let hint = "as in `store: sqlite:yubin.db`, `postgres://db.example/mail` or `https://store.example`";
             self.problem("project/value", "this is no address of a store", node.place, hint);

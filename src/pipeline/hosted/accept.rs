@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::renames::called;
-use super::super::{Planned, facts, seal};
+use super::super::{Planned, addresses, facts, seal};
 use super::{Client, Hosted, View};
 use crate::format::key_flaw;
 use crate::format::secret::{Strength, hash_scheme};
@@ -114,6 +114,11 @@ impl Hosted {
         let anew = Anew { view: &view, system, caller, project: &client.project, telling: telling.as_ref() };
         plan.changes = anew.changes(set.changes)?;
         plan.settle();
+        let clashes = addresses::clashes(&plan, plan.mail_server, Some(&*view.snapshot))?;
+        if !clashes.is_empty() {
+            let said = clashes.iter().take(SAID).map(|clash| clash.diagnostic(&plan));
+            return Err(Declined::Invalid(said.collect()));
+        }
         // The client has judged by the policy of its project; what holds for every project is judged here.
         let policy = Policy { max_deletes: Limits::default(), max_overwrites: Limits::default(), ..Policy::default() };
         seal::mark_purged(&mut plan, Some(&*view.snapshot))?;

@@ -46,6 +46,7 @@ ALTER TABLE account
   ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
 ALTER TABLE account_history
   ADD COLUMN login_imap BOOLEAN, ADD COLUMN login_pop3 BOOLEAN, ADD COLUMN login_smtp BOOLEAN;
+ALTER TABLE meta ADD COLUMN mail_server BIGINT NOT NULL DEFAULT 0;
 "
     };
 }
@@ -156,9 +157,10 @@ CREATE TABLE meta (
   revision BIGINT NOT NULL,
   outside_writes BIGINT NOT NULL,
   key_id T,
-  events_done BIGINT NOT NULL DEFAULT 0
+  events_done BIGINT NOT NULL DEFAULT 0,
+  mail_server BIGINT NOT NULL DEFAULT 0
 );
-INSERT INTO meta VALUES (1, 0, 0, 0, NULL, 0);
+INSERT INTO meta VALUES (1, 0, 0, 0, NULL, 0, 0);
 CREATE TABLE revision (
   revision BIGINT PRIMARY KEY,
   at T NOT NULL,

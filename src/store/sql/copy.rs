@@ -21,7 +21,13 @@ use Holds::{Boolean, Bytes, Integer, Text};
 
 const META: Table = Table {
     name: "meta",
-    columns: &[("revision", Integer), ("outside_writes", Integer), ("key_id", Text), ("events_done", Integer)],
+    columns: &[
+        ("revision", Integer),
+        ("outside_writes", Integer),
+        ("key_id", Text),
+        ("events_done", Integer),
+        ("mail_server", Integer),
+    ],
 };
 
 const REVISION: Table = Table {

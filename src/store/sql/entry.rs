@@ -120,8 +120,12 @@ pub fn begin(db: &dyn Database, plan: &Plan, entry: &Entry<'_>) -> Result<Begun>
     Ok(Begun::Revision(revision))
 }
 
-/// Keeps the digests by which unchanged records are recognised; of what other projects own, nobody else says any.
+/// Keeps the digests by which unchanged records are recognised; of what other projects own, nobody else says any. And
+/// that a mail server reads the store, of which every project is told from then on.
 pub fn learn(db: &dyn Database, plan: &Plan) -> Result<()> {
+    if plan.mail_server {
+        db.execute("UPDATE meta SET mail_server = 1 WHERE mail_server = 0", &[])?;
+    }
     for kind in Kind::ALL.into_iter().filter(|kind| plan.learned.iter().any(|(of, ..)| of == kind)) {
         let owner = columns::OWN_COLUMNS[1].to_owned();
         let by = columns::keys(kind).chain([owner]).map(|name| Column { name, holds: Holds::Text });

@@ -171,6 +171,11 @@ impl Snapshot for Reading {
         self.key_id.as_deref()
     }
 
+    fn mail_server(&self) -> Result<Option<bool>> {
+        // Before that version no mail server could read a store.
+        Ok(Some(self.version >= 7 && self.db().exists("SELECT 1 FROM meta WHERE mail_server = 1", &[])?))
+    }
+
     /// From an index alone, where there is one.
     fn mail_addresses(&self, each: &mut dyn FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let sql = "SELECT name, address FROM account WHERE address IS NOT NULL";

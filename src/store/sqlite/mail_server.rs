@@ -30,7 +30,7 @@ CREATE VIEW forward AS
     WHEN NOT json_valid(forward_to) THEN '[]'
     WHEN forward_keep_copy AND json_array_length(forward_to) > 0 THEN json_insert(forward_to, '$[#]', address)
     ELSE forward_to END)
-  WHERE enabled AND forward_enabled AND address IS NOT NULL;
+  WHERE enabled AND recv_enabled AND forward_enabled AND address IS NOT NULL;
 CREATE VIEW autoreply AS
   SELECT address, coalesce(auto_reply_subject, '') AS subject, auto_reply_body AS body FROM account
   WHERE enabled AND auto_reply_enabled AND auto_reply_body IS NOT NULL AND address IS NOT NULL;

@@ -183,7 +183,8 @@ const STEPS: [&str; VERSION as usize - 1] = [
          ALTER TABLE account ADD COLUMN login_smtp INTEGER;
          ALTER TABLE account_history ADD COLUMN login_imap INTEGER;
          ALTER TABLE account_history ADD COLUMN login_pop3 INTEGER;
-         ALTER TABLE account_history ADD COLUMN login_smtp INTEGER;",
+         ALTER TABLE account_history ADD COLUMN login_smtp INTEGER;
+         ALTER TABLE meta ADD COLUMN mail_server INTEGER NOT NULL DEFAULT 0;",
         mail_server!(),
         migrations!()
     ),
@@ -249,9 +250,10 @@ CREATE TABLE meta (
   revision INTEGER NOT NULL,
   outside_writes INTEGER NOT NULL,
   key_id TEXT,
-  events_done INTEGER NOT NULL DEFAULT 0
+  events_done INTEGER NOT NULL DEFAULT 0,
+  mail_server INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO meta VALUES (1, 0, 0, NULL, 0);
+INSERT INTO meta VALUES (1, 0, 0, NULL, 0, 0);
 CREATE TABLE revision (
   revision INTEGER PRIMARY KEY,
   at TEXT NOT NULL,
