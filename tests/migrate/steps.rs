@@ -208,6 +208,8 @@ fn a_backup_that_is_gone_or_changed_is_written_again() {
     let world = project(1, MOVE);
     through(&world, 4);
     let backup = status(&world)["steps"][1]["evidence"]["folder"].as_str().unwrap().to_owned();
+    world.write(&format!("{backup}/.DS_Store"), "what a file manager leaves behind");
+    assert_eq!(now(&world), (5, "waiting".to_owned()));
     world.write(&format!("{backup}/accounts.csv"), "kind,user,name\n");
     assert_eq!(now(&world), (2, "due".to_owned()));
     next(&world, 0);

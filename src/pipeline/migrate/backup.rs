@@ -126,7 +126,8 @@ fn digest_of(folder: &Path) -> Option<String> {
     for entry in fs::read_dir(folder).ok()? {
         let entry = entry.ok()?;
         let name = entry.file_name().into_string().ok()?;
-        if name != GUIDE && name != MANIFEST {
+        // What a file manager leaves behind is no part of it.
+        if name != GUIDE && name != MANIFEST && !name.starts_with('.') {
             files.push((name, fs::read(entry.path()).ok()?));
         }
     }
