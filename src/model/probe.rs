@@ -94,6 +94,8 @@ impl Mechanism {
 pub enum Entry {
     /// Nobody: a server alone, or sending without authentication.
     Nobody,
+    /// Somebody who is declared not to log in this way; the switch that says so.
+    Off(&'static str),
     /// Somebody who cannot log in: why, and what to declare, where that would change it.
     Without {
         why: String,

@@ -68,6 +68,11 @@ pub fn log_in<S: Stream>(
             }
             Ok(Login::Nobody)
         }
+        Entry::Off(switch) => {
+            let message = format!("`{switch}: false` says that the account does not log in this way");
+            steps.note(StepName::Login, Finding::skipped(Some("probe/no-password"), message));
+            Ok(Login::Skipped)
+        }
         Entry::Without { why, hint } => {
             let finding = Finding::skipped(Some("probe/no-password"), why.as_str());
             steps.note(StepName::Login, Finding { hint: hint.map(str::to_owned), ..finding });
@@ -348,7 +353,7 @@ fn answer<S: Stream>(
 fn user_of<'a, S: Stream>(session: &Session<'a, S>) -> &'a str {
     match &session.target.entry {
         Entry::User { name, .. } => name,
-        Entry::Nobody | Entry::Without { .. } => "",
+        Entry::Nobody | Entry::Off(_) | Entry::Without { .. } => "",
     }
 }
 

@@ -86,7 +86,7 @@ fn probe(ground: &Ground<'_>, target: &Target, turn: Option<Turn<'_>>) -> Result
     let _ = stages(ground, target, &secrets, turn, &word, &mut steps);
     let user = match &target.entry {
         Entry::User { name, .. } => Some(name.clone()),
-        Entry::Nobody | Entry::Without { .. } => None,
+        Entry::Nobody | Entry::Off(_) | Entry::Without { .. } => None,
     };
     Ok(Probed {
         address: target.address.clone(),

@@ -1,10 +1,10 @@
 //! Whether the new entries receive and send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::{AskedProbe, Targets, To};
 use super::{Look, Session};
-use crate::model::probe::{ONESELF, Outcome, Probed, Protocol, StepName};
+use crate::model::probe::{Entry, ONESELF, Outcome, Probed, Protocol, StepName};
 use crate::model::{Address, Kind, Result};
 
 /// What a probe of the new entries has found.
@@ -26,7 +26,9 @@ impl Session {
         let asked = AskedProbe { addresses: &addresses, stored: false, for_plan: false, send };
         let Some(targets) = self.targets(&asked)? else { return Ok(None) };
         let probed = self.probe(&targets, told)?;
-        let wanting = wanting(&addresses, &probed, send.is_some());
+        let off = targets.all.iter().filter(|target| matches!(target.entry, Entry::Off(_)));
+        let off = off.map(|target| (target.address.clone(), target.protocol)).collect();
+        let wanting = wanting(&addresses, &probed, &off, send.is_some());
         Ok(Some(Verified { probed, targets, asked: addresses.len(), wanting }))
     }
 }
@@ -38,17 +40,27 @@ fn spread(all: &[Address], count: Option<usize>) -> Vec<Address> {
     (0..count).map(|at| all[if count > 1 { at * last / (count - 1) } else { 0 }].clone()).collect()
 }
 
-/// Entries of which it is not proven that they receive and send. What was not asked proves nothing.
-fn wanting(addresses: &[Address], probed: &[Probed], sends: bool) -> Vec<(Address, &'static str)> {
+/// Entries of which it is not proven that they receive and send. What was not asked proves nothing; what an entry is
+/// declared not to do, it need not.
+fn wanting(
+    addresses: &[Address],
+    probed: &[Probed],
+    off: &HashSet<(Address, Protocol)>,
+    sends: bool,
+) -> Vec<(Address, &'static str)> {
     let mut of: BTreeMap<&Address, Vec<&Probed>> = BTreeMap::new();
     for one in probed {
         of.entry(&one.address).or_default().push(one);
     }
     let each = addresses.iter().filter_map(|address| {
         let own = of.get(address).map_or(&[][..], Vec::as_slice);
-        let receives = own.iter().any(|one| one.protocol != Protocol::Smtp && is_well(one));
+        let is_off = |sends: bool| {
+            let here = |one: &&Probed| off.contains(&(one.address.clone(), one.protocol));
+            own.iter().filter(|one| (one.protocol == Protocol::Smtp) == sends).any(here)
+        };
+        let receives = is_off(false) || own.iter().any(|one| one.protocol != Protocol::Smtp && is_well(one));
         let sent = |one: &Probed| !sends || one.steps.iter().any(|step| step.name == StepName::Send);
-        let sending = own.iter().any(|one| one.protocol == Protocol::Smtp && is_well(one) && sent(one));
+        let sending = is_off(true) || own.iter().any(|one| one.protocol == Protocol::Smtp && is_well(one) && sent(one));
         let why = if own.iter().any(|one| one.outcome() == Outcome::Failed) {
             "it failed"
         } else if !receives {
@@ -109,7 +121,7 @@ mod tests {
         use Protocol::{Imap, Smtp};
         use StepName::{Fetch, Login, Send};
         let check = |probed: &[Probed], sends: bool, expected: Option<&str>| {
-            let found = wanting(&[address("a")], probed, sends);
+            let found = wanting(&[address("a")], probed, &HashSet::new(), sends);
             assert_eq!(found.first().map(|(_, why)| *why), expected, "{probed:?}");
         };
         let receives = || probed(Imap, &[(Login, Ok)]);
@@ -124,6 +136,13 @@ mod tests {
         check(&sending(&[(Login, Ok), (Send, Ok), (Fetch, Skipped)]), true, None);
         check(&sending(&[(Login, Ok), (Send, Skipped)]), true, Some("it is not proven that it sends"));
         check(&sending(&[(Send, Ok), (Fetch, Failed)]), true, Some("it failed"));
+        // Whoever may not send need not.
+        let off = HashSet::from([(address("a"), Smtp)]);
+        let skipped = sending(&[(Login, Skipped)]);
+        assert!(wanting(&[address("a")], &skipped, &off, true).is_empty());
+        assert_eq!(wanting(&[address("a")], &skipped, &HashSet::new(), true).len(), 1);
+        let failed = [probed(Imap, &[(Login, Failed)]), probed(Smtp, &[(Login, Skipped)])];
+        assert_eq!(wanting(&[address("a")], &failed, &off, true).len(), 1);
     }
 
     #[test]

@@ -55,6 +55,7 @@ fn put(target: &Target, parts: &mut Vec<Vec<u8>>) {
     parts.push(folder.clone().unwrap_or_default().into_bytes());
     match entry {
         Entry::Nobody => parts.push(b"nobody".to_vec()),
+        Entry::Off(_) => parts.push(b"off".to_vec()),
         Entry::Without { .. } => parts.push(b"without".to_vec()),
         // By which field they came makes no difference to a server.
         Entry::User { name, password, mechanism, fields: _ } => {

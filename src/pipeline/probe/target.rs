@@ -122,9 +122,7 @@ fn may(settings: &Settings<'_>, protocol: Protocol) -> Option<Entry> {
         Protocol::Pop3 => "login.pop3",
         Protocol::Smtp => "login.smtp",
     };
-    let off = settings.own.flag(switch) == Some(false);
-    let why = || format!("`{switch}: false` says that the account does not log in this way");
-    off.then(|| Entry::Without { why: why(), hint: None })
+    (settings.own.flag(switch) == Some(false)).then_some(Entry::Off(switch))
 }
 
 /// User and password for receiving: its own, and else the mail address and the password of the mailbox itself.

@@ -24,6 +24,7 @@ fn targets(system: &str, files: &str, asked: &AskedProbe<'_>) -> (Vec<Target>, V
 fn line(target: &Target) -> String {
     let entry = match &target.entry {
         Entry::Nobody => "nobody".to_owned(),
+        Entry::Off(switch) => format!("off by {switch}"),
         Entry::Without { why, .. } => why.clone(),
         Entry::User { name, password, mechanism, .. } => format!("{name}/{} {}", password.expose(), mechanism.name()),
     };
@@ -207,7 +208,7 @@ fn who_may_not_log_in_does_not_try() {
     incoming: { protocol: imap, host: i.example.jp, password: q }
     outgoing: { host: o.example.jp, auth: { enabled: true } }
 ";
-    let off = |switch: &str| format!("`{switch}: false` says that the account does not log in this way");
+    let off = |switch: &str| format!("off by {switch}");
     assert_eq!(
         lines("generic", files),
         [
@@ -223,18 +224,17 @@ fn what_is_missing_for_a_login_is_what_to_declare() {
                 $4wF0lobbrFhI8YIYCS9AmiF9CbG6SMXFYATFkBU7Lyb3rK6fu1XdPccUAT3XpRpbwMZDnszK38LTdLwm9aBvJ/";
     let incoming = "protocol: imap, host: i.example.jp";
     for (account, expected) in [
-        (format!("incoming: {{ {incoming}, password: q }}"), Some("declare `incoming.username` or `address`")),
-        (format!("address: a@example.jp, incoming: {{ {incoming} }}"), Some("declare `incoming.password`")),
+        (format!("incoming: {{ {incoming}, password: q }}"), "declare `incoming.username` or `address`"),
+        (format!("address: a@example.jp, incoming: {{ {incoming} }}"), "declare `incoming.password`"),
         (
             format!("address: a@example.jp, password: {{ hash: \"{hash}\" }}, incoming: {{ {incoming} }}"),
-            Some("probe with the password itself: declare it by `{env}` or `{file}`"),
+            "probe with the password itself: declare it by `{env}` or `{file}`",
         ),
-        (format!("address: a@example.jp, login: {{ imap: false }}, incoming: {{ {incoming}, password: q }}"), None),
     ] {
         let (all, said) = targets("generic", &format!("accounts: {{ a: {{ {account} }} }}\n"), &AskedProbe::default());
         assert_eq!(said, [""; 0]);
         let Entry::Without { hint, .. } = &all[0].entry else { panic!("{:?}", all[0].entry) };
-        assert_eq!(*hint, expected);
+        assert_eq!(*hint, Some(expected));
     }
 }
 
