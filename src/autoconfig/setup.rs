@@ -179,17 +179,9 @@ impl View<'_> {
     /// Of a server whose host and login are said elsewhere. Ports that are not declared are those of 000:119, and their
     /// likes for TLS.
     fn connection(&self, security: &str, port: &str, protocol: Protocol) -> Server {
-        let word = self.text(security).unwrap_or_default();
-        let security = Security::ALL.into_iter().find(|one| one.name() == word).unwrap_or(Security::None);
-        let usual = match (protocol, security) {
-            (Protocol::Imap, Security::ImplicitTls) => 993,
-            (Protocol::Imap, _) => 143,
-            (Protocol::Pop3, Security::ImplicitTls) => 995,
-            (Protocol::Pop3, _) => 110,
-            (Protocol::Smtp, Security::ImplicitTls) => 465,
-            (Protocol::Smtp, _) => 25,
-        };
-        let port = self.number(port).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
+        let security = Security::of(self.text(security).as_deref());
+        let port = self.number(port).and_then(|port| u16::try_from(port).ok());
+        let port = port.unwrap_or_else(|| protocol.port(security));
         Server { protocol, host: String::new(), port, security, login: None }
     }
 

@@ -34,6 +34,18 @@ impl Protocol {
         }
     }
 
+    /// The port that is taken where none is declared, as the products do (000:119, 004:68).
+    pub fn port(self, security: Security) -> u16 {
+        match (self, security) {
+            (Protocol::Imap, Security::ImplicitTls) => 993,
+            (Protocol::Imap, _) => 143,
+            (Protocol::Pop3, Security::ImplicitTls) => 995,
+            (Protocol::Pop3, _) => 110,
+            (Protocol::Smtp, Security::ImplicitTls) => 465,
+            (Protocol::Smtp, _) => 25,
+        }
+    }
+
     /// As people write it.
     pub fn title(self) -> &'static str {
         match self {
@@ -53,6 +65,11 @@ pub enum Security {
 
 impl Security {
     pub const ALL: [Security; 3] = [Security::None, Security::StartTls, Security::ImplicitTls];
+
+    /// By its word in the files; none where there is no word.
+    pub fn of(word: Option<&str>) -> Security {
+        Security::ALL.into_iter().find(|security| Some(security.name()) == word).unwrap_or(Security::None)
+    }
 
     /// The word in the files.
     pub fn name(self) -> &'static str {

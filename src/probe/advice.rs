@@ -10,18 +10,6 @@ pub fn side(protocol: Protocol) -> &'static str {
     }
 }
 
-/// The port that is taken where none is declared (000:119).
-pub fn usual_port(protocol: Protocol, security: Security) -> u16 {
-    match (protocol, security) {
-        (Protocol::Imap, Security::ImplicitTls) => 993,
-        (Protocol::Imap, _) => 143,
-        (Protocol::Pop3, Security::ImplicitTls) => 995,
-        (Protocol::Pop3, _) => 110,
-        (Protocol::Smtp, Security::ImplicitTls) => 465,
-        (Protocol::Smtp, _) => 25,
-    }
-}
-
 pub fn port(target: &Target) -> String {
     let ports = match target.protocol {
         Protocol::Imap => "143 for IMAP, 993 with `security: implicit_tls`",
@@ -47,20 +35,20 @@ pub fn other_protocol(target: &Target, other: &str) -> String {
 /// The port has TLS from the first byte.
 pub fn tls_port(target: &Target) -> String {
     let side = side(target.protocol);
-    let usual = usual_port(target.protocol, Security::None);
+    let usual = target.protocol.port(Security::None);
     format!("set `{side}.security: implicit_tls`, or `{side}.port: {usual}`")
 }
 
 /// The port speaks without TLS.
 pub fn plain_port(target: &Target) -> String {
     let side = side(target.protocol);
-    let usual = usual_port(target.protocol, Security::ImplicitTls);
+    let usual = target.protocol.port(Security::ImplicitTls);
     format!("set `{side}.security: starttls` (`none` only if the server offers no STARTTLS), or `{side}.port: {usual}`")
 }
 
 pub fn starttls_missing(target: &Target) -> String {
     let side = side(target.protocol);
-    let usual = usual_port(target.protocol, Security::ImplicitTls);
+    let usual = target.protocol.port(Security::ImplicitTls);
     format!(
         "ask the server's administrator for STARTTLS, or set `{side}.port: {usual}` and \
          `{side}.security: implicit_tls`; with `none` passwords would go in clear"
@@ -73,7 +61,7 @@ pub fn encrypt(target: &Target, offered: bool) -> String {
     if offered {
         format!("set `{side}.security: starttls` (the server offers it)")
     } else {
-        let usual = usual_port(target.protocol, Security::ImplicitTls);
+        let usual = target.protocol.port(Security::ImplicitTls);
         format!(
             "set `{side}.security: implicit_tls` and `{side}.port: {usual}`; the server offers no STARTTLS at this port"
         )

@@ -36,21 +36,8 @@ impl Ways {
     }
 }
 
-fn security(word: Option<&str>) -> Security {
-    Security::ALL.into_iter().find(|security| Some(security.name()) == word).unwrap_or(Security::None)
-}
-
 fn port(declared: Option<i64>, protocol: Protocol, security: Security) -> u16 {
-    let usual = match (protocol, security) {
-        (Protocol::Imap, Security::ImplicitTls) => 993,
-        (Protocol::Imap, _) => 143,
-        (Protocol::Pop3, Security::ImplicitTls) => 995,
-        (Protocol::Pop3, _) => 110,
-        (Protocol::Smtp, Security::ImplicitTls) => 465,
-        // The products' own default (000:119, 004:68).
-        (Protocol::Smtp, _) => 25,
-    };
-    declared.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual)
+    declared.and_then(|port| u16::try_from(port).ok()).unwrap_or_else(|| protocol.port(security))
 }
 
 fn receiving(address: &Address, settings: &Settings<'_>, needs_uidl: bool, open: &mut Open<'_>) -> Option<Target> {
@@ -61,7 +48,7 @@ fn receiving(address: &Address, settings: &Settings<'_>, needs_uidl: bool, open:
         // All products that leave it open speak POP3.
         _ => Protocol::Pop3,
     };
-    let security = security(settings.text("incoming.security"));
+    let security = Security::of(settings.text("incoming.security"));
     let apop = protocol == Protocol::Pop3 && settings.flag("incoming.apop") == Some(true);
     let mechanism = if apop { Mechanism::Apop } else { Mechanism::Auto };
     Some(Target {
@@ -86,7 +73,7 @@ fn sending(
     open: &mut Open<'_>,
 ) -> Option<Target> {
     let host = settings.text("outgoing.host")?.to_owned();
-    let security = security(settings.text("outgoing.security"));
+    let security = Security::of(settings.text("outgoing.security"));
     let entry = if settings.flag("outgoing.auth.enabled") == Some(true) {
         let mechanism = match settings.text("outgoing.auth.mechanism") {
             Some("login") => Mechanism::Login,
