@@ -351,20 +351,8 @@ struct Act {
 struct Acted {
     #[schemars(range(min = 1, max = 1))]
     format_version: u64,
-    migration: String,
-    #[schemars(range(min = 1, max = 1000))]
-    number: u64,
-    #[schemars(range(min = 1, max = 7))]
-    step: u8,
-    #[schemars(schema_with = "deed")]
-    deed: String,
-    actor: String,
-    /// By the clock of the store: RFC 3339, UTC.
-    at: String,
-    #[schemars(required, schema_with = "text_or_null")]
-    note: Option<String>,
-    #[schemars(schema_with = "evidence")]
-    evidence: BTreeMap<String, String>,
+    #[serde(flatten)]
+    act: Act,
 }
 
 #[derive(JsonSchema)]
