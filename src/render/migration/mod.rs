@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use super::Lang;
 use super::markdown::prose;
 use super::text::{harmless, style};
-use crate::model::migration::{Act, Progress, Report};
+use crate::model::migration::{ACCOUNTS, Act, Progress, Report};
 use words::Words;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -46,7 +46,8 @@ pub fn status(report: &Report, lang: Lang, to: &mut dyn Write) -> io::Result<()>
 /// By whom, when, and on what evidence.
 fn by(act: &Act) -> String {
     let mut said = format!("{} {}", act.act.actor, short(&act.at));
-    for (name, value) in &act.act.evidence {
+    // By what a program recognises the accounts, people do not.
+    for (name, value) in act.act.evidence.iter().filter(|(name, _)| *name != ACCOUNTS) {
         // Writing to a string cannot fail.
         let _ = write!(said, ", {name} {value}");
     }
